@@ -1,0 +1,257 @@
+package ecsserver
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// handler answers requests; it needs no socket.
+type handler struct {
+	provider  aws.CredentialsProvider
+	permanent func(error) bool
+	maxTTL    time.Duration
+	wait      time.Duration
+	token     string
+	host      string          // what nearly every client sends
+	hosts     map[string]bool // what may be sent, in lower case
+	log       *slog.Logger
+	now       func() time.Time // time.Now; a test's wall clock jumps
+
+	last atomic.Pointer[answer]
+	down atomic.Bool // said that there is nothing to answer with
+	told [kinds]atomic.Bool
+
+	served, unavailable atomic.Uint64
+	refused             [kinds]atomic.Uint64
+	longest             atomic.Int64 // nanoseconds
+}
+
+// Stats counts requests since Listen.
+type Stats struct {
+	Served      uint64            // answered 200
+	Unavailable uint64            // answered 503 or 403, for want of valid credentials
+	Refused     map[string]uint64 // by the code of the answer; only those that occurred
+	Displaced   uint64            // connections closed to make room
+	LongestWait time.Duration     // for the provider, by one GET
+}
+
+func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16) *handler {
+	h := &handler{
+		provider:  p,
+		permanent: o.Permanent,
+		maxTTL:    o.MaxTTL,
+		wait:      o.Wait,
+		token:     token,
+		host:      "127.0.0.1:" + strconv.Itoa(int(port)),
+		hosts:     allowed(o.AllowHosts, port),
+		log:       o.Log,
+		now:       time.Now,
+	}
+	if h.wait == 0 {
+		h.wait = defaultWait
+	}
+	if h.permanent == nil {
+		h.permanent = func(error) bool { return false }
+	}
+	return h
+}
+
+// allowed lists the Host values that may come: each name with our port and without (c-auth leaves it out).
+func allowed(extra []string, port uint16) map[string]bool {
+	hosts := make(map[string]bool)
+	for _, h := range append([]string{"127.0.0.1", "localhost"}, extra...) {
+		h = strings.ToLower(h)
+		hosts[h] = true
+		if name, explicit := splitPort(h); !explicit {
+			hosts[name+":"+strconv.Itoa(int(port))] = true
+		}
+	}
+	return hosts
+}
+
+// splitPort is for a valid host: in "[::1]" the last colon is none of a port.
+func splitPort(host string) (name string, explicit bool) {
+	if strings.HasSuffix(host, "]") {
+		return host, false
+	}
+	name, _, explicit = strings.Cut(host, ":")
+	if strings.HasPrefix(host, "[") {
+		return host, true
+	}
+	return name, explicit
+}
+
+func validHost(h string) bool {
+	name := h
+	if n, port, err := net.SplitHostPort(h); err == nil {
+		if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
+			return false
+		}
+		name = n
+	} else if strings.HasPrefix(h, "[") && strings.HasSuffix(h, "]") {
+		name = h[1 : len(h)-1]
+	}
+	if net.ParseIP(name) != nil {
+		return strings.HasPrefix(h, "[") || !strings.Contains(name, ":")
+	}
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == ""
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if k := h.judge(r); k != accepted {
+		h.refuse(w, r, k)
+		return
+	}
+	if r.ContentLength != 0 {
+		// A GET has no body worth waiting for; net/http would read up to 256 KiB before it sends our answer.
+		w.Header()["Connection"] = connectionClose
+	}
+	a, err := h.answer(r.Context())
+	if err != nil {
+		h.sorry(w, r, err)
+		return
+	}
+	header := w.Header()
+	header["Content-Type"] = contentJSON
+	header["Content-Length"] = a.length
+	header["Cache-Control"] = noStore
+	w.Write(a.body) // fails when the client has gone
+	h.served.Add(1)
+	if h.down.Load() && h.down.CompareAndSwap(true, false) {
+		h.log.Info("credentials are there again")
+	}
+}
+
+// Header values that requests share; net/http only reads them.
+var (
+	contentJSON     = []string{"application/json"} // exactly: Go compares it literally to decode an error
+	connectionClose = []string{"close"}
+	noStore         = []string{"no-store"} // for programs that put a cache under all their requests
+	allowGET        = []string{"GET"}
+)
+
+// judge decides whether a request may have credentials. What keeps browsers and others out comes before the token;
+// who has no token learns nothing about paths and methods.
+func (h *handler) judge(r *http.Request) kind {
+	c := connOf(r.Context())
+	if c != nil && c.foreign {
+		return foreignUser
+	}
+	if r.Host != h.host && !h.hosts[strings.ToLower(r.Host)] {
+		return wrongHost
+	}
+	if fromBrowser(r.Header) {
+		return browser
+	}
+	switch sent := r.Header["Authorization"]; {
+	case len(sent) == 0 || len(sent) == 1 && sent[0] == "":
+		return noToken
+	case len(sent) > 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(h.token)) != 1:
+		return wrongToken
+	}
+	if c != nil {
+		c.set.befriend(c)
+		c.used.Store(h.now().UnixNano())
+	}
+	if r.Method != http.MethodGet {
+		return wrongMethod
+	}
+	if r.URL.Path != path {
+		return wrongPath
+	}
+	return accepted
+}
+
+func fromBrowser(header http.Header) bool {
+	for name := range header {
+		if name == "Origin" || name == "Referer" || strings.HasPrefix(name, "Sec-Fetch-") {
+			return true
+		}
+	}
+	return false
+}
+
+var errUnusable = errors.New("the provider's credentials have expired, or lack a session token")
+
+// answer returns what to send now, or why there is nothing.
+func (h *handler) answer(ctx context.Context) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.wait)
+	defer cancel()
+	start := time.Now()
+	creds, err := h.retrieve(ctx)
+	h.waited(time.Since(start))
+	now := h.now().Unix()
+	last := h.last.Load()
+	if err != nil {
+		if last == nil || !usable(&last.creds, now) {
+			return nil, err
+		}
+		creds = last.creds // still valid: that beats any error
+	}
+	expires := advertise(&creds, now, h.maxTTL)
+	if last.fits(&creds, expires) {
+		return last, nil
+	}
+	a := encode(creds, expires)
+	h.last.Store(a) // a slower GET may put an older one back; the next GET sees that it doesn't fit
+	return a, nil
+}
+
+// retrieve asks again when it got credentials in the last second of their life, which is over by our reading (whole
+// seconds) but not yet by the provider's.
+func (h *handler) retrieve(ctx context.Context) (aws.Credentials, error) {
+	for {
+		creds, err := h.provider.Retrieve(ctx)
+		if err != nil {
+			return creds, err
+		}
+		now := h.now()
+		if usable(&creds, now.Unix()) {
+			return creds, nil
+		}
+		left := creds.Expires.Round(0).Sub(now.Round(0))
+		if !creds.CanExpire || left <= 0 || !pause(ctx, left) {
+			return creds, errUnusable
+		}
+	}
+}
+
+// pause waits, and reports whether ctx let it.
+func pause(ctx context.Context, d time.Duration) bool {
+	return !within(ctx.Done(), d)
+}
+
+// waited keeps the longest wait.
+func (h *handler) waited(d time.Duration) {
+	for {
+		longest := h.longest.Load()
+		if int64(d) <= longest || h.longest.CompareAndSwap(longest, int64(d)) {
+			return
+		}
+	}
+}
+
+func (h *handler) stats() Stats {
+	s := Stats{
+		Served:      h.served.Load(),
+		Unavailable: h.unavailable.Load(),
+		Refused:     make(map[string]uint64),
+		LongestWait: time.Duration(h.longest.Load()),
+	}
+	for k := range h.refused {
+		if n := h.refused[k].Load(); n > 0 {
+			s.Refused[refusals[k].code] = n
+		}
+	}
+	return s
+}

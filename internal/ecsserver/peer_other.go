@@ -1,0 +1,28 @@
+//go:build !linux
+
+package ecsserver
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+)
+
+type socket struct{ uid, inode uint32 }
+
+type users struct{}
+
+func openUsers(*slog.Logger) (*users, error) {
+	return nil, &hinted{
+		errors.New("same user: only Linux tells whose a connection is"),
+		"leave --same-user out: the token guards the credentials all the same",
+	}
+}
+
+func (*users) foreign(client, server netip.AddrPort) bool { return false }
+
+func (*users) close() {}
+
+func lookup(client, server netip.AddrPort) (socket, bool) { return socket{}, false }
+
+func owner(inode uint32) (pid int, name string, ok bool) { return 0, "", false }

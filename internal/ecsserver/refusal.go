@@ -1,0 +1,152 @@
+package ecsserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// kind is a reason to refuse a request.
+type kind int
+
+const (
+	accepted kind = iota
+	noToken
+	wrongToken
+	wrongMethod
+	wrongPath
+	wrongHost
+	browser
+	foreignUser
+	kinds
+)
+
+// problem is an answer other than 200.
+type problem struct {
+	status  int
+	code    string
+	message string
+}
+
+var refusals = [kinds]problem{
+	noToken:     {401, "MissingToken", "the request has no Authorization header"},
+	wrongToken:  {401, "WrongToken", "the Authorization header is not this endpoint's token"},
+	wrongMethod: {405, "MethodNotAllowed", "this endpoint knows GET only"},
+	wrongPath:   {404, "NotFound", "this endpoint has one path, the one that AWS_CONTAINER_CREDENTIALS_FULL_URI names"},
+	wrongHost:   {403, "HostNotAllowed", "the Host header must be 127.0.0.1, localhost or a host of --allow-host"},
+	browser:     {403, "BrowserNotAllowed", "the request has an Origin, Referer or Sec-Fetch header, as browsers send them"},
+	foreignUser: {403, "UserNotAllowed", "the client is another user of this machine"},
+}
+
+// refuse says why, once per kind as a warning.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
+	h.refused[k].Add(1)
+	p := refusals[k]
+	level := slog.LevelDebug
+	// JS with an unreadable token file asks without one, and that is its own affair.
+	if k != noToken && h.told[k].CompareAndSwap(false, true) {
+		level = slog.LevelWarn
+	}
+	if h.log.Enabled(r.Context(), level) {
+		h.log.LogAttrs(r.Context(), level, "request refused", h.describe(r, k, level == slog.LevelWarn)...)
+	}
+	if k == wrongMethod {
+		w.Header()["Allow"] = allowGET
+	}
+	if k != wrongMethod && k != wrongPath || r.ContentLength != 0 {
+		w.Header()["Connection"] = connectionClose
+	}
+	p.send(w)
+}
+
+// describe names the client as well as it can be known. It looks the process up while the client still waits for
+// its answer: later the socket may be gone.
+func (h *handler) describe(r *http.Request, k kind, whole bool) []slog.Attr {
+	attrs := []slog.Attr{slog.String("code", refusals[k].code), slog.String("peer", r.RemoteAddr)}
+	switch k {
+	case wrongHost:
+		attrs = append(attrs, slog.String("host", cut(r.Host, 100)))
+	case wrongMethod:
+		attrs = append(attrs, slog.String("method", cut(r.Method, 20)))
+	}
+	if c := connOf(r.Context()); c != nil && whole {
+		attrs = append(attrs, whois(addrs(c))...)
+	}
+	return attrs
+}
+
+// whois returns what is known about a connection's other end.
+func whois(client, server netip.AddrPort) []slog.Attr {
+	p, ok := lookup(client, server)
+	if !ok {
+		return nil
+	}
+	attrs := []slog.Attr{slog.Uint64("uid", uint64(p.uid))}
+	if pid, name, ok := owner(p.inode); ok {
+		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", name))
+	}
+	return attrs
+}
+
+// sorry answers when there are no valid credentials. Some SDKs hide the reason, so the first answer of an outage is
+// a warning, too.
+func (h *handler) sorry(w http.ResponseWriter, r *http.Request, err error) {
+	p := h.explain(r.Context(), err)
+	h.unavailable.Add(1)
+	level := slog.LevelDebug
+	if r.Context().Err() == nil && h.down.CompareAndSwap(false, true) {
+		level = slog.LevelWarn
+	}
+	h.log.Log(r.Context(), level, "no valid credentials to answer with",
+		"status", p.status, "code", p.code, "message", p.message)
+	p.send(w)
+}
+
+// explain turns a provider's error into an answer. Of the error only the code and message that AWS gave are passed
+// on: anything else may hold a path, a URL or worse.
+func (h *handler) explain(ctx context.Context, err error) problem {
+	p := problem{503, "CredentialsUnavailable", "there are no valid credentials at present; brs-exec says why on its stderr"}
+	if ctx.Err() != nil {
+		return problem{503, "Ending", "the command that brs-exec ran has ended"}
+	}
+	if h.permanent(err) {
+		p.status = 403
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" {
+		p.code, p.message = cut(api.ErrorCode(), 100), cut(api.ErrorMessage(), 500)
+	}
+	return p
+}
+
+// cut returns the first line of s, n bytes of it at most. Under SignatureDoesNotMatch the further lines are the
+// canonical request, session token and all.
+func cut(s string, n int) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
+// send writes both spellings: Go and Java read the one, others the other.
+func (p problem) send(w http.ResponseWriter) {
+	body, err := json.Marshal(map[string]string{
+		"code": p.code, "message": p.message, "Code": p.code, "Message": p.message,
+	})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	header := w.Header()
+	header["Content-Type"] = contentJSON
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	header["Cache-Control"] = noStore
+	w.WriteHeader(p.status)
+	w.Write(body) // fails when the client has gone
+}
