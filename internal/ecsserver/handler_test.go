@@ -53,11 +53,12 @@ func plainGET(h *handler) *httptest.ResponseRecorder {
 	return w
 }
 
-// Requests as SDKs send them, recorded on loopback (boto3 1.43.11, Go 1.33.15, JS 3.972.97) or read in the source
-// (c-auth 495329c2).
+// Requests as SDKs send them: boto3 1.43.11, aws-sdk-go-v2 1.47.7 and curl recorded on loopback; JS, c-auth and Java
+// by their sources (CLIENTS.md).
 var sdkRequests = map[string]string{
-	"boto3":  "GET /credentials HTTP/1.1\nHost: 127.0.0.1:34567\nAccept-Encoding: identity\nAccept: application/json\nAuthorization: " + testToken + "\nUser-Agent: python-urllib3/2.6.3\n\n",
-	"go":     "GET /credentials HTTP/1.1\nHost: 127.0.0.1:34567\nUser-Agent: aws-sdk-go-v2/1.47.7 ua/2.1 os/linux lang/go#1.26.8\nAccept: application/json\nAuthorization: " + testToken + "\nAccept-Encoding: gzip\n\n",
+	"boto3":  "GET /credentials HTTP/1.1\nHost: 127.0.0.1:34567\nAccept-Encoding: identity\nUser-Agent: python-urllib3/2.7.0\nAccept: application/json\nAuthorization: " + testToken + "\n\n",
+	"go":     "GET /credentials HTTP/1.1\nHost: 127.0.0.1:34567\nUser-Agent: Go-http-client/1.1\nAccept: application/json\nAmz-Sdk-Request: attempt=1; max=3\nAuthorization: " + testToken + "\nAccept-Encoding: gzip\n\n",
+	"curl":   "GET /credentials HTTP/1.1\nHost: 127.0.0.1:34567\nUser-Agent: curl/7.88.1\nAccept: */*\nAuthorization: " + testToken + "\n\n",
 	"js":     "GET /credentials HTTP/1.1\nAuthorization: " + testToken + "\nHost: 127.0.0.1:34567\nConnection: keep-alive\n\n",
 	"c-auth": "GET /credentials HTTP/1.1\nHost: 127.0.0.1\nAuthorization: " + testToken + "\nAccept: application/json\nUser-Agent: aws-sdk-crt/credentials-provider\nAccept-Encoding: identity\n\n",
 	"java":   "GET /credentials HTTP/1.1\nAuthorization: " + testToken + "\nUser-Agent: aws-sdk-java/2.34.0\nAccept: */*\nConnection: keep-alive\nHost: localhost:34567\n\n",
@@ -429,15 +430,15 @@ func TestRollingExpiry(t *testing.T) {
 			return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
 		}
 		endless := testHandler(fixed(creds("1", time.Time{})), Options{})
-		capped := testHandler(fixed(creds("1", time.Now().Add(time.Hour))), Options{MaxTTL: 20 * time.Minute})
 		for range 4 {
 			if got := told(endless); got != time.Hour {
 				t.Errorf("endless: told %v; want 1h", got)
 			}
 			time.Sleep(7 * time.Minute)
 		}
+		capped := testHandler(fixed(creds("1", time.Now().Add(time.Hour))), Options{MaxTTL: 20 * time.Minute})
 		for _, tt := range []struct{ sleep, want time.Duration }{
-			{0, 20 * time.Minute}, {30 * time.Minute, 2 * time.Minute}, {time.Minute, time.Minute},
+			{0, 20 * time.Minute}, {58 * time.Minute, 2 * time.Minute}, {time.Minute, time.Minute},
 		} {
 			time.Sleep(tt.sleep)
 			if got := told(capped); got != tt.want {

@@ -226,7 +226,6 @@ func (s *Server) Serve(ctx context.Context) error {
 	case err = <-failed:
 		err = fmt.Errorf("serve credentials: %w", err)
 	}
-	s.end()
 	s.ln.Close()
 	accepting.Wait()
 	s.drain()
@@ -243,6 +242,7 @@ func (s *Server) drain() {
 		closed   = 100 * time.Millisecond // for goroutines whose connection is gone
 	)
 	s.http.SetKeepAlivesEnabled(false) // also closes those which are idle now
+	s.end()
 	gone := make(chan struct{})
 	go func() { s.ln.open.Wait(); close(gone) }() // outlives Serve only if a provider ignores its context
 	if within(gone, unasked) {

@@ -121,6 +121,9 @@ func response(t testing.TB, r *bufio.Reader) (status int, header http.Header, bo
 	if err != nil {
 		t.Fatal(err)
 	}
+	if resp.Close {
+		resp.Header.Set("Connection", "close") // ReadResponse takes it away
+	}
 	return resp.StatusCode, resp.Header, string(b)
 }
 
