@@ -1,0 +1,140 @@
+// Package childenv computes the environment in which nothing but our endpoint can answer for credentials.
+//
+// An SDK asks a container endpoint last: variables, both shared files, web identity and older spellings all outrank
+// it, and each of them is another identity. Three things together close every one of those ways:
+//
+//   - [Build] turns the parent's variables into the child's. One table, [Variables], says what happens to each and why.
+//   - [ChildConfig] writes the AWS_CONFIG_FILE of the child: the settings of the chosen profile without its
+//     credentials, and the profiles whose role the SDK can assume from our endpoint.
+//   - [Dir] is the private directory that holds those files and the endpoint token, kept while the child runs.
+//
+// Build, ChildConfig, LeakingDefault and Warnings are pure: they read no variable and no file. Nothing here ever puts
+// a value of the environment or of a shared file into an error, a warning or a log line: any of them may be a secret.
+//
+// What stays out of reach: PHP reads $HOME/.aws/config whatever AWS_CONFIG_FILE says, .NET on Windows has an encrypted
+// store of its own, and a program that is told keys or files in its code uses them. HOME is not redirected for these.
+//
+// The order in which each SDK looks is in https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html;
+// the "CLIENTS n" in the table are the rules of our own survey of the clients.
+package childenv
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Where the child is told the endpoint token. The zero value means both: some clients know only the one, some only
+// the other.
+const (
+	TokenInBoth = "both"
+	TokenInEnv  = "env"
+	TokenInFile = "file"
+)
+
+// Endpoint is what the child is told. The zero value isolates fully.
+type Endpoint struct {
+	URL   string // http://127.0.0.1:PORT/PATH
+	Token string // sent verbatim as Authorization
+
+	Region         string // for a child that has none; with RegionExplicit for any child
+	RegionExplicit bool   // --region was given: it beats both inherited variables
+	RoleARN        string // for prompts only (BRS_ROLE_ARN)
+	STSURL         string // the sandbox's, for the child's own STS calls; empty leaves what is inherited
+
+	TokenIn     string // TokenInBoth (or empty), TokenInEnv, TokenInFile; without a file it is always the variable
+	AllowIMDS   bool   // leave AWS_EC2_METADATA_DISABLED as it is
+	NoIsolation bool   // leave AWS_CONFIG_FILE and the credentials file variables as they are
+}
+
+// Files are the absolute paths the child is given. An empty path means that there was no place for the file: both
+// AWS files are then the null device, and the token goes by variable only.
+type Files struct {
+	Config      string // the settings that ChildConfig kept
+	Credentials string // empty, always
+	Token       string // the endpoint token, without a newline
+}
+
+// Build returns the child's environment: parent's entries in their order, without those that the table removes, and
+// then ours. Entries without "=" and repeated names that are none of our business pass through.
+func Build(parent []string, e Endpoint, f Files) []string {
+	return build(environ{parent, runtime.GOOS == "windows"}, e, f)
+}
+
+func build(env environ, e Endpoint, f Files) []string {
+	in := input{env, e, f}
+	gone := map[string]bool{}
+	var prefixes, ours []string
+	for _, v := range variables {
+		value, do := v.decide(in)
+		name := env.fold(v.Name)
+		prefix, isPrefix := strings.CutSuffix(name, "*")
+		switch {
+		case do == leave || gone[name]: // on Windows NO_PROXY and no_proxy are one variable
+			continue
+		case isPrefix:
+			prefixes = append(prefixes, prefix)
+			continue
+		case do == put:
+			ours = append(ours, v.Name+"="+value)
+		}
+		gone[name] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(env.list), func(entry string) bool {
+		name, _, ok := env.split(entry)
+		return ok && (gone[name] || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }))
+	})
+	return append(kept, ours...)
+}
+
+// input is all that a decision may depend on.
+type input struct {
+	environ
+	Endpoint
+	Files
+}
+
+// environ is a list of NAME=value as execve(2) takes it.
+type environ struct {
+	list       []string
+	ignoreCase bool // Windows: Path and PATH are one variable
+}
+
+func (e environ) fold(name string) string {
+	if e.ignoreCase {
+		return strings.ToUpper(name)
+	}
+	return name
+}
+
+// split cuts an entry into its folded name and its value. Windows hides drive directories in names that begin with
+// "=", as in "=C:=C:\dir".
+func (e environ) split(entry string) (name, value string, ok bool) {
+	if len(entry) == 0 {
+		return "", "", false
+	}
+	i := strings.IndexByte(entry[1:], '=')
+	if i < 0 {
+		return "", "", false
+	}
+	return e.fold(entry[:i+1]), entry[i+2:], true
+}
+
+// get is getenv(3): of a repeated name the first entry counts. An empty variable is an unset one.
+func (e environ) get(name string) string {
+	name = e.fold(name)
+	for _, entry := range e.list {
+		if n, value, ok := e.split(entry); ok && n == name {
+			return value
+		}
+	}
+	return ""
+}
+
+func orNull(path string) string {
+	if path == "" {
+		return os.DevNull
+	}
+	return path
+}
