@@ -1,0 +1,76 @@
+//go:build unix
+
+package childenv
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func systemPlaces(environ) []string { return []string{"/tmp", "/var/tmp", "/dev/shm"} }
+
+// trusted says whether nobody but us and root can put something in the place of our directory: the owner is one of
+// us, and where others can write, the sticky bit keeps them from renaming what is not theirs.
+func trusted(place string) error {
+	info, err := os.Stat(place)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s: not a directory", place)
+	case owner != 0 && int(owner) != os.Geteuid():
+		return fmt.Errorf("%s: belongs to user %d", place, owner)
+	case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("%s: others can write there, and it is not sticky", place)
+	}
+	return nil
+}
+
+func ours(info fs.FileInfo) bool {
+	return int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
+}
+
+// dirMode lets a child of root's that drops to another user (gosu, su-exec) reach the paths that it was given. It
+// can't list the directory, and nobody guesses the names.
+func dirMode() fs.FileMode {
+	if os.Geteuid() == 0 {
+		return 0o711
+	}
+	return 0o700
+}
+
+// fileMode has no write bit: "aws configure" in the child fails aloud (though not as root).
+func fileMode() fs.FileMode {
+	if os.Geteuid() == 0 {
+		return 0o444
+	}
+	return 0o400
+}
+
+// tryLock locks the directory, or returns nil. The lock goes with the file, also when brs-exec is killed; Go opens
+// files close-on-exec, so that a child that lives on does not hold it.
+func tryLock(root *os.Root) *os.File {
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		dir.Close()
+		return nil
+	}
+	return dir
+}
+
+// rmdir is rmdir(2): os.Remove would unlink a file or a symlink that had taken the directory's place.
+func rmdir(path string) error {
+	if err := unix.Rmdir(path); err != nil {
+		return &fs.PathError{Op: "rmdir", Path: path, Err: err}
+	}
+	return nil
+}
