@@ -1,0 +1,166 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// An Error is answered as AWS's ErrorResponse.
+type Error struct {
+	Status        int // HTTP status; 5xx are the service's fault, others the sender's
+	Code, Message string
+	RetryAfter    time.Duration // sent as a Retry-After header of whole seconds if above 0
+}
+
+func (e Error) Error() string { return e.Code + ": " + e.Message }
+
+// Passing faults, worded as AWS words them.
+var (
+	Throttling         = Error{Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"}
+	InternalFailure    = Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure."}
+	ServiceUnavailable = Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server."}
+)
+
+// After is e with a Retry-After header.
+func (e Error) After(d time.Duration) Error {
+	e.RetryAfter = d
+	return e
+}
+
+// AccessDenied is what a caller hears whom no policy allows c.
+func AccessDenied(c Call) Error {
+	if c.Action == "AssumeRoleWithWebIdentity" {
+		return Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+	}
+	msg := "User: " + c.CallerARN + " is not authorized to perform: sts:" + c.Action
+	if arn := c.Params.Get("RoleArn"); arn != "" {
+		msg += " on resource: " + arn
+	}
+	return Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: msg}
+}
+
+// A fault is no answer at all, or none that can be understood.
+type fault string
+
+// The faults of a network and of what sits in it.
+const (
+	Hang      fault = "hang"      // no answer until the client leaves
+	Reset     fault = "reset"     // the connection ends with RST (as far as it can be told to)
+	Garbage   fault = "garbage"   // 200 with HTML instead of XML, as a captive portal answers
+	Truncated fault = "truncated" // 200 whose XML ends in the middle
+)
+
+func (f fault) Error() string { return "sandbox: " + string(f) }
+
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[Error](err); ok {
+		return e.Code
+	}
+	return err.Error()
+}
+
+type errorResponse struct {
+	XMLName xml.Name `xml:"ErrorResponse"`
+	NS      string   `xml:"xmlns,attr"`
+	Error   struct{ Type, Code, Message string }
+	ID      string `xml:"RequestId"`
+}
+
+type response struct {
+	XMLName  xml.Name
+	NS       string `xml:"xmlns,attr"`
+	Result   any
+	Metadata struct{ RequestId string } `xml:"ResponseMetadata"`
+}
+
+// answer writes what an action returned.
+func answer(w http.ResponseWriter, r *http.Request, action string, result any, err error) {
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	ok := response{XMLName: xml.Name{Local: action + "Response"}, NS: namespace, Result: result}
+	ok.Metadata.RequestId = w.Header().Get("x-amzn-RequestId")
+	send(w, http.StatusOK, ok)
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if f, ok := errors.AsType[fault](err); ok {
+		f.serve(w, r)
+		return
+	}
+	e, ok := errors.AsType[Error](err)
+	if !ok { // a Fault of the test's own
+		e = InternalFailure
+		e.Message = err.Error()
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	body := errorResponse{NS: namespace, ID: w.Header().Get("x-amzn-RequestId")}
+	body.Error.Type, body.Error.Code, body.Error.Message = "Sender", e.Code, e.Message
+	if e.Status >= 500 {
+		body.Error.Type = "Receiver"
+	}
+	send(w, e.Status, body)
+}
+
+func send(w http.ResponseWriter, status int, body any) {
+	text, err := xml.MarshalIndent(body, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(status)
+	w.Write(append(text, '\n'))
+}
+
+func (f fault) serve(w http.ResponseWriter, r *http.Request) {
+	switch f {
+	case Hang:
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	case Reset:
+		reset(w)
+	case Garbage:
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintln(w, "<!doctype html><title>Welcome</title><p>Log in to use this network.")
+	case Truncated:
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprint(w, `<AssumeRoleResponse xmlns="`+namespace+`"><AssumeRoleResult><Credentials><AccessKeyId>ASIA`)
+	}
+}
+
+// reset makes the kernel send RST: a socket closed with linger 0 drops what is in flight.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil { // HTTP/2, or a recorder: the nearest thing
+		panic(http.ErrAbortHandler)
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	conn.Close()
+}
+
+// requestID is a random UUID.
+func requestID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
