@@ -1,0 +1,159 @@
+//go:build unix
+
+package runner
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultPath is where execvp(3) looks if there is no PATH: glibc's confstr(_CS_PATH).
+const defaultPath = "/bin:/usr/bin"
+
+// Find returns the file that execvp(3) would run for argv in the environment env,
+// or the status and the error that say why there is none.
+//
+// It is not exec.LookPath, which refuses what it finds by way of "." and forgets
+// why the other places of PATH failed.
+func Find(argv, env []string) (path string, s Status, err error) {
+	name := argv[0]
+	if strings.Contains(name, "/") {
+		path, err = name, runnable(name)
+	} else {
+		path, err = search(name, getenv(env))
+	}
+	if err != nil {
+		return "", statusOf(err), &startError{name: name, err: err}
+	}
+	return path, 0, nil
+}
+
+// statusOf is coreutils' mapping of what execve(2) answers.
+func statusOf(err error) Status {
+	if errors.Is(err, syscall.ENOENT) {
+		return NotFound
+	}
+	return NotExecutable
+}
+
+func getenv(env []string) string {
+	for _, kv := range env { // the first one counts, as in getenv(3)
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			return v
+		}
+	}
+	return defaultPath
+}
+
+// search walks PATH with the rules of glibc's execvpe: a place that refuses
+// (EACCES) is remembered, one that lacks the file is passed over, anything else
+// ends the walk. An empty place is the working directory.
+func search(name, path string) (string, error) {
+	if name == "" {
+		return "", syscall.ENOENT
+	}
+	var last error = syscall.ENOENT
+	denied := false
+	for dir := range strings.SplitSeq(path, ":") {
+		file := name
+		if dir != "" {
+			file = dir + "/" + name
+		}
+		last = runnable(file)
+		switch {
+		case last == nil:
+			return file, nil
+		case errors.Is(last, syscall.EACCES):
+			denied = true
+		case !passesOver(last):
+			return "", last
+		}
+	}
+	if denied {
+		return "", syscall.EACCES
+	}
+	return "", last
+}
+
+func passesOver(err error) bool {
+	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.ENODEV, syscall.ETIMEDOUT} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// runnable is what execve(2) would say about file, as far as that can be known
+// without running it.
+func runnable(file string) error {
+	var st syscall.Stat_t
+	if err := syscall.Stat(file, &st); err != nil {
+		return err
+	}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return syscall.EACCES // execve's answer for a directory, a device, a socket
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS); err != nil {
+		return err
+	}
+	return interpreted(file)
+}
+
+// interpreted looks at the interpreter that a script names: its absence is the
+// script's ENOENT, which puzzles everybody who meets it.
+func interpreted(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil // executable though not readable
+	}
+	defer f.Close()
+	line, ok := strings.CutPrefix(firstLine(f), "#!")
+	if !ok {
+		return nil
+	}
+	interp, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	interp, _, _ = strings.Cut(interp, "\t")
+	if interp == "" {
+		return nil // ENOEXEC, which is the shell's
+	}
+	if _, err := os.Stat(interp); err != nil {
+		return fmt.Errorf("interpreter %s: %w", interp, errors.Unwrap(err))
+	}
+	return nil
+}
+
+// firstLine is the first line of f, as far as the kernel reads it (BINPRM_BUF_SIZE).
+func firstLine(f *os.File) string {
+	r := bufio.NewReaderSize(f, 256)
+	head, _ := r.Peek(256)
+	line, _, _ := strings.Cut(string(head), "\n")
+	return line
+}
+
+// startError says which command could not be started.
+type startError struct {
+	name string
+	err  error
+}
+
+func (e *startError) Error() string { return e.name + ": " + e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+// Hints tells somebody who quoted a whole command line what to type.
+func (e *startError) Hints() []string {
+	if errors.Is(e.err, syscall.ENOENT) && strings.ContainsAny(e.name, " \t") {
+		return []string{"the command and its arguments are separate words; for a line of shell: brs-exec -- sh -c " + quote(e.name)}
+	}
+	return nil
+}
+
+func quote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,98 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+)
+
+// Harden does nothing here.
+func Harden() {}
+
+// Ended is never seen here: nothing but Ctrl-C arrives, and that is the context's end.
+type Ended struct{}
+
+func (e *Ended) Error() string  { return "interrupted" }
+func (e *Ended) Status() Status { return Failed }
+
+// Signals takes Ctrl-C, which the whole console gets, so that the command decides.
+type Signals struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// Catch catches Ctrl-C and Ctrl-Break.
+func Catch() *Signals {
+	s := &Signals{}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	go func() {
+		for range c {
+			s.cancel(&Ended{})
+		}
+	}()
+	return s
+}
+
+// Context ends at Ctrl-C; Run doesn't look at it.
+func (s *Signals) Context() context.Context { return s.ctx }
+
+// Ended reports whether Ctrl-C came before the command was started.
+func (s *Signals) Ended() (Status, bool) { return Failed, s.ctx.Err() != nil }
+
+// Find looks the command up in env's PATH. The extensions of PATHEXT are ours.
+func Find(argv, env []string) (path string, s Status, err error) {
+	for _, kv := range env {
+		if k, v, ok := strings.Cut(kv, "="); ok && strings.EqualFold(k, "PATH") {
+			os.Setenv("PATH", v)
+		}
+	}
+	path, err = exec.LookPath(argv[0])
+	switch {
+	case err == nil:
+		return path, 0, nil
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return "", NotFound, err
+	}
+	return "", NotExecutable, err
+}
+
+// Run starts the command in our console and waits for it. There are no signals to hand on.
+func Run(sigs *Signals, c Command) (Status, error) {
+	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{Env: c.Env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		return NotExecutable, err
+	}
+	if c.Started != nil {
+		c.Started(p.Pid)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	failed := make(chan bool, 1)
+	go func() {
+		select {
+		case <-c.Stop:
+			failed <- true
+			p.Kill()
+		case <-done:
+		}
+	}()
+	st, err := p.Wait()
+	if err != nil {
+		return Failed, err
+	}
+	select {
+	case <-failed:
+		return RunFailed, nil
+	default:
+	}
+	return Status(st.ExitCode()), nil
+}
+
+// Exit ends the process with the command's code, all 32 bits of it.
+func (s Status) Exit() { os.Exit(int(s)) }

@@ -1,0 +1,202 @@
+//go:build linux && (amd64 || arm64)
+
+package runner
+
+import (
+	"iter"
+	"os"
+	"os/signal"
+	"syscall"
+	"unsafe"
+)
+
+// A handler of our own, a few lines of assembly, writes the siginfo_t of each
+// signal into a pipe. os/signal can't serve: it doesn't say who sent a signal,
+// merges real-time signals, and sorts what arrives together by number. The Go
+// runtime keeps those that it needs (the faults, URG, PROF, and 33).
+
+// sigPipe is the pipe's writing end. The handler reads it.
+var sigPipe int32
+
+// Implemented in signals_linux_$GOARCH.s.
+func handlerPC() uintptr
+func restorerPC() uintptr
+
+// source is the reading end.
+type source struct{ r *os.File }
+
+const siginfoSize = 128 // sizeof(siginfo_t)
+
+// siginfo is the head of siginfo_t, for a signal that a process sent.
+type siginfo struct {
+	signo, errno, code int32
+	_                  int32
+	pid                int32
+	uid                uint32
+	_                  [siginfoSize - 24]byte
+}
+
+func (s *source) open() {
+	if s.r != nil {
+		return
+	}
+	var p [2]int
+	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
+		panic("no pipe for signals: " + err.Error()) // no descriptor is free: nothing could be run either
+	}
+	s.r = os.NewFile(uintptr(p[0]), "signals")
+	sigPipe = int32(p[1])
+	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
+		if !caught(sig) || jobSignal(sig) {
+			continue
+		}
+		if ignoredAtEntry(sig) {
+			signal.Ignore(sig)
+			continue
+		}
+		catch(sig)
+	}
+}
+
+// takeJobSignals catches what Catch leaves alone until there is a command.
+func (s *source) takeJobSignals() {
+	for _, sig := range [...]syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT} {
+		if !ignoredAtEntry(sig) {
+			catch(sig)
+		}
+	}
+}
+
+// release gives every signal its default action again, for a wrapper that hangs
+// in spite of a signal: the next one ends it.
+func (s *source) release() {
+	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
+		if caught(sig) && !jobSignal(sig) && sig != syscall.SIGCHLD && !ignoredAtEntry(sig) {
+			setDefault(sig)
+		}
+	}
+}
+
+// mark puts a mark between what arrived until now and what arrives later.
+func (s *source) mark() {
+	var m [siginfoSize]byte
+	syscall.Write(int(sigPipe), m[:])
+}
+
+func (s *source) all() iter.Seq[event] {
+	return func(yield func(event) bool) {
+		var info [16]siginfo
+		buf := unsafe.Slice((*byte)(unsafe.Pointer(&info)), len(info)*siginfoSize)
+		for {
+			n, err := s.r.Read(buf) // whole records: they are written whole
+			if err != nil {
+				return
+			}
+			for i := range n / siginfoSize {
+				if !yield(info[i].event()) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (i *siginfo) event() event {
+	if i.code > 0 {
+		return event{sig: syscall.Signal(i.signo), from: byKernel}
+	}
+	return event{sig: syscall.Signal(i.signo), from: byProcess, pid: int(i.pid)}
+}
+
+const maxSignal syscall.Signal = 64
+
+// caught is every signal but those that can't be caught, those that mean a fault
+// of our own, and those that the Go runtime and the C library send themselves.
+func caught(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGKILL, syscall.SIGSTOP,
+		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS,
+		syscall.SIGURG, syscall.SIGPROF, 32, 33:
+		return false
+	}
+	return true
+}
+
+func jobSignal(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT:
+		return true
+	}
+	return false
+}
+
+// ignoredAtEntry reports whether the wrapper was started with sig ignored.
+func ignoredAtEntry(sig syscall.Signal) bool {
+	if sig == syscall.SIGTERM && os.Getpid() == 1 {
+		return false // the kernel drops a TERM that PID 1 doesn't catch: nobody could stop the container
+	}
+	if sig == syscall.SIGCHLD {
+		return false
+	}
+	var act sigaction
+	rtSigaction(sig, nil, &act)
+	return act.handler == sigIgn
+}
+
+// sigaction is the kernel's struct (not the C library's).
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+const (
+	sigDfl = 0
+	sigIgn = 1
+
+	saSiginfo  = 0x4
+	saRestorer = 0x4000000
+	saOnstack  = 0x8000000
+	saRestart  = 0x10000000
+)
+
+func catch(sig syscall.Signal) {
+	rtSigaction(sig, &sigaction{
+		handler:  handlerPC(),
+		flags:    saSiginfo | saOnstack | saRestart | saRestorer,
+		restorer: restorerPC(),
+		mask:     ^uint64(0),
+	}, nil)
+}
+
+func setDefault(sig syscall.Signal) { rtSigaction(sig, &sigaction{handler: sigDfl}, nil) }
+
+func rtSigaction(sig syscall.Signal, act, old *sigaction) {
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+}
+
+const (
+	sigBlock   = 0
+	sigUnblock = 1
+	sigSetmask = 2
+)
+
+// sigprocmask changes the calling thread's mask: lock the goroutine to it first.
+func sigprocmask(how int, set uint64) (old uint64) {
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	return old
+}
+
+func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
+
+// raise sends sig to the calling thread with its default action, whatever it is
+// now. It returns if that is not death: after a stop, or as PID 1.
+func raise(sig syscall.Signal) {
+	var was sigaction
+	rtSigaction(sig, &sigaction{handler: sigDfl}, &was)
+	mask := sigprocmask(sigUnblock, bit(sig))
+	syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), sig)
+	sigprocmask(sigSetmask, mask)
+	rtSigaction(sig, &was, nil)
+}

@@ -1,0 +1,32 @@
+#include "textflag.h"
+
+#define SYS_write 1
+#define SYS_rt_sigreturn 15
+#define SIGINFO_SIZE 128
+
+// handler(signo DI, *siginfo_t SI, *ucontext_t DX) is called by the kernel on any
+// thread, on its signal stack. The kernel puts all registers back afterwards.
+// A full pipe (the wrapper doesn't run) loses the signal, as a full queue would.
+TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVL	·sigPipe(SB), DI
+	MOVL	$SIGINFO_SIZE, DX
+	MOVL	$SYS_write, AX
+	SYSCALL
+	RET
+
+TEXT restorer<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVL	$SYS_rt_sigreturn, AX
+	SYSCALL
+	INT	$3
+
+// func handlerPC() uintptr
+TEXT ·handlerPC(SB),NOSPLIT,$0-8
+	LEAQ	handler<>(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+// func restorerPC() uintptr
+TEXT ·restorerPC(SB),NOSPLIT,$0-8
+	LEAQ	restorer<>(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET

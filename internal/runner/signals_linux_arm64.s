@@ -1,0 +1,30 @@
+#include "textflag.h"
+
+#define SYS_write 64
+#define SYS_rt_sigreturn 139
+#define SIGINFO_SIZE 128
+
+// handler(signo R0, *siginfo_t R1, *ucontext_t R2): see the amd64 one.
+TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVW	·sigPipe(SB), R0
+	MOVD	$SIGINFO_SIZE, R2
+	MOVD	$SYS_write, R8
+	SVC
+	RET
+
+TEXT restorer<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVD	$SYS_rt_sigreturn, R8
+	SVC
+	BRK
+
+// func handlerPC() uintptr
+TEXT ·handlerPC(SB),NOSPLIT,$0-8
+	MOVD	$handler<>(SB), R0
+	MOVD	R0, ret+0(FP)
+	RET
+
+// func restorerPC() uintptr
+TEXT ·restorerPC(SB),NOSPLIT,$0-8
+	MOVD	$restorer<>(SB), R0
+	MOVD	R0, ret+0(FP)
+	RET

@@ -1,0 +1,127 @@
+//go:build unix
+
+package runner
+
+import (
+	"context"
+	"sync"
+	"syscall"
+)
+
+// event is one signal that arrived.
+type event struct {
+	sig  syscall.Signal
+	from origin
+	pid  int // of the sender, when from is byProcess; 0 from outside of our PID namespace
+}
+
+// origin is who sent a signal, as far as sigaction(2)'s si_code tells.
+type origin int
+
+const (
+	unknown   origin = iota // no siginfo on this platform
+	byKernel                // a terminal, a timer: si_code > 0
+	byProcess               // kill(2), sigqueue(3), tgkill(2)
+)
+
+// Ended is why the context of a [Signals] ended: a signal arrived that would have
+// ended the command, and the command wasn't there yet.
+type Ended struct{ Signal syscall.Signal }
+
+func (e *Ended) Error() string { return "ended by signal: " + e.Signal.String() }
+
+// Status is death by that signal.
+func (e *Ended) Status() Status { return Status(-int(e.Signal)) }
+
+// Signals is everything that is sent to this process from Catch on.
+type Signals struct {
+	events chan event // what arrives after begin
+	source
+
+	mu      sync.Mutex
+	running bool // the command is being started, or runs: signals are its
+	over    bool // it has ended
+	ended   *Ended
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+}
+
+// Catch catches every signal that can be caught, but those that came in ignored
+// (nohup(1) and the like mean it) and those of the terminal's job control, which
+// Run adds: until then Ctrl-Z stops the wrapper alone.
+func Catch() *Signals {
+	s := &Signals{events: make(chan event, 64)}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.source.open()
+	go s.read()
+	return s
+}
+
+// Context ends when a signal arrives that ends the wrapper before it has a
+// command to pass it to. Its cause is an *[Ended].
+func (s *Signals) Context() context.Context { return s.ctx }
+
+// Ended reports the signal that ended the context, as a status.
+func (s *Signals) Ended() (Status, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		return 0, false
+	}
+	return s.ended.Status(), true
+}
+
+// begin hands the signals over to Run. It is false if one has ended us already.
+func (s *Signals) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil {
+		return false
+	}
+	s.takeJobSignals()
+	s.running = true
+	return true
+}
+
+// end drops what arrives from now on: the command is gone, and the wrapper's
+// status stands.
+func (s *Signals) end() {
+	s.mu.Lock()
+	s.running, s.over = false, true
+	s.mu.Unlock()
+	for len(s.events) > 0 { // read may wait to send the last one
+		<-s.events
+	}
+}
+
+// read moves what arrives to where it belongs, as long as the process lives
+// (like the loop of os/signal, it has nobody who could wait for it).
+func (s *Signals) read() {
+	for e := range s.source.all() {
+		if s.claimed(e) {
+			s.events <- e
+		}
+	}
+}
+
+// claimed reports whether e is Run's; if not, e may end us.
+func (s *Signals) claimed(e event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running && !s.over && s.ended == nil && deadly(e.sig) {
+		s.ended = &Ended{e.sig}
+		s.cancel(s.ended)
+		s.release() // should something not heed the context, the next signal ends us
+	}
+	return s.running
+}
+
+// deadly reports whether the default action of a signal that we catch is the
+// process's end (signal(7)).
+func deadly(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGCHLD, syscall.SIGCONT, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,30 @@
+package runner
+
+import "strconv"
+
+// Status is how brs-exec ends: 0 to 255 is an exit code, a negative number is
+// death by that signal.
+type Status int
+
+// The statuses that are brs-exec's own. A command may well end with one of them.
+const (
+	RunFailed     Status = 124 // the command ran, and brs-exec failed the run
+	Failed        Status = 125 // brs-exec failed; the command was not started
+	NotExecutable Status = 126 // the command was found but can't be run
+	NotFound      Status = 127 // there is no such command
+)
+
+// Code is the number that a shell's $? shows: the code, or 128 and the signal.
+func (s Status) Code() int {
+	if s < 0 {
+		return 128 - int(s)
+	}
+	return int(s)
+}
+
+func (s Status) String() string {
+	if s < 0 {
+		return "signal " + strconv.Itoa(-int(s))
+	}
+	return "exit status " + strconv.Itoa(int(s))
+}
