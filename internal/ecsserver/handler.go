@@ -161,7 +161,6 @@ func (h *handler) judge(r *http.Request) kind {
 	}
 	if c != nil {
 		c.set.befriend(c)
-		c.used.Store(h.now().UnixNano())
 	}
 	if r.Method != http.MethodGet {
 		return wrongMethod
@@ -185,20 +184,22 @@ var errUnusable = errors.New("the provider's credentials have expired, or lack a
 
 // answer returns what to send now, or why there is nothing.
 func (h *handler) answer(ctx context.Context) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.wait)
-	defer cancel()
-	start := time.Now()
-	creds, err := h.retrieve(ctx)
-	h.waited(time.Since(start))
-	now := h.now().Unix()
+	start := h.now()
+	p := patience{Context: ctx, end: start.Add(h.wait)}
+	creds, now, err := h.retrieve(&p)
+	p.stop()
+	h.waited(now.Sub(start))
+	if c := connOf(ctx); c != nil {
+		c.used.Store(now.UnixNano())
+	}
 	last := h.last.Load()
 	if err != nil {
-		if last == nil || !usable(&last.creds, now) {
+		if last == nil || !usable(&last.creds, now.Unix()) {
 			return nil, err
 		}
 		creds = last.creds // still valid: that beats any error
 	}
-	expires := advertise(&creds, now, h.maxTTL)
+	expires := advertise(&creds, now.Unix(), h.maxTTL)
 	if last.fits(&creds, expires) {
 		return last, nil
 	}
@@ -208,20 +209,17 @@ func (h *handler) answer(ctx context.Context) (*answer, error) {
 }
 
 // retrieve asks again when it got credentials in the last second of their life, which is over by our reading (whole
-// seconds) but not yet by the provider's.
-func (h *handler) retrieve(ctx context.Context) (aws.Credentials, error) {
+// seconds) but not yet by the provider's. now is when it was found that they are usable.
+func (h *handler) retrieve(ctx context.Context) (creds aws.Credentials, now time.Time, err error) {
 	for {
-		creds, err := h.provider.Retrieve(ctx)
-		if err != nil {
-			return creds, err
-		}
-		now := h.now()
-		if usable(&creds, now.Unix()) {
-			return creds, nil
+		creds, err = h.provider.Retrieve(ctx)
+		now = h.now()
+		if err != nil || usable(&creds, now.Unix()) {
+			return creds, now, err
 		}
 		left := creds.Expires.Round(0).Sub(now.Round(0))
 		if !creds.CanExpire || left <= 0 || !pause(ctx, left) {
-			return creds, errUnusable
+			return creds, h.now(), errUnusable
 		}
 	}
 }
