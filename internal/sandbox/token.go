@@ -67,7 +67,7 @@ func (s *STS) seal(id identity) string {
 // open returns what a session token seals, and whether this STS sealed it.
 func (s *STS) open(token string) (id identity, ok bool) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) < sha256.Size {
+	if err != nil || len(raw) < sha256.Size || strings.ContainsAny(token, "\r\n") { // base64 skips newlines
 		return identity{}, false
 	}
 	mac, claims := raw[:sha256.Size], raw[sha256.Size:]
