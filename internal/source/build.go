@@ -1,0 +1,179 @@
+package source
+
+import (
+	"context"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// A chain is what the builder makes step by step: a provider, and what is known of it beforehand.
+type chain struct {
+	provider aws.CredentialsProvider
+	steps    []string               // for people
+	sources  []aws.CredentialSource // for the SDK
+	hops     []*hop
+	web      *webIdentity // the role that a token buys, if the base is one
+	role     tri          // the credentials are some role's session: AWS caps what assumes with them at an hour
+}
+
+func (c *chain) String() string { return strings.Join(c.steps, " → ") }
+
+// tri is what can be known of credentials before they are asked for.
+type tri int
+
+const (
+	unknown tri = iota
+	no
+	yes
+)
+
+// A builder holds what the SDK parsed while New chooses.
+type builder struct {
+	o      *Options
+	p      params
+	env    config.EnvConfig
+	shared config.SharedConfig // the chosen profile; zero if there is none
+	name   string              // session name
+	http   *httpClient
+	cfg    aws.Config
+	s      *Source
+}
+
+func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
+	b := &builder{o: o, p: p, s: &Source{log: o.Log}}
+	var err error
+	if b.env, err = config.NewEnvConfig(); err != nil {
+		return nil, badInput("", "environment: %s", describe(err))
+	}
+	if b.shared, err = loadProfile(ctx, o, &b.env); err != nil {
+		return nil, err
+	}
+	if b.name, err = sessionName(o.RoleSessionName, b.env.RoleSessionName); err != nil {
+		return nil, err
+	}
+	bundle, err := caBundle(o, &b.env, &b.shared)
+	if err != nil {
+		return nil, err
+	}
+	b.http = newHTTPClient(o, bundle)
+	b.cfg = awsConfig(o, &b.env, &b.shared, b.http)
+	b.s.region = b.cfg.Region
+	return b, nil
+}
+
+func (b *builder) build() (*Source, error) {
+	if err := b.connect(); err != nil {
+		return nil, err
+	}
+	c, err := b.base()
+	if err != nil {
+		return nil, err
+	}
+	for _, arn := range b.o.RoleARNs {
+		b.assume(&c, &hop{arn: arn})
+	}
+	if err := b.giveFlags(&c); err != nil {
+		return nil, err
+	}
+	if len(c.hops) == 0 && c.web == nil {
+		c.provider = &longTerm{s: b.s, base: c.provider, by: c.String(), duration: b.p.duration}
+	}
+	b.s.chain = c
+	return b.s, nil
+}
+
+// connect makes the STS client. A region for it is no region for the child.
+func (b *builder) connect() (err error) {
+	if b.cfg.Region == "" {
+		b.cfg.Region = partitionRegion(b.partition())
+		b.o.Log.Info("no region is set: STS is asked in the role's partition", "region", b.cfg.Region)
+	}
+	b.s.stsRegion = b.cfg.Region
+	b.s.sts, err = newSTS(b.o, b.cfg, dated{b.http, &b.s.skew})
+	if err != nil {
+		return err
+	}
+	if u := b.s.sts.Options().BaseEndpoint; u != nil && b.o.STSEndpointURL == "" && b.cfg.BaseEndpoint != nil && *u == *b.cfg.BaseEndpoint {
+		b.s.caught = *u
+	}
+	return nil
+}
+
+// partition is that of the first role in sight.
+func (b *builder) partition() string {
+	arns := append(b.o.RoleARNs[:len(b.o.RoleARNs):len(b.o.RoleARNs)], b.shared.RoleARN, b.env.RoleARN)
+	for _, arn := range arns {
+		if f := strings.Split(arn, ":"); len(f) > 1 {
+			return f[1]
+		}
+	}
+	return "aws"
+}
+
+// assume puts an AssumeRole hop on top of the chain.
+func (b *builder) assume(c *chain, h *hop) {
+	h.s, h.base, h.by, h.chained = b.s, c.provider, c.String(), c.role
+	if len(c.hops) == 0 {
+		c.sources = append(c.sources, aws.CredentialSourceSTSAssumeRole)
+	}
+	c.provider, c.role = h, yes
+	c.steps = append(c.steps, h.arn)
+	c.hops = append(c.hops, h)
+}
+
+// giveFlags hands the role flags to the hops: session name and source identity to all, transitive tags to the first
+// (AWS hands them on, and refuses a hop that gives one again), the rest to the last.
+func (b *builder) giveFlags(c *chain) error {
+	if c.web != nil && (b.p.askedSession != "" || c.web.name == "") {
+		c.web.name = b.name
+	}
+	if len(c.hops) == 0 {
+		return b.giveWithoutHop(c)
+	}
+	for _, h := range c.hops {
+		if b.p.askedSession != "" || h.name == "" {
+			h.name = b.name
+		}
+		h.identity = b.p.identity
+	}
+	first, last := c.hops[0], c.hops[len(c.hops)-1]
+	for _, t := range b.p.tags {
+		if isTransitive(*t.Key, b.p.transitive) {
+			first.tags = append(first.tags, t)
+		} else {
+			last.tags = append(last.tags, t)
+		}
+	}
+	first.transitive = b.p.transitive
+	last.policy, last.policyARNs, last.contexts = b.p.policy, b.p.policyARNs, b.p.contexts
+	last.externalID = firstOf(b.p.externalID, last.externalID)
+	if b.p.duration != 0 {
+		last.duration, last.durationFrom = b.p.duration, "--duration-seconds"
+	}
+	for _, h := range c.hops {
+		if err := h.checkDuration(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveWithoutHop: a flag that narrows or marks the session must not be dropped in silence for want of a role.
+func (b *builder) giveWithoutHop(c *chain) error {
+	if w := c.web; w != nil {
+		if flag := b.p.assumeRoleOnly(); flag != "" {
+			return badInput("assume another role on top: --role-arn", "%s: a web identity token can't buy a role with it (%s)", flag, c)
+		}
+		w.policy, w.policyARNs = b.p.policy, b.p.policyARNs
+		if b.p.duration != 0 {
+			w.duration = b.p.duration
+		}
+		return checkRoleDuration("--duration-seconds", w.duration)
+	}
+	if flag := firstOf(b.p.assumeRoleOnly(), b.p.narrowing()); flag != "" {
+		return badInput("add --role-arn ARN", "%s needs a role to assume, and %s has none", flag, c)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package source
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+const (
+	defaultConnectTimeout = 5 * time.Second
+	defaultReadTimeout    = 10 * time.Second
+	// idleTimeout is enough for the calls of one chain to share a connection; the next refresh is far off.
+	idleTimeout = 5 * time.Second
+	// maxAnswer bounds what is read of any answer: AWS's are below 16 KiB.
+	maxAnswer = 1 << 20
+)
+
+// An httpClient sends what the SDK's clients ask. The TLS side is made at the first https request: reading root
+// certificates is most of a start, and AssumeRole over loopback, a container endpoint or IMDS needs none.
+type httpClient struct {
+	connect, read time.Duration
+	bundle        string // PEM file instead of the system's roots; "" for those
+	tlsConfig     func(bundle string) (*tls.Config, error)
+
+	plain  *http.Client
+	once   sync.Once
+	secure *http.Client
+	err    error
+}
+
+func newHTTPClient(o *Options, bundle string) *httpClient {
+	h := &httpClient{
+		connect: orDefault(o.ConnectTimeout, defaultConnectTimeout), read: orDefault(o.ReadTimeout, defaultReadTimeout),
+		bundle: bundle, tlsConfig: o.TLS,
+	}
+	if h.tlsConfig == nil {
+		h.tlsConfig = tlsFromBundle
+	}
+	h.plain = h.over(nil)
+	return h
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// Do is the interface of every client of the SDK.
+func (h *httpClient) Do(r *http.Request) (*http.Response, error) {
+	client, err := h.client(r.URL.Scheme)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	}
+	return resp, err
+}
+
+func (h *httpClient) client(scheme string) (*http.Client, error) {
+	if scheme != "https" {
+		return h.plain, nil
+	}
+	h.once.Do(func() {
+		var c *tls.Config
+		if c, h.err = h.tlsConfig(h.bundle); h.err == nil {
+			h.secure = h.over(c)
+		}
+	})
+	return h.secure, h.err
+}
+
+func (h *httpClient) over(c *tls.Config) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                 proxy,
+			DialContext:           (&net.Dialer{Timeout: h.connect}).DialContext,
+			TLSClientConfig:       c,
+			TLSHandshakeTimeout:   h.connect,
+			ResponseHeaderTimeout: h.read,
+			IdleConnTimeout:       idleTimeout,
+			MaxIdleConnsPerHost:   1,
+		},
+		// A signed request must not follow a redirect to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// proxy is the environment's, but never for an endpoint on this machine or link: a proxy can't reach those, and would
+// see the credentials. (Go's own rule leaves out loopback only.)
+func proxy(r *http.Request) (*url.URL, error) {
+	if ip, err := netip.ParseAddr(r.URL.Hostname()); err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsPrivate() && r.URL.Scheme == "http") {
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(r)
+}
+
+// tlsFromBundle is the SDK's meaning of AWS_CA_BUNDLE: these roots and no others.
+func tlsFromBundle(bundle string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if bundle == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(bundle)
+	if err != nil {
+		return nil, badInput("", "CA bundle: %v", err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, badInput("", "CA bundle %s holds no PEM certificate", bundle)
+	}
+	return c, nil
+}
+
+// caBundle is the file whose roots count: the flag's, the variable's, the profile's; checked to be readable here, and
+// parsed only if anything uses TLS.
+func caBundle(o *Options, env *config.EnvConfig, shared *config.SharedConfig) (string, error) {
+	for _, c := range []struct{ from, file string }{
+		{"--ca-bundle", o.CABundle}, {"AWS_CA_BUNDLE", env.CustomCABundle}, {"ca_bundle of profile " + shared.Profile, shared.CustomCABundle},
+	} {
+		if c.file == "" {
+			continue
+		}
+		f, err := os.Open(c.file)
+		if err != nil {
+			return "", badInput("", "%s: %v", c.from, err)
+		}
+		return c.file, f.Close()
+	}
+	return "", nil
+}

@@ -1,0 +1,169 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// A problem is an error that a person can act on: one line, and what to type.
+type problem struct {
+	text      string
+	err       error // what the SDK said, for errors.As; its text is in text as far as it is of use
+	hints     []string
+	permanent bool
+}
+
+func (p *problem) Error() string   { return p.text }
+func (p *problem) Unwrap() error   { return p.err }
+func (p *problem) Hints() []string { return p.hints }
+
+// badInput is an error in what the user wrote: the same at every try.
+func badInput(hint, format string, args ...any) error {
+	p := &problem{text: fmt.Sprintf(format, args...), permanent: true}
+	if hint != "" {
+		p.hints = []string{hint}
+	}
+	return p
+}
+
+// Permanent says that no retry will heal err: it was refused, or what the user wrote is wrong.
+//
+// Everything else may pass: what the SDK itself retries (5xx, throttling, the network), a deadline, an answer that isn't
+// STS's (a captive portal). The SDK's classes leave out certificates, which it retries in vain.
+func Permanent(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	if p, ok := errors.AsType[*problem](err); ok {
+		if p.permanent || p.err == nil {
+			return p.permanent
+		}
+		return Permanent(p.err)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	switch retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) {
+	case aws.TrueTernary:
+		return false
+	case aws.FalseTernary:
+		return true
+	}
+	return refused(err)
+}
+
+// refused: a 4xx from AWS itself, but for those with which AWS says that its own call elsewhere failed.
+func refused(err error) bool {
+	status := httpStatus(err)
+	if status < 400 || status > 499 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests {
+		return false
+	}
+	switch code, message := apiError(err); code {
+	case "IDPCommunicationError", "IDPCommunicationErrorException":
+		return false
+	case "InvalidIdentityToken", "InvalidIdentityTokenException":
+		return !strings.Contains(message, "Couldn't retrieve verification key")
+	}
+	return true
+}
+
+// Throttled says that err asks to be slower: the SDK's throttling codes, 429, or any answer with Retry-After.
+func Throttled(err error) bool {
+	codes := retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+	if codes.IsErrorThrottle(err) == aws.TrueTernary || httpStatus(err) == http.StatusTooManyRequests {
+		return true
+	}
+	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	return ok && r.Response != nil && r.Response.Header.Get("Retry-After") != ""
+}
+
+// Denied says that err is AWS's AccessDenied: what a role that was made seconds ago answers, too.
+func Denied(err error) bool {
+	code, _ := apiError(err)
+	return slices.Contains([]string{"AccessDenied", "AccessDeniedException"}, code)
+}
+
+func httpStatus(err error) int {
+	var s interface{ HTTPStatusCode() int }
+	if errors.As(err, &s) {
+		return s.HTTPStatusCode()
+	}
+	return 0
+}
+
+func apiError(err error) (code, message string) {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorCode(), e.ErrorMessage()
+	}
+	return "", ""
+}
+
+// describe says what happened without the SDK's "operation error STS: AssumeRole, https response error StatusCode: …".
+func describe(err error) string {
+	if code, message := apiError(err); code != "" {
+		return code + ": " + firstLine(message)
+	} else if message != "" {
+		return firstLine(message)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return network(e)
+	}
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return unreadable(err)
+	}
+	var op *smithy.OperationError
+	for errors.As(err, &op) {
+		err = op.Err
+	}
+	return strings.TrimPrefix(firstLine(err.Error()), "failed to ")
+}
+
+// firstLine bounds what others wrote. AWS's SignatureDoesNotMatch goes on with the canonical request, which holds the
+// session token.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if s == "" {
+		return "no message"
+	}
+	if r := []rune(s); len(r) > 500 {
+		s = string(r[:500]) + "…"
+	}
+	return s
+}
+
+// network names the host and the cause: the rest of the URL may be secret.
+func network(e *url.Error) string {
+	host := "the endpoint"
+	if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	if e.Timeout() {
+		return "no answer from " + host + " in time"
+	}
+	return host + ": " + firstLine(e.Err.Error())
+}
+
+func unreadable(err error) string {
+	if status := httpStatus(err); status != 0 {
+		return fmt.Sprintf("HTTP %d with an answer that isn't AWS's", status)
+	}
+	return "an answer that isn't AWS's"
+}

@@ -1,0 +1,206 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Everything a user can write wrong is found by New, before any network, and says what to write instead.
+func TestWrongInput(t *testing.T) {
+	dir := t.TempDir()
+	policy := filepath.Join(dir, "policy.json")
+	if err := os.WriteFile(policy, []byte("not json"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var tags, policies []string
+	for i := range 51 {
+		tags = append(tags, "k"+strconv.Itoa(i)+"=v")
+		policies = append(policies, "arn:aws:iam::aws:policy/P"+strconv.Itoa(i))
+	}
+	for _, c := range []struct {
+		name       string
+		o          Options
+		text, hint string
+	}{
+		{"no ARN", Options{RoleARNs: []string{"nonsense"}}, `--role-arn "nonsense" is no ARN of a role`, "arn:aws:iam::ACCOUNT:role/nonsense"},
+		{"a session", Options{RoleARNs: []string{"arn:aws:sts::123456789012:assumed-role/etl/x"}}, "a session of a role", "arn:aws:iam::123456789012:role/etl"},
+		{"a user", Options{RoleARNs: []string{"arn:aws:iam::123456789012:user/x"}}, "is no ARN of a role", "role/NAME"},
+		{"an account", Options{RoleARNs: []string{"arn:aws:iam::12345:role/x"}}, `"12345" is no account`, "12 digits"},
+		{"no name", Options{RoleARNs: []string{"arn:aws:iam::123456789012:role/"}}, "is no ARN of a role", "role/NAME"},
+		{"empty ARN", Options{RoleARNs: []string{""}}, `--role-arn "" is no ARN`, "role/NAME"},
+		{"second ARN", Options{RoleARNs: []string{testRole, "x"}}, `--role-arn "x"`, "role/x"},
+		{"short", Options{Duration: time.Minute, RoleARNs: []string{testRole}}, "--duration-seconds 60: AWS gives 900 to 43200 seconds", "3600"},
+		{"long", Options{Duration: 13 * time.Hour, RoleARNs: []string{testRole}}, "--duration-seconds 46800: AWS gives 900 to 43200", "3600"},
+		{"fraction", Options{Duration: time.Hour + time.Millisecond, RoleARNs: []string{testRole}}, "whole seconds", "3600"},
+		{"chain", Options{Duration: 2 * time.Hour, RoleARNs: []string{testRole, testRole}}, "one hour", "--duration-seconds 3600"},
+		{"session name", Options{RoleSessionName: "a b"}, `does not allow ' '`, "_+=,.@-"},
+		{"long name", Options{RoleSessionName: strings.Repeat("x", 65)}, "2 to 64 characters", ""},
+		{"identity", Options{SourceIdentity: "ö"}, `does not allow 'ö'`, "_+=,.@-"},
+		{"external id", Options{ExternalID: "a{b"}, `--external-id "a{b"`, ":/"},
+		{"policy", Options{Policy: "allow all"}, "--policy is no JSON object", "file://PATH"},
+		{"policy list", Options{Policy: "[]"}, "--policy is no JSON object", "file://PATH"},
+		{"policy null", Options{Policy: "null"}, "--policy is no JSON object", "file://PATH"},
+		{"policy file", Options{Policy: "file://" + policy}, "--policy file://" + policy + " is no JSON object", ""},
+		{"no policy file", Options{Policy: "file:///no/such"}, "--policy: open /no/such: no such file", "file://"},
+		{"big policy", Options{Policy: `{"a":"` + strings.Repeat("x", 2048) + `"}`}, "2056 characters; AWS takes 2048", "--policy-arns"},
+		{"policy ARN", Options{PolicyARNs: []string{"ReadOnlyAccess"}}, `"ReadOnlyAccess" is no ARN of a managed policy`, "arn:aws:iam::aws:policy/"},
+		{"11 policies", Options{PolicyARNs: policies[:11]}, "11 policies; AWS takes 10", ""},
+		{"tag", Options{Tags: []string{"Team"}}, `--tags "Team" has no =`, "Team=data"},
+		{"tag key", Options{Tags: []string{"=x"}}, "has no key", "Team=data"},
+		{"long key", Options{Tags: []string{strings.Repeat("k", 129) + "=v"}}, "more than 128", ""},
+		{"long value", Options{Tags: []string{"k=" + strings.Repeat("v", 257)}}, "more than 256", ""},
+		{"aws tag", Options{Tags: []string{"aws:x=v"}}, "AWS's own", ""},
+		{"twice", Options{Tags: []string{"Team=a", "team=b"}}, `the key "team" is there twice`, "upper and lower"},
+		{"51 tags", Options{Tags: tags}, "51 tags; AWS takes 50", ""},
+		{"transitive", Options{TransitiveTagKeys: []string{"Team"}}, `"Team": there is no such tag`, "--tags Team=VALUE"},
+		{"context", Options{ProvidedContexts: []string{"arn:aws:x"}}, "has a ProviderArn and a ContextAssertion", "ProviderArn="},
+		{"short assertion", Options{ProvidedContexts: []string{"ContextAssertion=abc,ProviderArn=arn:aws:iam::aws:contextProvider/x"}}, "3 characters", ""},
+		{"policy without role", Options{Policy: "{}"}, "--policy needs a role to assume", "--role-arn"},
+		{"external id without role", Options{ExternalID: "xx"}, "--external-id needs a role to assume", "--role-arn"},
+		{"endpoint", Options{STSEndpointURL: "sts.amazonaws.com"}, `--sts-endpoint-url "sts.amazonaws.com" is no URL`, "https://"},
+		{"clear", Options{STSEndpointURL: "http://sts.example.com"}, "in the clear", "https://sts.example.com"},
+		{"password", Options{STSEndpointURL: "https://u:hush@h"}, "more than scheme, host and path", "https://HOST"},
+		{"bundle", Options{CABundle: "/no/such.pem"}, "--ca-bundle: open /no/such.pem", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.Base = testKeys
+			_, err := New(t.Context(), c.o)
+			if err == nil || !strings.Contains(err.Error(), c.text) || strings.ContainsAny(err.Error(), "\n") {
+				t.Fatalf("got %v; want %q in it", err, c.text)
+			}
+			if hint := hintOf(err); !strings.Contains(hint, c.hint) {
+				t.Errorf("%v\nhint %q; want %q in it", err, hint, c.hint)
+			}
+			if !Permanent(err) || strings.Contains(err.Error(), "hush") {
+				t.Errorf("permanent %v: %v", Permanent(err), err)
+			}
+		})
+	}
+}
+
+func TestWrongConfiguration(t *testing.T) {
+	for _, c := range []struct {
+		name, config string
+		env          map[string]string
+		o            Options
+		text, hint   string
+	}{
+		{name: "misspelt profile", config: "[profile etl]\nregion=x\n[profile other]\n", o: Options{Profile: "elt"}, text: "no profile elt in", hint: "did you mean --profile etl?"},
+		{name: "AWS_PROFILE", config: "[profile etl]\n[profile prod]\n", env: map[string]string{"AWS_PROFILE": "missing"}, text: "no profile missing in", hint: "there are: etl, prod"},
+		{name: "AWS_DEFAULT_PROFILE", config: "[default]\n", env: map[string]string{"AWS_DEFAULT_PROFILE": "missing"}, text: "no profile missing in", hint: "there are: default"},
+		{name: "none at all", o: Options{Profile: "etl"}, text: "hold none at all", hint: "aws configure"},
+		{name: "source missing", config: "[profile a]\nrole_arn=" + testRole + "\nsource_profile=bse\n[profile base]\n", o: Options{Profile: "a"}, text: "no source_profile bse in", hint: "base"},
+		{name: "source empty", config: "[profile a]\nrole_arn=" + testRole + "\nsource_profile=b\n[profile b]\n", o: Options{Profile: "a"}, text: "profile a: source_profile b leads to no credentials", hint: "credentials of its own"},
+		{name: "cycle", config: "[profile a]\nrole_arn=" + testRole + "\nsource_profile=b\n[profile b]\nrole_arn=" + testRole + "\nsource_profile=a\n", o: Options{Profile: "a"}, text: "leads to no credentials", hint: "circle"},
+		{name: "no role_arn", config: "[profile a]\nsource_profile=b\n", o: Options{Profile: "a"}, text: "profile a has source_profile, but no role_arn", hint: "role_arn ="},
+		{name: "two kinds", config: "[profile a]\nrole_arn=" + testRole + "\nsource_profile=b\ncredential_source=Environment\n", o: Options{Profile: "a"}, text: "only one credential type", hint: "look at"},
+		{name: "half a key", config: "[default]\naws_access_key_id=x\n", text: "partial credentials", hint: "look at"},
+		{name: "bad role_arn", config: "[profile a]\nrole_arn=etl\ncredential_source=Environment\n", env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, o: Options{Profile: "a"}, text: `role_arn of profile a "etl" is no ARN`, hint: "role/etl"},
+		{name: "bad duration", config: "[profile a]\nrole_arn=" + testRole + "\ncredential_source=Environment\nduration_seconds=1h\n", env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, o: Options{Profile: "a"}, text: "duration_seconds of profile a is no number", hint: "3600"},
+		{name: "short duration", config: "[profile a]\nrole_arn=" + testRole + "\ncredential_source=Environment\nduration_seconds=60\n", env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, o: Options{Profile: "a"}, text: "duration_seconds of profile a 60: AWS gives 900", hint: "3600"},
+		{name: "no source", config: "[profile a]\nrole_arn=" + testRole + "\ncredential_source=Magic\n", o: Options{Profile: "a"}, text: `there is no credential_source "Magic"`, hint: "EcsContainer"},
+		{name: "no env keys", config: "[profile a]\nrole_arn=" + testRole + "\ncredential_source=Environment\n", o: Options{Profile: "a"}, text: "no keys are there", hint: "export"},
+		{name: "no container", config: "[profile a]\nrole_arn=" + testRole + "\ncredential_source=EcsContainer\n", o: Options{Profile: "a"}, text: "AWS_CONTAINER_CREDENTIALS_FULL_URI is not set", hint: ""},
+		{name: "half SSO", config: "[profile a]\nsso_account_id=1\nsso_region=x\n", o: Options{Profile: "a"}, text: "has no sso_start_url, sso_role_name", hint: "aws configure sso --profile a"},
+		{name: "no sso-session", config: "[profile a]\nsso_session=s\n", o: Options{Profile: "a"}, text: "SSO session", hint: "look at"},
+		{name: "nothing", text: "no AWS credentials: none in the environment", hint: "aws configure"},
+		{name: "nothing chosen", config: "[profile a]\nregion=x\n", text: "no AWS credentials", hint: "--profile NAME; there are: a"},
+		{name: "role without token", env: map[string]string{"AWS_ROLE_ARN": testRole}, text: "AWS_ROLE_ARN is set, but", hint: `--role-arn "$AWS_ROLE_ARN"`},
+		{name: "token without role", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/etc/hostname"}, text: "but not AWS_ROLE_ARN", hint: "export AWS_ROLE_ARN"},
+		{name: "no token file", env: map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/such", "AWS_ROLE_ARN": testRole}, text: "web identity token: open /no/such", hint: ""},
+		{name: "session name", env: map[string]string{"AWS_ROLE_SESSION_NAME": "a b"}, text: `AWS_ROLE_SESSION_NAME "a b"`, hint: "letters"},
+		{name: "container host", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://192.0.2.1/x"}, text: "neither this machine nor ECS nor EKS", hint: "https"},
+		{name: "container URL", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "/x"}, text: "is no URL", hint: ""},
+		{name: "bad bool", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, text: "AWS_USE_FIPS_ENDPOINT", hint: ""},
+		{name: "bundle", env: map[string]string{"AWS_CA_BUNDLE": "/no/such.pem"}, text: "AWS_CA_BUNDLE: open /no/such.pem", hint: ""},
+		{name: "clear", env: map[string]string{"AWS_ENDPOINT_URL": "http://192.0.2.1:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, text: "in the clear", hint: "https://192.0.2.1:9000"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			writeConfig(t, c.config, "")
+			for k, v := range c.env {
+				t.Setenv(k, v)
+			}
+			_, err := New(t.Context(), c.o)
+			if err == nil || !strings.Contains(err.Error(), c.text) || strings.ContainsAny(err.Error(), "\n") {
+				t.Fatalf("got %v; want %q in it", err, c.text)
+			}
+			if hint := hintOf(err); !strings.Contains(hint, c.hint) {
+				t.Errorf("%v\nhint %q; want %q in it", err, hint, c.hint)
+			}
+			if !Permanent(err) {
+				t.Errorf("%v may pass?", err)
+			}
+		})
+	}
+}
+
+func TestValidName(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"brs-exec-a b-höst", "brs-exec-a-b-h-st"},
+		{"brs-exec-DOMAIN\\u-h.example.com", "brs-exec-DOMAIN-u-h.example.com"},
+		{"brs-exec-u-" + strings.Repeat("h", 99), "brs-exec-u-" + strings.Repeat("h", 53)},
+		{"brs-exec-u-", "brs-exec-u"},
+	} {
+		if got := validName(c.in); got != c.want || checkName("", got, 2, 64, "") != nil {
+			t.Errorf("validName(%q) = %q; want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestSkewOf(t *testing.T) {
+	sent := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		roundTrip time.Duration
+		date      time.Time
+		want      time.Duration
+	}{
+		{0, sent, -500 * time.Millisecond},
+		{2 * time.Second, sent, 500 * time.Millisecond},
+		{0, sent.Add(-time.Hour), time.Hour - 500*time.Millisecond},
+	} {
+		if got := skewOf(sent, c.roundTrip, c.date); got != c.want {
+			t.Errorf("skewOf(%v, %v) = %v; want %v", c.roundTrip, c.date, got, c.want)
+		}
+	}
+}
+
+func FuzzParseTag(f *testing.F) {
+	for _, s := range []string{"K=V", "Key=K,Value=V", "Key=K", "=", "", "a=b=c", "Key=a,b,Value=c", "aws:x=1", "\xff=1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		k, v, err := parseTag(s)
+		if err != nil {
+			return
+		}
+		if k == "" || k+"="+v != s && "Key="+k+",Value="+v != s {
+			t.Errorf("parseTag(%q) = %q, %q", s, k, v)
+		}
+	})
+}
+
+func FuzzCheckRoleARN(f *testing.F) {
+	for _, s := range []string{testRole, "arn:aws:sts::1:assumed-role/a/b", "arn:::::", "x", "arn:aws:iam::123456789012:role/p/a,b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if err := checkRoleARN("--role-arn", s); err == nil && (!strings.Contains(s, ":iam::") || !strings.Contains(s, ":role/")) {
+			t.Errorf("%q passes for a role", s)
+		}
+	})
+}
+
+func FuzzParseContexts(f *testing.F) {
+	f.Add("ProviderArn=arn:aws:iam::aws:contextProvider/x,ContextAssertion=abcd")
+	f.Add("ContextAssertion=a,b,ProviderArn=arn:aws:iam::aws:contextProvider/x")
+	f.Fuzz(func(t *testing.T, s string) {
+		out, err := parseContexts([]string{s})
+		if err == nil && len(*out[0].ProviderArn)+len(*out[0].ContextAssertion)+len("ProviderArn=,ContextAssertion=") != len(s) {
+			t.Errorf("parseContexts(%q) = %q, %q", s, *out[0].ProviderArn, *out[0].ContextAssertion)
+		}
+	})
+}

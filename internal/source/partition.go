@@ -1,0 +1,33 @@
+package source
+
+import "strings"
+
+// partitions, each with how its regions begin and one of them in which STS is on for every account.
+// https://docs.aws.amazon.com/general/latest/gr/sts.html
+var partitions = [...]struct{ name, prefix, region string }{
+	{"aws-cn", "cn-", "cn-north-1"},
+	{"aws-us-gov", "us-gov-", "us-gov-west-1"},
+	{"aws-iso", "us-iso-", "us-iso-east-1"},
+	{"aws-iso-b", "us-isob-", "us-isob-east-1"},
+	{"aws-iso-e", "eu-isoe-", "eu-isoe-west-1"},
+	{"aws-iso-f", "us-isof-", "us-isof-south-1"},
+	{"aws-eusc", "eusc-", "eusc-de-east-1"},
+}
+
+func partitionRegion(partition string) string {
+	for _, p := range partitions {
+		if p.name == partition {
+			return p.region
+		}
+	}
+	return "us-east-1"
+}
+
+func partitionOf(region string) string {
+	for _, p := range partitions {
+		if strings.HasPrefix(region, p.prefix) {
+			return p.name
+		}
+	}
+	return "aws"
+}

@@ -1,0 +1,147 @@
+package source
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// loadProfile lets the SDK parse the profile that the flag, or else the environment, chooses. One that was named must
+// exist; the default one need not. (The SDK alone forgives a missing AWS_DEFAULT_PROFILE, and goes on as someone else.)
+func loadProfile(ctx context.Context, o *Options, env *config.EnvConfig) (config.SharedConfig, error) {
+	name := firstOf(o.Profile, env.SharedConfigProfile)
+	files := profileFiles(env)
+	shared, err := config.LoadSharedConfigProfile(ctx, firstOf(name, config.DefaultSharedConfigProfile), func(l *config.LoadSharedConfigOptions) {
+		l.ConfigFiles, l.CredentialsFiles = files[:1], files[1:]
+	})
+	if err == nil {
+		return shared, nil
+	}
+	if _, ok := err.(config.SharedConfigProfileNotExistError); ok && name == "" {
+		return config.SharedConfig{}, nil
+	}
+	return config.SharedConfig{}, profileError(err, name, files)
+}
+
+// profileFiles are ~/.aws/config and ~/.aws/credentials, or what the variables name instead.
+func profileFiles(env *config.EnvConfig) []string {
+	return []string{
+		firstOf(env.SharedConfigFile, config.DefaultSharedConfigFilename()),
+		firstOf(env.SharedCredentialsFile, config.DefaultSharedCredentialsFilename()),
+	}
+}
+
+func profileError(err error, name string, files []string) error {
+	if e, ok := errors.AsType[config.SharedConfigAssumeRoleError](err); ok {
+		if _, ok := e.Err.(config.SharedConfigProfileNotExistError); ok {
+			return missingProfile("source_profile "+e.Profile, e.Profile, files)
+		}
+		return badInput("give it credentials of its own: source_profile must not lead in a circle", "profile %s: source_profile %s leads to no credentials", firstOf(name, "default"), e.Profile)
+	}
+	if e, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return missingProfile("profile "+e.Profile, e.Profile, files)
+	}
+	if e, ok := errors.AsType[config.CredentialRequiresARNError](err); ok {
+		return badInput("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile", "profile %s has %s, but no role_arn", e.Profile, e.Type)
+	}
+	if e, ok := errors.AsType[config.SharedConfigLoadError](err); ok {
+		return badInput("", "%s: %s", e.Filename, firstLine(e.Err.Error()))
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return badInput("look at "+files[0]+" and "+files[1], "profile %s: %s", firstOf(name, "default"), strings.TrimPrefix(text, "failed to "))
+}
+
+// missingProfile names the files that were read, those that could not be, and the profile that was perhaps meant.
+func missingProfile(what, name string, files []string) error {
+	names, unread := profileNames(files)
+	where := strings.Join(files, " and ")
+	if unread != nil {
+		return badInput("make it readable", "no %s: %v", what, unread)
+	}
+	if near := nearest(name, names); near != "" {
+		return badInput("did you mean --profile "+near+"?", "no %s in %s", what, where)
+	}
+	if len(names) == 0 {
+		return badInput("aws configure sso, or aws configure, makes one", "no %s: %s hold none at all", what, where)
+	}
+	if len(names) > 8 {
+		names = append(names[:8], "…")
+	}
+	return badInput("there are: "+strings.Join(names, ", "), "no %s in %s", what, where)
+}
+
+// profileNames lists the sections that name a profile: the SDK's parser doesn't tell.
+func profileNames(files []string) (names []string, unread error) {
+	for i, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				unread = err
+			}
+			continue
+		}
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			if name := sectionName(lines.Text(), i == 0); name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		f.Close()
+	}
+	return names, unread
+}
+
+// sectionName reads [default], in the config file [profile NAME], in the credentials file [NAME].
+func sectionName(line string, config bool) string {
+	line, ok := strings.CutPrefix(strings.TrimSpace(line), "[")
+	line, _, closed := strings.Cut(line, "]")
+	if !ok || !closed {
+		return ""
+	}
+	name, isProfile := strings.CutPrefix(strings.TrimSpace(line), "profile ")
+	if name = strings.TrimSpace(name); config && !isProfile && name != "default" {
+		return ""
+	}
+	return name
+}
+
+// nearest is the candidate that name was most likely meant to be: at most a third of its letters away.
+func nearest(name string, candidates []string) string {
+	best, near := len(name)/3+1, ""
+	for _, c := range candidates {
+		if d := distance(name, c); d < best {
+			best, near = d, c
+		}
+	}
+	return near
+}
+
+// distance counts the letters to change, add, leave out or swap with their neighbour to make b of a.
+func distance(a, b string) int {
+	var before, row []int
+	next := make([]int, len(b)+1)
+	for j := range next {
+		next[j] = j
+	}
+	for i := range len(a) {
+		before, row, next = row, next, make([]int, len(b)+1)
+		next[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next[j+1] = min(row[j]+cost, row[j+1]+1, next[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
+		}
+	}
+	return next[len(b)]
+}

@@ -1,0 +1,48 @@
+package source
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// longTerm re-serves the base credentials; keys without a session token become a session, since SDKs demand a token of
+// an endpoint. https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+type longTerm struct {
+	s        *Source
+	base     aws.CredentialsProvider
+	by       string
+	duration time.Duration // 0: an hour
+	warned   bool
+}
+
+func (l *longTerm) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := l.base.Retrieve(ctx)
+	if err != nil || creds.SessionToken != "" {
+		return creds, err
+	}
+	if !l.warned {
+		l.warned = true
+		l.s.log.Warn("long-term keys are served as a session, which can't call IAM nor most of STS")
+	}
+	return l.s.sessionToken(ctx, creds, l.by, orDefault(l.duration, defaultDuration))
+}
+
+// sessionToken buys a session with long-term keys.
+func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by string, life time.Duration) (aws.Credentials, error) {
+	in := &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(int32(life / time.Second))}
+	out, err := s.sts.GetSessionToken(ctx, in, signedBy(keys))
+	if err == nil && out.Credentials == nil {
+		err = errEmpty
+	}
+	if err != nil {
+		return aws.Credentials{}, s.explain(call{op: "get a session for the keys of " + by, by: by, keys: keys}, err)
+	}
+	c := out.Credentials
+	return aws.Credentials{
+		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
+		CanExpire: true, Expires: aws.ToTime(c.Expiration), AccountID: keys.AccountID, Source: "GetSessionToken",
+	}, nil
+}

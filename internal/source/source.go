@@ -1,0 +1,110 @@
+// Package source turns flags, variables and ~/.aws/config into one uncached aws.CredentialsProvider; no secret is asked for yet.
+//
+// The SDK parses (config.NewEnvConfig, config.LoadSharedConfigProfile); this package chooses the base credentials in the
+// order of the SDK's own chain (config/resolve_credentials.go; a test compares the two for every kind of profile) and
+// builds the providers from the SDK's parts. It does not take the SDK's finished provider: that is always wrapped in a
+// CredentialsCache, which hides deadlines and falsifies expiry, asks an MFA code at every refresh, names every session
+// itself and takes no parameters for each hop. Nor config.LoadDefaultConfig, which besides parses AWS_CA_BUNDLE (5 ms).
+//
+// A chain is base credentials, then any number of AssumeRole hops. Nothing is kept between two calls of Retrieve but what
+// a person or a clock has told. Nothing is retried: that is the caller's, who asks Permanent and Throttled what an error
+// is worth. A deadline reaches the network.
+//
+// Errors are one line without anything secret; *problem carries hints. Everything a user can write wrong is found by New,
+// before any network.
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Options has one field for each identity flag, named like it and as the user wrote it. The zero value is the SDK's
+// default chain without a role.
+type Options struct {
+	RoleARNs          []string      // a chain, assumed in order, on top of the base credentials and their own role
+	RoleSessionName   string        // of every hop; "": AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST
+	Duration          time.Duration // of the last role, or of the session for long-term keys; 0: an hour
+	ExternalID        string
+	Policy            string   // JSON or file://PATH
+	PolicyARNs        []string // ARN or arn=ARN
+	Tags              []string // K=V or Key=K,Value=V
+	TransitiveTagKeys []string // among Tags; given at the first hop, from which AWS hands them on
+	SourceIdentity    string   // of every hop
+	ProvidedContexts  []string // ProviderArn=…,ContextAssertion=…
+
+	Profile string // "": the SDK's default chain, AWS_PROFILE included
+	Region  string
+
+	STSEndpointURL       string
+	CABundle             string // PEM file; "": AWS_CA_BUNDLE, else the profile's, else the system's roots
+	UseFIPSEndpoint      bool
+	UseDualstackEndpoint bool
+	ConnectTimeout       time.Duration // 0: 5 s
+	ReadTimeout          time.Duration // to the first byte of an answer; 0: 10 s
+
+	// TLS makes the configuration for https, with the roots of the PEM file bundle ("": the system's). It is called at
+	// most once, when the first https request is made. nil: crypto/tls's own way.
+	TLS     func(bundle string) (*tls.Config, error)
+	Version string       // for the user agent
+	Log     *slog.Logger // nil: silent
+
+	// Base stands in for the chain: the sandbox's keys, or a test's.
+	Base aws.CredentialsProvider
+}
+
+// A Source is an aws.CredentialsProvider. Retrieve is not to be called from two goroutines at once; the rest may be.
+type Source struct {
+	chain     chain
+	sts       *sts.Client
+	stsRegion string
+	skew      skew
+	region    string
+	caught    string // AWS_ENDPOINT_URL, if that is where STS is asked
+	log       *slog.Logger
+}
+
+// New chooses the credentials' source and checks everything that can be known without asking anybody.
+func New(ctx context.Context, o Options) (*Source, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	p, err := parseParams(&o)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range o.RoleARNs {
+		if err := checkRoleARN("--role-arn", r); err != nil {
+			return nil, err
+		}
+	}
+	b, err := newBuilder(ctx, &o, p)
+	if err != nil {
+		return nil, err
+	}
+	return b.build()
+}
+
+// Retrieve asks for new credentials, through the whole chain.
+func (s *Source) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	return s.chain.provider.Retrieve(ctx)
+}
+
+// ProviderSources says in the SDK's terms where the credentials come from.
+func (s *Source) ProviderSources() []aws.CredentialSource { return s.chain.sources }
+
+// Skew is the local clock minus STS's, from the last answer's Date; 0 if STS was not asked yet. It is good to about a
+// second.
+func (s *Source) Skew() time.Duration { return time.Duration(s.skew.ns.Load()) }
+
+// Region is what the flags, the environment or the profile say; "" if none does. (STS alone is asked in the role's
+// partition then.)
+func (s *Source) Region() string { return s.region }
+
+// Describe is the chain as a person understands it: "profile etl → arn:aws:iam::123456789012:role/etl".
+func (s *Source) Describe() string { return s.chain.String() }
