@@ -94,11 +94,27 @@ func NewDir(o Options) *Dir {
 		}
 		return d
 	}
-	d.err = fmt.Errorf("no place for a private directory: %w", errors.Join(append(errs, errNoPlace)...))
+	d.err = noPlace(errs)
 	return d
 }
 
-var errNoPlace = errors.New("set TMPDIR to a directory of your own")
+// noPlace is why none of the places would do.
+type noPlace []error
+
+func (e noPlace) Error() string {
+	reasons := make([]string, len(e))
+	for i, err := range e {
+		reasons[i] = err.Error()
+	}
+	return "no place for a private directory: " + strings.Join(reasons, "; ")
+}
+
+func (e noPlace) Unwrap() []error { return e }
+
+// Hints says what to do about it.
+func (e noPlace) Hints() []string {
+	return []string{"set TMPDIR to a directory that only you can write to"}
+}
 
 // make makes the directory in place, or leaves nothing there.
 func (d *Dir) make(place string) error {
@@ -219,7 +235,7 @@ func (d *Dir) create() error {
 	}
 	d.close()
 	d.root = root
-	d.lock = tryLock(root) // nil where the file system has no locks: then no sweep can have one either
+	d.lock = tryLock(root) // nil where the file system has no locks, where no sweep gets one either
 	return nil
 }
 
@@ -248,11 +264,11 @@ func openOurs(path string) (*os.Root, error) {
 func (d *Dir) fill() error {
 	now := time.Now()
 	for _, f := range d.files {
-		_, err := d.root.Lstat(f.name)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = d.write(f)
-		} else if err == nil {
+		info, err := d.root.Lstat(f.name)
+		if err == nil && info.Mode().IsRegular() {
 			err = d.root.Chtimes(f.name, now, now)
+		} else {
+			err = d.write(f)
 		}
 		if err != nil {
 			return nameless(f, err)
@@ -264,10 +280,7 @@ func (d *Dir) fill() error {
 // write makes one file appear whole: a client may open it at any moment, and half a token is a wrong one.
 func (d *Dir) write(f file) error {
 	draft := f.name + ".new"
-	err := d.root.WriteFile(draft, f.content, 0o600)
-	if err == nil {
-		err = d.root.Chmod(draft, fileMode()) // whatever the umask is
-	}
+	err := d.draft(draft, f.content)
 	if err == nil {
 		err = d.root.Rename(draft, f.name)
 	}
@@ -275,6 +288,21 @@ func (d *Dir) write(f file) error {
 		_ = d.root.Remove(draft)
 	}
 	return err
+}
+
+func (d *Dir) draft(name string, content []byte) error {
+	if err := gone(d.root.Remove(name)); err != nil {
+		return err
+	}
+	w, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(content)
+	if err == nil {
+		err = w.Chmod(fileMode()) // whatever the umask is
+	}
+	return errors.Join(err, w.Close())
 }
 
 // RemoveToken removes the token file for good. It comes before the listener closes: a late grandchild that finds no
