@@ -20,7 +20,7 @@ func Run(sigs *Signals, c Command) (Status, error) {
 		return s, nil
 	}
 	defer sigs.end()
-	pid, s, err := start(c)
+	pid, s, err := start(c, nil)
 	if err != nil {
 		return s, err
 	}
@@ -31,30 +31,42 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	return (&child{Command: c, sigs: sigs, pid: pid, young: true}).run(), nil
 }
 
-// start runs the command. A file that the kernel doesn't know how to run is a
-// script for /bin/sh, as it is for execvp(3).
-func start(c Command) (int, Status, error) {
-	pid, err := fork(c.Path, c.Args, c)
+// start runs the command, on the terminal tty if that isn't nil. A file that the
+// kernel doesn't know how to run is a script for /bin/sh, as it is for execvp(3).
+func start(c Command, tty *os.File) (int, Status, error) {
+	pid, err := fork(c.Path, c.Args, c, tty)
 	if errors.Is(err, syscall.ENOEXEC) {
-		pid, err = fork("/bin/sh", append([]string{"/bin/sh", c.Path}, c.Args[1:]...), c)
+		pid, err = fork("/bin/sh", append([]string{"/bin/sh", c.Path}, c.Args[1:]...), c, tty)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return pid, 0, nil
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM): // of fork(2)
-		return 0, Failed, &startError{name: c.Args[0], err: os.NewSyscallError("fork", err)}
 	}
-	return 0, statusOf(err), &startError{name: c.Args[0], err: err}
+	s := statusOf(err)
+	if _, ok := errors.AsType[*forkError](err); ok {
+		s = Failed
+	}
+	return 0, s, &startError{name: c.Args[0], err: err}
 }
 
-// fork is fork and exec by the syscall package. fds 0 to 2 go as numbers; others
-// that we inherited stay open, ours are close-on-exec.
-func fork(path string, argv []string, c Command) (int, error) {
-	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Env:   c.Env,
-		Files: []uintptr{0, 1, 2},
-		Sys:   attributes(c),
-	})
+// forkError is the system's refusal of one more process, not the command's fault.
+type forkError struct{ syscall.Errno }
+
+func (e *forkError) Error() string { return "fork: " + e.Errno.Error() }
+
+// forkExec is fork by the syscall package. fds 0 to 2 go as numbers; others that
+// we inherited stay open, ours are close-on-exec.
+func forkExec(path string, argv []string, c Command, tty *os.File) (int, error) {
+	attr := &syscall.ProcAttr{Env: c.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
+	setDeathSignal(attr.Sys, c.OnWrapperDeath)
+	if tty != nil {
+		attr.Files = []uintptr{tty.Fd(), tty.Fd(), tty.Fd()}
+		attr.Sys.Setsid, attr.Sys.Setctty = true, true
+	}
+	pid, err := syscall.ForkExec(path, argv, attr)
+	if errno, ok := err.(syscall.Errno); ok && (errno == syscall.EAGAIN || errno == syscall.ENOMEM) {
+		err = &forkError{errno}
+	}
+	return pid, err
 }
 
 // child is the running command. Run's goroutine owns it.
@@ -182,22 +194,22 @@ func (c *child) resume(e event) {
 	}
 }
 
-// wait collects what became of the command, and stops along with it.
+// wait collects what became of the command, and of other children of this thread:
+// orphans that came to us as PID 1 or by an inherited PR_SET_CHILD_SUBREAPER, and
+// children that we had before our exec. See waitOptions.
 func (c *child) wait() {
 	for !c.ended {
 		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(c.pid, &ws, syscall.WNOHANG|syscall.WUNTRACED|syscall.WCONTINUED, nil)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			c.ended, c.status = true, Failed // somebody else reaped it
+		pid, err := syscall.Wait4(waitFor(c.pid), &ws, syscall.WNOHANG|syscall.WUNTRACED|syscall.WCONTINUED|waitOptions, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			c.ended, c.status = true, Failed // somebody else has taken its status
+		case pid == 0:
 			return
+		case pid == c.pid:
+			c.became(ws)
 		}
-		if pid == 0 {
-			return
-		}
-		c.became(ws)
 	}
 }
 

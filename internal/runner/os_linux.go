@@ -18,9 +18,15 @@ func noCore() {
 	Harden()
 }
 
-func attributes(c Command) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: deathSignal(c.OnWrapperDeath)}
-}
+func setDeathSignal(a *syscall.SysProcAttr, name string) { a.Pdeathsig = deathSignal(name) }
+
+// waitOptions keeps wait4(-1) from taking the children of others, those of os/exec
+// in the first place: those are the children of the threads that forked them, and
+// no other goroutine runs on Run's thread. The kernel gives orphans to the main
+// thread, which is Run's if main's goroutine was locked to it by an init function.
+const waitOptions = 0x20000000 // __WNOTHREAD
+
+func waitFor(int) int { return -1 }
 
 func deathSignal(name string) syscall.Signal {
 	switch name {

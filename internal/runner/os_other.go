@@ -13,6 +13,11 @@ func Harden() {}
 
 func noCore() { syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }
 
-func attributes(Command) *syscall.SysProcAttr { return nil }
+func setDeathSignal(*syscall.SysProcAttr, string) {}
+
+// There is no PID 1 case here: the command is the only child that is waited for.
+const waitOptions = 0
+
+func waitFor(pid int) int { return pid }
 
 func getsid() (int, error) { return unix.Getsid(0) }

@@ -25,6 +25,9 @@ func restorerPC() uintptr
 // source is the reading end.
 type source struct{ r *os.File }
 
+// caughtEarly is what the package's init opened.
+var caughtEarly source
+
 const siginfoSize = 128 // sizeof(siginfo_t)
 
 // siginfo is the head of siginfo_t, for a signal that a process sent.
@@ -37,7 +40,8 @@ type siginfo struct {
 }
 
 func (s *source) open() {
-	if s.r != nil {
+	if caughtEarly.r != nil {
+		*s = caughtEarly
 		return
 	}
 	var p [2]int
@@ -51,7 +55,8 @@ func (s *source) open() {
 			continue
 		}
 		if ignoredAtEntry(sig) {
-			signal.Ignore(sig)
+			signal.Ignore(sig) // so that children of os/exec ignore it, too
+			rtSigaction(sig, &sigaction{handler: sigIgn}, nil)
 			continue
 		}
 		catch(sig)
@@ -137,6 +142,12 @@ func ignoredAtEntry(sig syscall.Signal) bool {
 	}
 	if sig == syscall.SIGCHLD {
 		return false
+	}
+	if Early() {
+		return entryIgnored&bit(sig) != 0
+	}
+	if sig == syscall.SIGQUIT {
+		sig = syscall.SIGINT // the runtime keeps HUP and INT; a shell without job control ignores INT and QUIT together
 	}
 	var act sigaction
 	rtSigaction(sig, nil, &act)

@@ -1,0 +1,12 @@
+//go:build unix && !(linux && (amd64 || arm64))
+
+package runner
+
+import "os"
+
+// Early is false: there is no early entry point here.
+func Early() bool { return false }
+
+func fork(path string, argv []string, c Command, tty *os.File) (int, error) {
+	return forkExec(path, argv, c, tty)
+}
