@@ -13,7 +13,7 @@ import (
 // The driver's own state; see Refresher.driver.
 type driver struct {
 	clock  reckoning     // of the credential held, or since the driver began
-	wanted time.Time     // since when there should have been a credential, if there is none
+	lacked time.Duration // running time at which there was first found to be none that is valid
 	due    time.Time     // of the next attempt
 	apart  time.Duration // wall minus running time at the last look
 	asked  bool          // by a client, since the last attempt
@@ -123,8 +123,11 @@ func (r *Refresher) begin(ctx context.Context) bool {
 	r.d.apart = apart(i)
 	if r.held.Load() == nil {
 		r.d.clock = reckoning{i}
-		r.d.wanted, r.d.due = i.wall, i.wall
+		r.d.due = i.wall
 		r.publish(turn{})
+	}
+	if !r.held.Load().valid(r.at()) {
+		r.d.lacked = i.run
 	}
 	return true
 }
@@ -136,16 +139,17 @@ func (r *Refresher) at() time.Time { return r.d.clock.at(r.instant()) }
 
 func apart(i instant) time.Duration { return time.Duration(i.wall.UnixNano()) - i.run }
 
-// expires is the end of what is held, or since when something is missing.
+// expires is the end of what is held, or since when there is nothing valid. The time spent asleep doesn't count: after a
+// resume the network needs a moment, and an outage that this machine slept through has not worn anybody out.
 func (r *Refresher) expires(now time.Time) time.Time {
-	switch h := r.held.Load(); {
-	case h == nil:
-		return r.d.wanted
+	h := r.held.Load()
+	switch {
+	case !h.valid(now):
+		return now.Add(r.d.lacked - r.instant().run)
 	case !h.creds.CanExpire:
 		return now.Add(rolling)
-	default:
-		return h.ends
 	}
+	return h.ends
 }
 
 // sleep returns when it is time to look: the next attempt is due, somebody asks, a late call has ended, 30 s have passed.
@@ -176,22 +180,38 @@ func (r *Refresher) look() {
 	moved := apart(i) - r.d.apart
 	r.d.apart = apart(i)
 	h := r.held.Load()
-	if h == nil || !h.creds.CanExpire {
-		return
+	if h != nil && h.creds.CanExpire {
+		if _, valid, steady := h.answer(i); valid && !steady || moved.Abs() >= jump {
+			r.hold(h.steadied(i))
+		}
 	}
-	if _, valid, steady := h.answer(i); valid && !steady {
-		r.hold(h.steadied(i))
+	if moved.Abs() >= jump {
+		r.jumped(i, moved)
 	}
-	if moved.Abs() < jump {
-		return
+	r.lack(i.run)
+}
+
+// lack notes when the last valid credential ended.
+func (r *Refresher) lack(run time.Duration) {
+	switch {
+	case r.held.Load().valid(r.at()):
+		r.d.lacked = 0
+	case r.d.lacked == 0:
+		r.d.lacked = run
 	}
-	r.hold(r.held.Load().steadied(i))
-	now := r.at()
-	if soon := now.Add(afterJump(now, h.ends, r.rand())); soon.Before(r.d.due) {
+}
+
+// jumped plans a fetch after a clock step or a resume, and forgets how long there has been nothing: the network, too, is new.
+func (r *Refresher) jumped(i instant, by time.Duration) {
+	now, expires := r.at(), i.wall
+	if h := r.held.Load(); h.valid(now) && h.creds.CanExpire {
+		expires = h.ends
+	}
+	if soon := now.Add(afterJump(now, expires, r.rand())); soon.Before(r.d.due) {
 		r.d.due = soon
 	}
-	r.d.asked = true
-	r.o.Log.Info("clock stepped or machine slept", "by", moved.Round(time.Millisecond), "left", h.ends.Sub(now).Round(time.Second))
+	r.d.asked, r.d.lacked = true, 0
+	r.o.Log.Info("clock stepped or machine slept", "by", by.Round(time.Millisecond))
 }
 
 // hold publishes h for all clients.
@@ -202,7 +222,7 @@ func (r *Refresher) hold(h *held) {
 
 // publish ends the current turn.
 func (r *Refresher) publish(t turn) {
-	t.done = make(chan struct{})
+	t.done, t.lack = make(chan struct{}), !r.held.Load().valid(r.at())
 	close(r.turn.Swap(&t).done)
 }
 
@@ -333,6 +353,7 @@ func (r *Refresher) failed(err error, took time.Duration) {
 	d := &r.d
 	r.failures.Add(1)
 	d.err = telling(d.err, err)
+	r.lack(r.instant().run)
 	now := r.at()
 	expires := r.expires(now)
 	c := r.classify(err)

@@ -95,6 +95,7 @@ type turn struct {
 	done   chan struct{}
 	flying bool  // a call to the source is under way
 	over   bool  // nobody is going to try again
+	lack   bool  // nothing valid was held when it began
 	err    error // of the outage so far
 	fatal  bool  // err won't heal by itself
 }
@@ -149,7 +150,7 @@ func (r *Refresher) wait(ctx context.Context) (aws.Credentials, error) {
 			return c, nil
 		}
 		r.ask()
-		if t.over || (t.fatal && !t.flying) {
+		if t.over || t.fatal && t.lack && !t.flying {
 			return aws.Credentials{}, r.none(t.err)
 		}
 		select {

@@ -18,7 +18,6 @@ type sts struct {
 	life  time.Duration
 	calls []time.Time
 	fault func(ctx context.Context, n int) error
-	n     int
 }
 
 func (s *sts) Retrieve(ctx context.Context) (aws.Credentials, error) {

@@ -52,16 +52,16 @@ func retryIn(now, expires time.Time, c class, u float64) time.Duration {
 }
 
 // retryValid spreads the tries over what is left, so that the fewest calls still find every outage's end in time:
-// nobody suffers yet. Never past half of what is left, but for the last half second.
+// nobody suffers yet. Never past half of what is left, but for the last moments.
 func retryValid(left time.Duration, c class, u float64) time.Duration {
-	d := min(max(left/8, time.Second), 5*time.Minute)
+	d, last, low := min(max(left/8, time.Second), 5*time.Minute), 500*time.Millisecond, 0.5
 	switch c {
 	case throttled:
-		d *= 2
+		d, last, low = 2*d, 2*last, 0.75
 	case permanent:
-		d = min(left/2, 5*time.Minute)
+		d = 5 * time.Minute
 	}
-	return between(min(d, max(left/2, 500*time.Millisecond)), 0.5, 1, u)
+	return between(min(d, max(left/2, last)), low, 1, u)
 }
 
 // retryExpired grows with the time since the end: the healing is noticed within a third of it, or 2 s.
@@ -71,7 +71,7 @@ func retryValid(left time.Duration, c class, u float64) time.Duration {
 func retryExpired(since time.Duration, c class, u float64) time.Duration {
 	switch c {
 	case throttled:
-		return between(min(max(since/3, 2*time.Second), 30*time.Second), 0.8, 1, u)
+		return between(min(max(since/3, 2*time.Second), 30*time.Second), 0.85, 1, u)
 	case permanent:
 		return between(15*time.Second, 0.75, 1.25, u)
 	}
