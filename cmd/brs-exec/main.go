@@ -1,0 +1,127 @@
+// Command brs-exec runs a program with AWS credentials that never expire under it.
+//
+//	brs-exec --role-arn arn:aws:iam::123456789012:role/etl -- python3 etl.py
+//
+// It assumes the role, serves the credentials on a loopback endpoint of the form
+// that ECS containers have and every AWS SDK knows
+// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html),
+// keeps them fresh, and returns the program's exit status. `brs-exec --help` is
+// the manual.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+
+	"brs-exec/internal/childenv"
+	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/refresh"
+	"brs-exec/internal/runner"
+)
+
+func init() {
+	runtime.LockOSThread() // the thread that forks must live on: its end tells the child of ours (PR_SET_PDEATHSIG)
+}
+
+func main() {
+	runner.Harden()
+	sigs := runner.Catch() // before anything else: the runner owns signals from here on
+	status, err := run(sigs, os.Args[1:], os.Environ())
+	if s, ok := sigs.Ended(); ok && status == runner.Failed {
+		status, err = s, nil // a signal ended the wait: die of it, as any program would
+	}
+	if err != nil {
+		report(os.Stderr, err)
+	}
+	status.Exit() // the only exit: every defer has run; may be death by a signal
+}
+
+// run is the whole way, from the command line to the command's end.
+func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
+	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
+	c, done, err := parse(args, env, os.Stdout)
+	if err != nil || done {
+		return exitStatus(err), err
+	}
+	log, logFile, err := newLogger(c, os.Stderr)
+	if err != nil {
+		return runner.Failed, err
+	}
+	defer logFile.Close()
+	if c.DemoClient {
+		err := demoClient(ctx, os.Stdout)
+		return exitStatus(err), err
+	}
+	bg, end := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer end()
+
+	if c.Sandbox {
+		if err := c.startSandbox(bg, &wg); err != nil {
+			return runner.Failed, err
+		}
+	}
+	src, err := c.newSource(ctx, log)
+	if err != nil {
+		return runner.Failed, err
+	}
+	creds := refresh.New(src, c.refresh(src, log))
+	if c.Whoami {
+		err := whoami(ctx, os.Stdout, src, creds)
+		return exitStatus(err), err
+	}
+
+	// The child's environment is complete but for the endpoint: the command is
+	// looked up in it before anything is asked of STS.
+	path, status, err := runner.Find(c.Command, env)
+	if err != nil {
+		return status, err
+	}
+	files, err := c.files(env, log)
+	if err != nil {
+		return runner.Failed, err
+	}
+	if err := creds.Start(ctx); err != nil {
+		return runner.Failed, err
+	}
+	srv, err := ecsserver.Listen(creds, c.server(log))
+	if err != nil {
+		return runner.Failed, err
+	}
+	dir := c.newDir(env, files, srv.Token(), log)
+	wg.Go(func() { logError(log, creds.Run(bg)) })
+	wg.Go(func() { logError(log, srv.Serve(bg)) })
+	wg.Go(func() { dir.Keep(bg) })
+	defer func() { // in this order: late grandchildren then send no token to whoever has the port next
+		logError(log, dir.RemoveToken())
+		end()
+		wg.Wait()
+		logError(log, dir.Remove())
+	}()
+	for _, w := range childenv.Warnings(env) {
+		log.Warn(w)
+	}
+	return runner.Run(sigs, runner.Command{
+		Path: path,
+		Args: c.Command,
+		Env:  childenv.Build(env, c.endpoint(src, srv), dir.Files()),
+	})
+}
+
+// exitStatus is that of what runs no command.
+func exitStatus(err error) runner.Status {
+	if err != nil {
+		return runner.Failed
+	}
+	return 0
+}
+
+func logError(log *slog.Logger, err error) {
+	if err != nil {
+		log.Error(err.Error())
+	}
+}

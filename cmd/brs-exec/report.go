@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+// The rules of brs-exec's voice: every message is one line on stderr that
+// begins "brs-exec: ", without capitals at the start and without a full stop;
+// an error may be followed by one line "brs-exec: hint: " that says what to
+// type. On success nothing is printed but warnings.
+
+// hinted adds what to type to an error.
+func hinted(err error, hint string) error { return hintError{err, hint} }
+
+type hintError struct {
+	error
+	hint string
+}
+
+func (e hintError) Unwrap() error   { return e.error }
+func (e hintError) Hints() []string { return []string{e.hint} }
+
+// report prints the error on one line, and its first hint on another.
+func report(w io.Writer, err error) {
+	fmt.Fprintf(w, "brs-exec: %s\n", oneLine(err.Error()))
+	var h interface{ Hints() []string }
+	if errors.As(err, &h) && len(h.Hints()) > 0 {
+		fmt.Fprintf(w, "brs-exec: hint: %s\n", oneLine(h.Hints()[0]))
+	}
+}
+
+// oneLine keeps text from others (STS, a process, a file name) from breaking the
+// line or driving the terminal.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == ' ' {
+			return r
+		}
+		return '�'
+	}, s)
+}
+
+// newLogger makes the logger of --log-level, --log-format and --log-file.
+// The file is appended to, and made for its owner alone.
+func newLogger(c *cli, stderr io.Writer) (*slog.Logger, io.Closer, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return nil, nil, err
+	}
+	w, closer := stderr, io.Closer(io.NopCloser(nil))
+	if c.LogFile != "" {
+		f, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--log-file: %w", err)
+		}
+		w, closer = f, f
+	}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), closer, nil
+	}
+	return slog.New(&lineHandler{w: w, level: level, mu: new(sync.Mutex)}), closer, nil
+}
+
+// lineHandler writes a record as "brs-exec: warning: message (key=value, …)".
+type lineHandler struct {
+	w      io.Writer
+	level  slog.Level
+	mu     *sync.Mutex // one line at a time
+	attrs  []slog.Attr
+	prefix string
+}
+
+func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString("brs-exec: ")
+	switch {
+	case r.Level >= slog.LevelError:
+		b.WriteString("error: ")
+	case r.Level >= slog.LevelWarn:
+		b.WriteString("warning: ")
+	}
+	b.WriteString(oneLine(r.Message))
+	sep := " ("
+	add := func(a slog.Attr) bool {
+		if !a.Equal(slog.Attr{}) {
+			b.WriteString(sep + a.Key + "=" + oneLine(text(a.Value.Resolve())))
+			sep = ", "
+		}
+		return true
+	}
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(func(a slog.Attr) bool { a.Key = h.prefix + a.Key; return add(a) })
+	if sep == ", " {
+		b.WriteByte(')')
+	}
+	b.WriteByte('\n')
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := io.WriteString(h.w, b.String())
+	return err
+}
+
+func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *h
+	c.attrs = append(c.attrs[:len(c.attrs):len(c.attrs)], attrs...)
+	return &c
+}
+
+func (h *lineHandler) WithGroup(name string) slog.Handler {
+	c := *h
+	c.prefix += name + "."
+	return &c
+}
+
+// text renders a value for a person: times in UTC to the second, durations
+// without the digits nobody reads.
+func text(v slog.Value) string {
+	switch v.Kind() {
+	case slog.KindTime:
+		return v.Time().UTC().Format(time.RFC3339)
+	case slog.KindDuration:
+		d := v.Duration()
+		if d > time.Second || d < -time.Second {
+			d = d.Round(100 * time.Millisecond)
+		}
+		return d.String()
+	}
+	return v.String()
+}

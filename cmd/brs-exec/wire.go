@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/childenv"
+	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/refresh"
+	"brs-exec/internal/sandbox"
+	"brs-exec/internal/source"
+)
+
+// versionOverride is for packagers: -ldflags "-X main.versionOverride=1.2.3".
+var versionOverride string
+
+func version() string {
+	if versionOverride != "" {
+		return versionOverride
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+// newSource hands the identity flags to the source.
+func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, error) {
+	o := source.Options{
+		RoleARNs:             c.RoleARN,
+		RoleSessionName:      c.RoleSessionName,
+		Duration:             c.DurationSeconds,
+		ExternalID:           c.ExternalID,
+		Policy:               c.Policy,
+		PolicyARNs:           c.PolicyARNs,
+		Tags:                 c.Tags,
+		TransitiveTagKeys:    c.TransitiveTagKeys,
+		SourceIdentity:       c.SourceIdentity,
+		ProvidedContexts:     c.ProvidedContexts,
+		Profile:              c.Profile,
+		Region:               c.Region,
+		STSEndpointURL:       c.STSEndpointURL,
+		CABundle:             c.CABundle,
+		UseFIPSEndpoint:      c.UseFIPSEndpoint,
+		UseDualstackEndpoint: c.UseDualstackEndpoint,
+		ConnectTimeout:       c.ConnectTimeout,
+		ReadTimeout:          c.ReadTimeout,
+		Version:              version(),
+		Log:                  log,
+	}
+	if c.sandbox != nil {
+		base := c.sandbox.sts.BaseCredentials()
+		o.Base = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil })
+	}
+	return source.New(ctx, o)
+}
+
+func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
+	return refresh.Options{
+		Log:          log,
+		Permanent:    source.Permanent,
+		Throttled:    source.Throttled,
+		StartTimeout: c.StartTimeout,
+		ReadTimeout:  c.ReadTimeout,
+		Skew:         src.Skew,
+	}
+}
+
+func (c *cli) server(log *slog.Logger) ecsserver.Options {
+	return ecsserver.Options{
+		MaxTTL:    c.MaxTTL,
+		Port:      c.Port,
+		Permanent: source.Permanent,
+		Log:       log,
+	}
+}
+
+func (c *cli) endpoint(src *source.Source, srv *ecsserver.Server) childenv.Endpoint {
+	e := childenv.Endpoint{
+		URL:            srv.URL(),
+		Token:          srv.Token(),
+		Region:         src.Region(),
+		RegionExplicit: c.Region != "",
+		TokenIn:        c.TokenIn,
+		AllowIMDS:      c.AllowIMDS,
+		NoIsolation:    c.NoIsolation,
+	}
+	if n := len(c.RoleARN); n > 0 {
+		e.RoleARN = c.RoleARN[n-1]
+	}
+	if c.sandbox != nil {
+		e.STSURL = c.sandbox.url
+		if e.Region == "" {
+			e.Region = sandboxRegion
+		}
+	}
+	return e
+}
+
+// sharedFiles are the contents of the user's two AWS files.
+type sharedFiles struct{ config, credentials []byte }
+
+// files reads the AWS files that the command would have seen. With
+// --no-isolation it will see them: a [default] that outranks the endpoint is
+// refused then.
+func (c *cli) files(env []string, log *slog.Logger) (sharedFiles, error) {
+	f := sharedFiles{
+		config:      readShared(env, "AWS_CONFIG_FILE", "config", log),
+		credentials: readShared(env, "AWS_SHARED_CREDENTIALS_FILE", "credentials", log),
+	}
+	if c.NoIsolation {
+		if key, leaks := childenv.LeakingDefault(f.config, f.credentials); leaks {
+			return f, hinted(fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key),
+				"give that profile another name, or drop --no-isolation")
+		}
+	}
+	return f, nil
+}
+
+// readShared reads one of the two files. One that cannot be read yields nothing,
+// as in the SDKs; its settings are missed by the command, so that is a warning.
+func readShared(env []string, variable, name string, log *slog.Logger) []byte {
+	path, _ := lookup(env, variable)
+	if path == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil // the SDKs find no file either
+		}
+		path = filepath.Join(home, ".aws", name)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Warn("the settings in an AWS file do not reach the command", "error", err)
+	}
+	return data
+}
+
+// newDir makes the private directory. There may be none (no writable place):
+// the command then has the token by variable only.
+func (c *cli) newDir(env []string, f sharedFiles, token string, log *slog.Logger) *childenv.Dir {
+	profile := c.Profile
+	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
+		if profile == "" {
+			profile, _ = lookup(env, name)
+		}
+	}
+	o := childenv.Options{
+		Places: childenv.Places(env),
+		Config: childenv.ChildConfig(f.config, f.credentials, profile, c.Profile != "" && len(c.RoleARN) == 0),
+		Log:    log,
+	}
+	if c.TokenIn != childenv.TokenInEnv {
+		o.Token = token
+	}
+	dir := childenv.NewDir(o)
+	if err := dir.Err(); err != nil {
+		log.Info("no private directory", "error", err)
+	}
+	return dir
+}
+
+// identity is the JSON of --whoami; the first three are those of
+// `aws sts get-caller-identity`.
+type identity struct {
+	Account, Arn, UserId string //nolint:revive // AWS's spelling
+	Source               string
+	Expiration           *time.Time `json:",omitempty"`
+}
+
+func whoami(ctx context.Context, w io.Writer, src *source.Source, creds *refresh.Refresher) error {
+	if err := creds.Start(ctx); err != nil {
+		return err
+	}
+	c, err := creds.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	id := identity{Source: src.Describe()}
+	if id.Account, id.Arn, id.UserId, err = src.CallerIdentity(ctx, c); err != nil {
+		return err
+	}
+	if c.CanExpire {
+		end := c.Expires.UTC().Truncate(time.Second)
+		id.Expiration = &end
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "    ")
+	return e.Encode(id)
+}
+
+// sandboxServer is the embedded STS of --sandbox.
+type sandboxServer struct {
+	sts *sandbox.STS
+	url string
+}
+
+const (
+	sandboxRegion = "us-east-1"
+	sandboxRole   = "arn:aws:iam::000000000000:role/sandbox"
+	sandboxLife   = 15 * time.Minute
+)
+
+// startSandbox starts the STS, and fills in what it stands for: the role, the
+// base credentials, and without a command the demonstration.
+func (c *cli) startSandbox(ctx context.Context, wg *sync.WaitGroup) error {
+	life := sandboxLife
+	if len(c.Command) == 0 && !c.Whoami {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
+		}
+		c.Command, life = []string{self, "--demo-client"}, demoLife
+	}
+	if c.SandboxTTL != 0 {
+		life = c.SandboxTTL
+	}
+	if len(c.RoleARN) == 0 {
+		c.RoleARN = []string{sandboxRole}
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	c.sandbox = &sandboxServer{sandbox.New(sandbox.Options{TTL: life}), "http://" + ln.Addr().String()}
+	c.STSEndpointURL = c.sandbox.url
+	srv := &http.Server{Handler: c.sandbox.sts, ReadHeaderTimeout: 10 * time.Second}
+	wg.Go(func() { srv.Serve(ln) })
+	wg.Go(func() { <-ctx.Done(); srv.Close() })
+	return nil
+}
