@@ -1,0 +1,212 @@
+// Package e2e runs the real brs-exec under real clients: boto3, the aws cli and
+// terraform, against moto_server (an STS and S3 that nobody here wrote) and the
+// sandbox (which, unlike moto, refuses an expired credential).
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"brs-exec/internal/sandbox"
+)
+
+const role = "arn:aws:iam::000000000000:role/etl"
+
+var tools struct{ brsExec, whois, python, terraform string }
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "brs-exec-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // for the child that is another user
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	tools.brsExec, tools.whois = filepath.Join(dir, "brs-exec"), filepath.Join(dir, "whois")
+	build := exec.Command("go", "build", "-o", dir, "brs-exec/cmd/brs-exec", "brs-exec/e2e/whois")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	tools.python = findPython()
+	tools.terraform, _ = exec.LookPath("terraform")
+	return m.Run()
+}
+
+// findPython is the interpreter itself: a version manager's shim asks for a HOME
+// that the tests don't give.
+func findPython() string {
+	out, err := exec.Command("python3", "-c", "import sys, boto3, awscli, moto; print(sys.executable)").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// need names a missing tool in one visible line; under CI=true it is an error.
+func need(t *testing.T, path, name, get string) {
+	t.Helper()
+	if path != "" {
+		return
+	}
+	text := fmt.Sprintf("needs %s (%s)", name, get)
+	if os.Getenv("CI") == "true" {
+		t.Fatal(text)
+	}
+	fmt.Fprintf(os.Stderr, "e2e: SKIPPED %s: %s\n", t.Name(), text)
+	t.Skip(text)
+}
+
+func needPython(t *testing.T) {
+	t.Helper()
+	need(t, tools.python, "python3 with boto3, awscli and moto[server]", "pip install boto3 awscli 'moto[server]'")
+}
+
+// world is a machine with nothing on it but what the test puts there.
+type world struct {
+	home, tmp string
+	env       []string
+	sts       *sandbox.STS
+
+	mu    sync.Mutex
+	calls []sandbox.Call
+}
+
+// newWorld starts a sandbox STS and makes an environment that points to it.
+func newWorld(t *testing.T, o sandbox.Options) *world {
+	t.Helper()
+	t.Parallel()
+	w := &world{home: t.TempDir(), tmp: t.TempDir()}
+	o.OnCall = func(c sandbox.Call) { w.mu.Lock(); w.calls = append(w.calls, c); w.mu.Unlock() }
+	w.sts = sandbox.New(o)
+	srv := httptest.NewServer(w.sts)
+	t.Cleanup(srv.Close)
+	w.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "TMPDIR=" + w.tmp, "LANG=C.UTF-8",
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_ENDPOINT_URL_STS=" + srv.URL,
+		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS=" + tools.python + " -m awscli",
+	}
+	return w
+}
+
+func (w *world) set(entries ...string) { w.env = append(w.env, entries...) }
+
+// base gives the sandbox's long-term keys by variable.
+func (w *world) base() *world {
+	c := w.sts.BaseCredentials()
+	w.set("AWS_ACCESS_KEY_ID="+c.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey)
+	return w
+}
+
+// write puts a file below HOME.
+func (w *world) write(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(w.home, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// count is how often STS was asked for action.
+func (w *world) count(action string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, c := range w.calls {
+		if c.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+// run runs brs-exec and checks that nothing is left in TMPDIR.
+func (w *world) run(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), tools.brsExec, args...)
+	cmd.Env = w.env
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(w.tmp); err != nil || len(left) > 0 {
+		t.Errorf("left in TMPDIR: %v (%v)", left, err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// loop is what identity_loop.py prints.
+type loop struct {
+	Calls  int
+	Errors []string
+	Arns   []string
+	Keys   int
+}
+
+func parseLoop(t *testing.T, stdout string) loop {
+	t.Helper()
+	var l loop
+	if err := json.Unmarshal([]byte(stdout), &l); err != nil {
+		t.Fatalf("%v in %q", err, stdout)
+	}
+	return l
+}
+
+func script(name string) string {
+	path, err := filepath.Abs(filepath.Join("testdata", name))
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// moto starts moto_server and returns its URL.
+func moto(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(tools.python, "-m", "moto.server", "-H", "127.0.0.1", "-p", port)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=moto", "AWS_SECRET_ACCESS_KEY=moto"}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			return "http://" + addr
+		}
+	}
+	t.Fatal("moto_server did not come up")
+	return ""
+}
