@@ -291,10 +291,14 @@ func (d *Dir) write(f file) error {
 }
 
 func (d *Dir) draft(name string, content []byte) error {
-	if err := gone(d.root.Remove(name)); err != nil {
-		return err
+	const fresh = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	w, err := d.root.OpenFile(name, fresh, 0o600)
+	if errors.Is(err, fs.ErrExist) { // of an earlier look that failed, or somebody's symlink
+		if err := d.root.Remove(name); err != nil {
+			return err
+		}
+		w, err = d.root.OpenFile(name, fresh, 0o600)
 	}
-	w, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
