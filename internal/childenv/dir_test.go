@@ -342,12 +342,16 @@ func TestKeep(t *testing.T) {
 		var logged bytes.Buffer
 		d := NewDir(Options{Places: []string{place}, Token: "token", Log: slog.New(slog.NewTextHandler(&logged, nil))})
 		defer d.Remove()
+		killed := leftover(t, place)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { d.Keep(ctx) })
 
 		time.Sleep(keepTime + 1)
 		synctest.Wait()
+		if _, err := os.Lstat(killed); err == nil {
+			t.Error("Keep did not sweep what a killed run left")
+		}
 		for _, path := range []string{d.path, d.Files().Token, d.Files().Config, d.Files().Credentials} {
 			if info, err := os.Stat(path); err != nil || time.Since(info.ModTime()) > time.Second {
 				t.Errorf("%s: got %v, %v; want it touched just now", path, info, err)
