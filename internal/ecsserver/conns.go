@@ -20,6 +20,8 @@ type listener struct {
 	conns      conns
 	foreigners conns // of other users, under Options.SameUser
 	users      *users
+	limits     limits
+	opened     chan struct{} // wakes the patrol
 	log        *slog.Logger
 	ending     context.Context
 	open       sync.WaitGroup // connections whose goroutine runs
@@ -29,13 +31,33 @@ type listener struct {
 // conn is one client's connection.
 type conn struct {
 	*net.TCPConn
-	set   *conns
-	elem  *list.Element // guarded by set.mu; nil once it is in no list
-	known bool          // has shown the token; written by its own goroutine only, under set.mu
-	// foreign: another user's
-	foreign bool
-	state   atomic.Int32 // the http.ConnState
+	set     *conns
+	foreign bool         // another user's
 	used    atomic.Int64 // when it was last asked for credentials, Unix nanoseconds
+
+	// state is the http.ConnState in the low byte, above it a count of changes. Its own goroutine writes it.
+	state atomic.Uint64
+	// unbounded: reads have no deadline. Its own goroutine only.
+	unbounded bool
+	// known: it has shown the token. Its own goroutine writes it, under set.mu.
+	known bool
+
+	// guarded by set.mu
+	elem  *list.Element // nil once it is in no list
+	seen  uint64        // the state at the last look
+	since time.Time     // of the first look that saw it
+}
+
+func (c *conn) http() http.ConnState { return http.ConnState(c.state.Load() & 0xff) }
+
+// SetReadDeadline leaves out what changes nothing: of the five calls that net/http makes per request, all by the
+// connection's own goroutine, three say again that there is no deadline.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if c.unbounded && t.IsZero() {
+		return nil
+	}
+	c.unbounded = t.IsZero()
+	return c.TCPConn.SetReadDeadline(t)
 }
 
 // Accept never reports a lack of descriptors: net/http would sleep up to a second, while a connection
@@ -60,7 +82,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // admit makes room for a connection; nil when there was none, and it is closed.
 func (l *listener) admit(tcp *net.TCPConn) *conn {
-	c := &conn{TCPConn: tcp, set: &l.conns}
+	c := &conn{TCPConn: tcp, set: &l.conns, unbounded: true}
 	if l.users != nil && l.users.foreign(addrs(tcp)) {
 		c.foreign, c.set = true, &l.foreigners
 	}
@@ -73,6 +95,10 @@ func (l *listener) admit(tcp *net.TCPConn) *conn {
 		return nil
 	}
 	l.open.Add(1)
+	select {
+	case l.opened <- struct{}{}:
+	default: // the patrol is about to wake, or awake: it looks again before it sleeps
+	}
 	return c
 }
 
@@ -85,7 +111,7 @@ func (l *listener) crowd() {
 // changed is net/http's ConnState. StateClosed is the last thing a connection's goroutine does.
 func (l *listener) changed(nc net.Conn, state http.ConnState) {
 	c := nc.(*conn)
-	c.state.Store(int32(state))
+	c.state.Store(c.state.Load()&^0xff + 0x100 | uint64(state))
 	if state == http.StateClosed {
 		c.set.remove(c)
 		l.open.Done()
@@ -199,7 +225,7 @@ func (s *conns) leastWanted() *conn {
 	var least *conn
 	for e := s.friends.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
-		if http.ConnState(c.state.Load()) == http.StateIdle && (least == nil || c.used.Load() < least.used.Load()) {
+		if c.http() == http.StateIdle && (least == nil || c.used.Load() < least.used.Load()) {
 			least = c
 		}
 	}
@@ -210,9 +236,20 @@ func (s *conns) leastWanted() *conn {
 func (s *conns) closeUnasked() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for e := s.strangers.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*conn); http.ConnState(c.state.Load()) == http.StateNew {
+	for c := range s.all {
+		if c.http() == http.StateNew {
 			c.Close()
+		}
+	}
+}
+
+// all iterates over the set, whose mutex the caller holds.
+func (s *conns) all(yield func(*conn) bool) {
+	for _, l := range []*list.List{&s.strangers, &s.friends} {
+		for e := l.Front(); e != nil; e = e.Next() {
+			if !yield(e.Value.(*conn)) {
+				return
+			}
 		}
 	}
 }

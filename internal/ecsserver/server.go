@@ -84,18 +84,6 @@ const (
 	// defaultWait: see Options.Wait.
 	defaultWait = 500 * time.Millisecond
 
-	// requestTimeout is how long a client may take to send its header and body. Ten seconds is far more than an
-	// SDK needs on a machine that swaps; who takes longer is broken or means harm.
-	requestTimeout = 10 * time.Second
-
-	// writeTimeout is how long a client may leave its answer unread. It runs from the end of the header, so it
-	// must exceed Options.Wait.
-	writeTimeout = 10 * time.Second
-
-	// idleTimeout must exceed what the clients keep a connection for, or their next request races our close:
-	// Go and Rust's hyper 90 s, Java's Apache client 60 s.
-	idleTimeout = 2 * time.Minute
-
 	// maxHeader is what a request line with its headers may have, in bytes. net/http adds 4096 to
 	// MaxHeaderBytes (Server.initialReadLimitSize: "bufio slop").
 	maxHeader = 8 << 10
@@ -133,6 +121,8 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 		TCPListener: tcp,
 		conns:       conns{max: maxConns()},
 		foreigners:  conns{max: maxForeign},
+		limits:      defaultLimits,
+		opened:      make(chan struct{}, 1),
 		log:         o.Log,
 	}
 	if o.SameUser {
@@ -156,8 +146,8 @@ func (o Options) check() error {
 	if o.MaxTTL < 0 || o.MaxTTL > 0 && o.MaxTTL < time.Second {
 		return fmt.Errorf("max ttl %v: must be one second or more", o.MaxTTL)
 	}
-	if o.Wait < 0 || o.Wait >= writeTimeout {
-		return fmt.Errorf("wait %v: must be between 0 and %v", o.Wait, writeTimeout)
+	if o.Wait < 0 || o.Wait >= defaultLimits.answer {
+		return fmt.Errorf("wait %v: must be between 0 and %v", o.Wait, defaultLimits.answer)
 	}
 	if o.Port < 0 || o.Port > 65535 {
 		return fmt.Errorf("port %d: must be between 0 and 65535", o.Port)
@@ -196,9 +186,6 @@ func (s *Server) newHTTP(log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:                      s.handler,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is refused like the rest
-		ReadTimeout:                  requestTimeout,
-		WriteTimeout:                 writeTimeout,
-		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader - slop,
 		ConnState:                    s.ln.changed,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -217,9 +204,10 @@ func (s *Server) Token() string { return s.handler.token }
 // Serve answers until ctx ends, and then until the requests in flight have their answer, half a second at most.
 // It returns nil after that, else why the listener failed. The listener is closed in any case; call it once.
 func (s *Server) Serve(ctx context.Context) error {
-	var accepting sync.WaitGroup
+	var running sync.WaitGroup
 	failed := make(chan error, 1)
-	accepting.Go(func() { failed <- s.http.Serve(s.ln) })
+	running.Go(func() { failed <- s.http.Serve(s.ln) })
+	running.Go(func() { s.ln.patrol(s.ending) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -227,8 +215,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		err = fmt.Errorf("serve credentials: %w", err)
 	}
 	s.ln.Close()
-	accepting.Wait()
 	s.drain()
+	running.Wait()
 	s.ln.users.close()
 	return err
 }

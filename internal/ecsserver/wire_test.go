@@ -371,7 +371,7 @@ func (s *conns) active() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.friends.Front(); e != nil; e = e.Next() {
-		if http.ConnState(e.Value.(*conn).state.Load()) == http.StateActive {
+		if e.Value.(*conn).http() == http.StateActive {
 			n++
 		}
 	}
