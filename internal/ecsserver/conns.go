@@ -73,7 +73,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		case scarce(err):
 			l.conns.displace()
 			l.crowd()
-			within(l.ending.Done(), 5*time.Millisecond)
+			within(l.ending.Done(), time.Millisecond) // until its goroutine has let go of the descriptor
 		default:
 			return nil, err
 		}

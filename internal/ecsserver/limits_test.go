@@ -1,0 +1,415 @@
+package ecsserver
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// closed reports whether the server has closed a connection.
+func closed(c net.Conn) bool {
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	defer c.SetReadDeadline(time.Time{})
+	_, err := c.Read(make([]byte, 1))
+	return err != nil && !os.IsTimeout(err)
+}
+
+// limited starts a server for so many connections.
+func limited(t *testing.T, max int, o Options) *Server {
+	t.Helper()
+	s, err := Listen(steady(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ln.conns.max = max
+	stop := serve(t, s)
+	t.Cleanup(func() { stop() })
+	return s
+}
+
+// befriended opens a connection, has an answer by it and leaves it idle.
+func befriended(t *testing.T, s *Server) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c := dial(t, s)
+	r := bufio.NewReader(c)
+	io.WriteString(c, s.request())
+	if status, _, body := response(t, r); status != 200 {
+		t.Fatalf("got %d %s; want 200", status, body)
+	}
+	return c, r
+}
+
+func TestOldestStrangerGoesFirst(t *testing.T) {
+	var log logged
+	s := limited(t, 4, Options{Log: log.logger()})
+	friend, r := befriended(t, s)
+	var strangers []net.Conn
+	for i := range 3 {
+		strangers = append(strangers, dial(t, s))
+		waitFor(t, func() bool { return s.ln.conns.count() == 2+i })
+	}
+	for i := range 3 {
+		strangers = append(strangers, dial(t, s))
+		if !closed(strangers[i]) {
+			t.Fatalf("stranger %d is still there", i)
+		}
+	}
+	for _, c := range append(strangers[3:], friend) {
+		io.WriteString(c, s.request())
+		if c == friend {
+			if status, _, _ := response(t, r); status != 200 {
+				t.Errorf("friend: got %d; want 200", status)
+			}
+		} else if status, _, _ := response(t, bufio.NewReader(c)); status != 200 {
+			t.Errorf("younger stranger: got %d; want 200", status)
+		}
+	}
+	if st := s.Stats(); st.Displaced != 3 || s.ln.conns.count() != 4 {
+		t.Errorf("got %d displaced, %d left; want 3 and 4", st.Displaced, s.ln.conns.count())
+	}
+	if got := strings.Count(log.String(), "level=WARN"); got != 1 {
+		t.Errorf("got %d warnings; want 1:\n%s", got, &log)
+	}
+}
+
+func TestAllFriends(t *testing.T) {
+	s := limited(t, 3, Options{})
+	var friends []net.Conn
+	var readers []*bufio.Reader
+	for range 3 {
+		c, r := befriended(t, s)
+		friends, readers = append(friends, c), append(readers, r)
+	}
+	io.WriteString(friends[0], s.request()) // now the second is the one that has been idle for longest
+	response(t, readers[0])
+	waitFor(t, func() bool { return s.ln.conns.active() == 0 })
+	newcomer, _ := befriended(t, s)
+	if !closed(friends[1]) {
+		t.Error("who was idle for longest is still there")
+	}
+	for i, c := range []net.Conn{friends[0], friends[2], newcomer} {
+		io.WriteString(c, s.request())
+		if status, _, _ := response(t, bufio.NewReader(c)); status != 200 {
+			t.Errorf("%d: got %d; want 200", i, status)
+		}
+	}
+}
+
+// Who is being answered stays; then the newcomer has to go.
+func TestAllBusy(t *testing.T) {
+	s, err := Listen(failing(fmt.Errorf("down")), Options{Wait: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ln.conns.max = 2
+	stop := serve(t, s)
+	defer stop()
+	var busy []net.Conn
+	for range 2 {
+		c := dial(t, s)
+		io.WriteString(c, s.request())
+		busy = append(busy, c)
+	}
+	waitFor(t, func() bool { return s.ln.conns.active() == 2 })
+	if !closed(dial(t, s)) {
+		t.Error("the newcomer was let in")
+	}
+	for _, c := range busy {
+		if status, _, _ := response(t, bufio.NewReader(c)); status != 503 {
+			t.Errorf("got %d; want 503", status)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	lim := limits{ask: time.Second, answer: 2 * time.Second, idle: 3 * time.Second}
+	for _, tt := range []struct {
+		state http.ConnState
+		age   time.Duration
+		want  bool
+	}{
+		{http.StateNew, time.Second - 1, false}, {http.StateNew, time.Second, true},
+		{http.StateActive, 2*time.Second - 1, false}, {http.StateActive, 2 * time.Second, true},
+		{http.StateIdle, 3*time.Second - 1, false}, {http.StateIdle, 3 * time.Second, true},
+	} {
+		if got := tt.age >= lim.of(tt.state); got != tt.want {
+			t.Errorf("%v for %v: overdue %v; want %v", tt.state, tt.age, got, tt.want)
+		}
+	}
+	if d := defaultLimits; d.idle <= 90*time.Second || d.ask < 5*time.Second {
+		t.Errorf("got %+v: SDKs keep a connection for 90 s", d)
+	}
+}
+
+// Clients that stop halfway are closed, each in its state; one that keeps asking is not.
+func TestSlowClients(t *testing.T) {
+	s, err := Listen(steady(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ln.limits = limits{ask: 100 * time.Millisecond, answer: 100 * time.Millisecond, idle: 200 * time.Millisecond, look: 10 * time.Millisecond}
+	stop := serve(t, s)
+	defer stop()
+	busy, busyReader := befriended(t, s)
+	slow := map[string]net.Conn{}
+	for _, tt := range []struct{ name, raw string }{
+		{"silent", ""},
+		{"half a header", "GET /credentials HTTP/1.1\r\nHost: 127"},
+		{"a body that never comes", strings.Replace(s.request(), "\r\n", "\r\nContent-Length: 9\r\n", 1)},
+	} {
+		slow[tt.name] = dial(t, s)
+		io.WriteString(slow[tt.name], tt.raw)
+	}
+	slow["idle"], _ = befriended(t, s)
+	slow["reads nothing"] = deaf(t, s)
+	ended := make(chan string)
+	for name, c := range slow {
+		go func() {
+			if name == "reads nothing" {
+				waitUntilReset(c)
+			} else {
+				io.Copy(io.Discard, c)
+			}
+			ended <- name
+		}()
+	}
+	timeout := time.After(15 * time.Second)
+	for range slow {
+		for got := false; !got; {
+			select {
+			case name := <-ended:
+				delete(slow, name)
+				got = true
+			case <-time.After(20 * time.Millisecond):
+				io.WriteString(busy, s.request())
+				if status, _, _ := response(t, busyReader); status != 200 {
+					t.Fatalf("the busy one: got %d; want 200", status)
+				}
+			case <-timeout:
+				t.Fatalf("still open: %v", slow)
+			}
+		}
+	}
+	waitFor(t, func() bool { return s.ln.conns.count() == 1 })
+}
+
+// deaf sends requests, whose answers it doesn't read, until no more go through.
+func deaf(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	c := dial(t, s)
+	c.(*net.TCPConn).SetReadBuffer(4096)
+	raw := []byte(strings.Repeat(s.request(), 100))
+	c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for {
+		if _, err := c.Write(raw); err != nil {
+			c.SetWriteDeadline(time.Time{})
+			return c
+		}
+	}
+}
+
+func waitUntilReset(c net.Conn) {
+	for {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// The helper process is a server alone in its process, so that the hostile clients of a test don't share its
+// runtime, and so that its limit on descriptors can be its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("ECSSERVER_HELPER") != "" {
+		helper()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func helper() {
+	s, err := Listen(steady(), Options{})
+	if err != nil {
+		panic(err)
+	}
+	if n, _ := strconv.Atoi(os.Getenv("ECSSERVER_NOFILE")); n > 0 {
+		if err := lowerNOFILE(n); err != nil { // after Listen: the cap doesn't know of it
+			panic(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	fmt.Println(s.URL(), s.Token())
+	if err := s.Serve(ctx); err != nil {
+		panic(err)
+	}
+	json.NewEncoder(os.Stdout).Encode(s.Stats())
+}
+
+// elsewhere starts the helper; stop ends it and returns its statistics.
+func elsewhere(t *testing.T, env ...string) (s *Server, stop func() Stats) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append([]string{"ECSSERVER_HELPER=1"}, env...)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var url, token string
+	r := bufio.NewReader(out)
+	if _, err := fmt.Fscanln(r, &url, &token); err != nil {
+		t.Fatal(err)
+	}
+	stop = sync.OnceValue(func() (st Stats) {
+		in.Close()
+		if err := json.NewDecoder(r).Decode(&st); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		return st
+	})
+	t.Cleanup(func() { stop() })
+	return &Server{url: url, handler: &handler{token: token}}, stop
+}
+
+func (s *Server) addr() string {
+	return strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), path)
+}
+
+// Issue 5: a client that hangs, floods or sends garbage never delays another's answer beyond 50 ms. The victim is
+// measured without them first, since this machine may be busy with other things.
+func TestHostileClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes three seconds")
+	}
+	s, _ := elsewhere(t)
+	calm := victim(t, s, time.Second)
+	halt := make(chan struct{})
+	var wg sync.WaitGroup
+	for _, h := range hostile(s) {
+		for range h.n {
+			wg.Go(func() { h.until(halt) })
+		}
+	}
+	pressed := victim(t, s, 2*time.Second)
+	close(halt)
+	wg.Wait()
+	c, p := worst(calm), worst(pressed)
+	t.Logf("calm: worst %v of %d; under attack: median %v, worst %v of %d", c, len(calm), pressed[len(pressed)/2], p, len(pressed))
+	if p > c+50*time.Millisecond {
+		t.Errorf("an answer took %v, without the hostile clients %v; want 50ms more at most", p, c)
+	}
+}
+
+func worst(sorted []time.Duration) time.Duration { return sorted[len(sorted)-1] }
+
+// victim asks every 5 ms, on a connection of its own each time, and returns how long it took, sorted.
+func victim(t *testing.T, s *Server, d time.Duration) (took []time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		began := time.Now()
+		c, err := net.Dial("tcp4", s.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(began.Add(5 * time.Second))
+		io.WriteString(c, s.request())
+		status, _, body := response(t, bufio.NewReader(c))
+		c.Close()
+		took = append(took, time.Since(began))
+		if status != 200 {
+			t.Fatalf("got %d %s; want 200", status, body)
+		}
+	}
+	slices.Sort(took)
+	return took
+}
+
+// attack is one way to be a nuisance, by n clients at once, each with a pause between two tries: the machine has two
+// cores, and a client that takes one of them for itself delays others whatever the server does.
+type attack struct {
+	n     int
+	pause time.Duration
+	try   func(c net.Conn, halt <-chan struct{})
+	addr  string
+}
+
+func (a attack) until(halt <-chan struct{}) {
+	for {
+		if c, err := net.Dial("tcp4", a.addr); err == nil {
+			c.SetDeadline(time.Now().Add(5 * time.Second))
+			a.try(c, halt)
+			c.Close()
+		}
+		if within(halt, a.pause) {
+			return
+		}
+	}
+}
+
+func hostile(s *Server) []attack {
+	send := func(raw string) func(net.Conn, <-chan struct{}) {
+		return func(c net.Conn, _ <-chan struct{}) {
+			io.WriteString(c, raw)
+			io.Copy(io.Discard, c)
+		}
+	}
+	hold := func(raw string) func(net.Conn, <-chan struct{}) {
+		return func(c net.Conn, halt <-chan struct{}) {
+			io.WriteString(c, raw)
+			<-halt
+		}
+	}
+	drip := func(c net.Conn, halt <-chan struct{}) {
+		for _, b := range []byte(s.request()) {
+			if _, err := c.Write([]byte{b}); err != nil || within(halt, 50*time.Millisecond) {
+				return
+			}
+		}
+	}
+	pipeline := func(c net.Conn, halt <-chan struct{}) {
+		raw := []byte(strings.Repeat(s.request(), 10))
+		for {
+			if _, err := c.Write(raw); err != nil || within(halt, 10*time.Millisecond) {
+				return
+			}
+		}
+	}
+	const ms = time.Millisecond
+	a := s.addr()
+	return []attack{
+		{200, ms, hold(""), a},
+		{50, ms, hold("GET /credentials HTTP/1.1\r\nHost: 127"), a},
+		{20, ms, drip, a},
+		{4, ms, send("garbage\r\n\r\n"), a},
+		{4, ms, send("GET /credentials HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: guess\r\n\r\n"), a},
+		{2, ms, send("GET /" + strings.Repeat("x", 20_000)), a},
+		{4, ms, func(net.Conn, <-chan struct{}) {}, a}, // opens and closes
+		{4, ms, pipeline, a}, // never reads
+	}
+}
