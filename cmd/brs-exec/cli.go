@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -21,7 +20,7 @@ import (
 type cli struct {
 	RoleARN           []string      `name:"role-arn" group:"role" sep:"none" placeholder:"ARN" help:"Role to assume; repeat it for a chain, assumed in order"`
 	RoleSessionName   string        `group:"role" placeholder:"NAME" help:"Session name; default $$AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST"`
-	DurationSeconds   time.Duration `group:"role" placeholder:"DURATION" help:"Life to ask for each credential; default 3600 s"`
+	Duration          time.Duration `name:"duration-seconds" group:"role" placeholder:"DURATION" help:"Life to ask for each credential; default 3600 s"`
 	ExternalID        string        `name:"external-id" group:"role" placeholder:"ID" help:"External id that the role's trust policy asks for"`
 	Policy            string        `group:"role" placeholder:"JSON" help:"Session policy: JSON, or file://PATH"`
 	PolicyARNs        []string      `name:"policy-arns" group:"role" sep:"none" placeholder:"ARN" help:"Managed session policy, as ARN or arn=ARN; repeatable"`
@@ -61,7 +60,7 @@ type cli struct {
 
 	sandbox *sandboxServer // running, with --sandbox
 
-	Command []string `arg:"" optional:"" passthrough:"partial" hidden:""`
+	Command []string `arg:"" optional:"" passthrough:"partial" help:"Program to run, with its arguments"`
 }
 
 var groups = []kong.Group{
@@ -101,12 +100,13 @@ Examples:
 func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) {
 	c = new(cli)
 	vars := &variables{env: env}
+	var manual strings.Builder
 	k, err := kong.New(c,
 		kong.Name("brs-exec"),
 		kong.Description(usage),
 		kong.NoDefaultHelp(),
 		kong.ExplicitGroups(groups),
-		kong.Writers(stdout, stdout),
+		kong.Writers(&manual, &manual),
 		kong.ConfigureHelp(kong.HelpOptions{NoAppSummary: true, NoAppDescFormat: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(helpText),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
@@ -121,10 +121,8 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 	}
 	switch {
 	case c.Help:
-		if err := ctx.PrintUsage(false); err != nil {
-			return nil, true, err
-		}
-		_, err := io.WriteString(stdout, usageEnd)
+		err := ctx.PrintUsage(false)
+		fmt.Fprint(stdout, strings.TrimLeft(manual.String(), "\n"), usageEnd)
 		return nil, true, err
 	case c.Version:
 		_, err := fmt.Fprintln(stdout, "brs-exec", version())
@@ -300,10 +298,4 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// terminal says whether f is a character device, where colours and a live display make sense.
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

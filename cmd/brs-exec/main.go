@@ -14,7 +14,9 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
@@ -96,6 +98,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	wg.Go(func() { logError(log, creds.Run(bg)) })
 	wg.Go(func() { logError(log, srv.Serve(bg)) })
 	wg.Go(func() { dir.Keep(bg) })
+	wg.Go(func() { settle(bg) })
 	defer func() { // in this order: late grandchildren then send no token to whoever has the port next
 		logError(log, dir.RemoveToken())
 		end()
@@ -110,6 +113,16 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		Args: c.Command,
 		Env:  childenv.Build(env, c.endpoint(src, srv), dir.Files()),
 	})
+}
+
+// settle gives the memory of the start (TLS, XML, the command line) back to the
+// system once a command has proved to be no short one.
+func settle(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+		debug.FreeOSMemory()
+	}
 }
 
 // exitStatus is that of what runs no command.

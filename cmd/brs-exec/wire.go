@@ -43,7 +43,7 @@ func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, 
 	o := source.Options{
 		RoleARNs:             c.RoleARN,
 		RoleSessionName:      c.RoleSessionName,
-		Duration:             c.DurationSeconds,
+		Duration:             c.Duration,
 		ExternalID:           c.ExternalID,
 		Policy:               c.Policy,
 		PolicyARNs:           c.PolicyARNs,
