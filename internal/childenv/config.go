@@ -98,7 +98,7 @@ func readShared(config, credentials []byte) *shared {
 			p := f.at(s.header)
 			p.settings = slices.Clone(p.settings)
 			for _, line := range s.settings {
-				put1(&p.settings, line)
+				upsert(&p.settings, line)
 			}
 		}
 	}

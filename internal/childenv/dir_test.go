@@ -199,6 +199,25 @@ func TestRelativePlaceSurvivesChdir(t *testing.T) {
 	}
 }
 
+// TMPDIR may be a symlink, and may be turned elsewhere while we run.
+func TestPlaceIsResolvedOnce(t *testing.T) {
+	place := newPlace(t)
+	link := filepath.Join(newPlace(t), "link")
+	if err := os.Symlink(place, link); err != nil {
+		t.Fatal(err)
+	}
+	d := newDir(t, link)
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, d.Files().Token); got != "token" {
+		t.Errorf("got %q; want the token", got)
+	}
+	if err := errors.Join(d.look(), d.Remove()); err != nil || len(entries(t, place)) != 0 {
+		t.Errorf("got %v, %v; want nothing left", err, entries(t, place))
+	}
+}
+
 // A file system that is full after the directory was made leaves nothing behind.
 func TestUnwritableFilesLeaveNothing(t *testing.T) {
 	place := newPlace(t)

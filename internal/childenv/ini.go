@@ -134,19 +134,19 @@ func (r *reader) setting(text string, depth int) {
 		return
 	}
 	s := &r.sections[r.in-1]
-	r.key = put1(&s.settings, setting{key: key, text: text})
+	r.key = upsert(&s.settings, setting{key: key, text: text})
 }
 
 // nested adds a line below a setting without a value. Python demands "=" there, and refuses the whole file without.
 func (r *reader) nested(text string) {
 	key, _, ok := cutSetting(text)
 	if ok && text[strings.IndexAny(text, "=:")] == '=' {
-		put1(&r.key.sub, setting{key: key, text: text})
+		upsert(&r.key.sub, setting{key: key, text: text})
 	}
 }
 
-// put1 replaces the setting of the same key, or adds one, and returns where it is now.
-func put1(list *[]setting, s setting) *setting {
+// upsert replaces the setting of the same key, or adds one, and returns where it is now.
+func upsert(list *[]setting, s setting) *setting {
 	for i := range *list {
 		if (*list)[i].key == s.key {
 			(*list)[i] = s
