@@ -24,16 +24,6 @@ import (
 
 const nobody = 65534
 
-// newPlace is a place that nobody else has.
-func newPlace(t *testing.T) string {
-	t.Helper()
-	place := t.TempDir()
-	if err := os.Chmod(place, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return place
-}
-
 func newDir(t *testing.T, place string) *Dir {
 	t.Helper()
 	d := NewDir(Options{Places: []string{place}, Token: "token", Config: []byte("[default]\n")})
@@ -78,7 +68,7 @@ func content(t *testing.T, path string) string {
 
 func TestDirHoldsTheFiles(t *testing.T) {
 	place := newPlace(t)
-	defer syscall.Umask(syscall.Umask(0o777))
+	defer syscall.Umask(syscall.Umask(0o077))
 	d := newDir(t, place)
 	f := d.Files()
 	for path, want := range map[string]string{f.Config: "[default]\n", f.Credentials: "", f.Token: "token"} {

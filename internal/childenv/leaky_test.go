@@ -80,6 +80,16 @@ func baseEnv(home string) []string {
 	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT"), "AWS_EC2_METADATA_DISABLED=true"}
 }
 
+// newPlace is a place that nobody else has.
+func newPlace(t *testing.T) string {
+	t.Helper()
+	place := t.TempDir()
+	if err := os.Chmod(place, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return place
+}
+
 // leakyHome has another identity in every file that an SDK looks at.
 func leakyHome(t *testing.T) string {
 	t.Helper()
