@@ -375,7 +375,7 @@ func (r *Refresher) warn(now time.Time) {
 	switch {
 	case h == nil: // Start returns the error
 	case h.valid(now) && !d.warned:
-		r.o.Log.Warn("refresh failed; what is held stays valid", "expires", h.creds.Expires, "retry_in", retry, "error", d.err)
+		r.o.Log.Warn("refresh failed; what is held stays valid", "expires", ending(h), "retry_in", retry, "error", d.err)
 		d.warned = true
 	case !h.valid(now) && !d.lost:
 		r.o.Log.Warn("credentials have expired and can't be refreshed", "expired", h.creds.Expires, "retry_in", retry, "error", d.err)
@@ -387,9 +387,17 @@ func (r *Refresher) warn(now time.Time) {
 func (r *Refresher) healed() {
 	d := &r.d
 	if d.warned {
-		r.o.Log.Warn("refresh works again", "expires", r.held.Load().creds.Expires)
+		r.o.Log.Warn("refresh works again", "expires", ending(r.held.Load()))
 	}
 	d.err, d.fatal, d.warned, d.lost = nil, false, false, false
+}
+
+// ending is for the log.
+func ending(h *held) any {
+	if !h.creds.CanExpire {
+		return "never"
+	}
+	return h.creds.Expires
 }
 
 type retryAfterer interface {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -81,6 +82,20 @@ func (w *world) change(slept, fast time.Duration) {
 	w.slept, w.fast = w.slept+slept, w.fast+fast
 }
 
+// end of a credential in true time.
+func (w *world) end(c aws.Credentials) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ends[c.AccessKeyID]
+}
+
+// fail makes the fault hold from now on, for so long.
+func (w *world) fail(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.from, w.to = time.Now(), time.Now().Add(d)
+}
+
 // date is the header, a whole second, read by the local clock.
 func (w *world) date() { w.seen = w.true().Add(w.fast).Sub(w.true().Truncate(sec)) }
 
@@ -115,11 +130,13 @@ func (w *world) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
+var seed = flag.Uint64("seed", 0, "another course of events in the matrix and the budgets")
+
 // seeded makes a run repeatable, and differ from its neighbours.
 func seeded(name string) func() float64 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	return rand.New(rand.NewPCG(h.Sum64(), 0)).Float64
+	return rand.New(rand.NewPCG(h.Sum64(), *seed)).Float64
 }
 
 // A cell of the matrix, and what came of it.

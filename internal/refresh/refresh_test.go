@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,13 +31,15 @@ func (s *sts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, err
 		}
 	}
-	return issue(n, time.Now().Add(s.life)), nil
+	return issue(n, time.Now().Add(s.life).Truncate(sec)), nil // as STS does
 }
 
-func (s *sts) count() int {
+func (s *sts) count() int { return len(s.times()) }
+
+func (s *sts) times() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.calls)
+	return slices.Clone(s.calls)
 }
 
 func issue(n int, expires time.Time) aws.Credentials {
@@ -66,25 +69,138 @@ func loop(t *testing.T, r *Refresher) (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-func TestRotatesAtHalfLife(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &sts{life: 12 * time.Second}
-		r := New(s, Options{})
-		defer running(t, r)()
-		for range 14 * 25 {
-			c, err := r.Retrieve(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if left := time.Until(c.Expires); left < 4*time.Second {
-				t.Fatalf("answer with %v left; want at least 4s", left)
-			}
-			time.Sleep(40 * time.Millisecond)
+// poll is a client that asks again and again for a while; report gets each answer.
+func poll(t *testing.T, r *Refresher, d, every time.Duration, report func(c aws.Credentials, err error, took time.Duration)) {
+	for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(every) {
+		asked := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 500*ms)
+		c, err := r.Retrieve(ctx)
+		cancel()
+		if c.CanExpire && !c.Expires.After(time.Now()) {
+			t.Fatalf("served what ended %v ago", time.Since(c.Expires))
 		}
-		if n := s.count(); n < 2 || n > 5 {
-			t.Errorf("%d calls in 14 s; want 2 to 5", n)
+		report(c, err, time.Since(asked))
+	}
+}
+
+func TestWellSTS(t *testing.T) {
+	tests := []struct {
+		life, run, least time.Duration // least that an answer may have left
+		min, max         int
+	}{
+		{12 * sec, 14 * sec, 4 * sec, 2, 5},
+		{8 * sec, 22 * sec, 1900 * ms, 4, 9},
+		{time.Hour, 10 * time.Hour, 26 * time.Minute, 19, 23},
+	}
+	for _, tt := range tests {
+		t.Run(tt.life.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &sts{life: tt.life}
+				r := New(s, Options{})
+				stop := running(t, r)
+				poll(t, r, tt.run, tt.life/300, func(c aws.Credentials, err error, took time.Duration) {
+					if err != nil || took > 0 {
+						t.Fatalf("%v after %v; want an answer at once", err, took)
+					}
+					if left := time.Until(c.Expires); left < tt.least {
+						t.Fatalf("answer with %v left; want at least %v", left, tt.least)
+					}
+				})
+				stop()
+				if n := s.count(); n < tt.min || n > tt.max {
+					t.Errorf("%d calls; want %d to %d", n, tt.min, tt.max)
+				}
+				if st := r.Stats(); st.Fetches != uint64(s.count()) || st.Rotations != st.Fetches || st.Failures != 0 || st.LeastLeft < tt.least {
+					t.Errorf("stats %+v", st)
+				}
+			})
+		})
+	}
+}
+
+// down makes a source fail between two moments, counted from its first call.
+func down(from, to time.Duration, f fault) func(context.Context, int) error {
+	begun := time.Now()
+	return func(ctx context.Context, _ int) error {
+		at := time.Since(begun)
+		if at < from || at >= to {
+			return nil
+		}
+		if f.hang {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return f.err
+	}
+}
+
+// The figures that issue 5 asks for, over many courses of events: an outage that ends before the credential does costs
+// nothing; a longer one is bounded, and its end soon noticed.
+func TestBudgets(t *testing.T) {
+	tests := []struct {
+		name     string
+		from, to time.Duration
+		faults   []fault
+		healthy  bool // nobody notices
+		calls    int
+	}{
+		{"12 s lives, down from 4 to 10", 4 * sec, 10 * sec, faults[:4], true, 30},
+		{"down for 7 s past the end", 4 * sec, 19 * sec, faults[:4], false, 30},
+		{"throttled for a minute past the end", 4 * sec, 72 * sec, faults[:1], false, 20},
+	}
+	for _, tt := range tests {
+		for _, f := range tt.faults {
+			t.Run(tt.name+"/"+f.name, func(t *testing.T) {
+				t.Parallel()
+				most := 0
+				for i := range 30 {
+					synctest.Test(t, func(t *testing.T) {
+						time.Sleep(time.Duration(i) * 33 * ms) // Expiration is a whole second: at any phase of it
+						s := &sts{life: 12 * sec, fault: down(tt.from, tt.to, f)}
+						r := New(s, Options{Throttled: hasCode("Throttling")})
+						r.rand = seeded(fmt.Sprint(t.Name(), i))
+						budget(t, s, r, tt.from, tt.to, tt.healthy)
+						most = max(most, s.during(tt.from, tt.to))
+					})
+				}
+				if t.Logf("at most %d calls", most); most > tt.calls {
+					t.Errorf("%d calls in the outage; want at most %d", most, tt.calls)
+				}
+			})
+		}
+	}
+}
+
+func budget(t *testing.T, s *sts, r *Refresher, from, to time.Duration, healthy bool) {
+	begun := time.Now()
+	defer running(t, r)()
+	var ends time.Time
+	poll(t, r, to+10*sec, 40*ms, func(c aws.Credentials, err error, took time.Duration) {
+		if healthy && (err != nil || took > 200*ms) {
+			t.Fatalf("%v after %v at %v; want an answer", err, took, time.Since(begun))
+		}
+		if took > 500*ms {
+			t.Fatalf("answer after %v", took)
+		}
+		at := time.Since(begun)
+		if err == nil && at < to {
+			ends = c.Expires
+		}
+		if late := at - to; err != nil && late > max(2*sec, begun.Add(to).Sub(ends)/3)+500*ms {
+			t.Fatalf("not healed %v after the outage", late)
 		}
 	})
+}
+
+// during counts the calls between two moments after the first.
+func (s *sts) during(from, to time.Duration) (n int) {
+	calls := s.times()
+	for _, c := range calls {
+		if at := c.Sub(calls[0]); at >= from && at < to {
+			n++
+		}
+	}
+	return n
 }
 
 func TestStartPermanent(t *testing.T) {

@@ -29,6 +29,9 @@ func TestRefreshAt(t *testing.T) {
 		{"an hour, latest", time.Hour, almost, 33 * time.Minute},
 		{"12 s, earliest", 12 * sec, 0, 5400 * ms},
 		{"12 s, latest", 12 * sec, almost, 6600 * ms},
+		{"8 s: not within 5 s", 8 * sec, 0, 5 * sec},
+		{"3 s: a second before the end", 3 * sec, 0, 2 * sec},
+		{"1 s", sec, 0.5, 500 * ms},
 		{"no life", 0, 0.5, 0},
 	}
 	for _, tt := range tests {

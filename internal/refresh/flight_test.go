@@ -1,0 +1,127 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// deaf is a source that takes its time, whatever its context says.
+type deaf struct {
+	mu    sync.Mutex
+	takes []time.Duration // of each call; the last for all further ones
+	calls int
+	err   error
+}
+
+func (d *deaf) Retrieve(context.Context) (aws.Credentials, error) {
+	d.mu.Lock()
+	takes := d.takes[min(d.calls, len(d.takes)-1)]
+	d.calls++
+	n, err := d.calls, d.err
+	d.mu.Unlock()
+	time.Sleep(takes)
+	return issue(n, time.Now().Add(12*sec)), err
+}
+
+func (d *deaf) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls
+}
+
+// A prompt answered after the attempt's limit is not asked again, and its answer taken at once.
+func TestLateAnswerIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &deaf{takes: []time.Duration{20 * sec, 0}}
+		r := New(s, Options{})
+		begun := time.Now()
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Since(begun); got != 20*sec || s.calls != 1 {
+			t.Errorf("%v and %d calls; want 20s and one", got, s.calls)
+		}
+	})
+}
+
+func TestLateAnswerWakesTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &deaf{takes: []time.Duration{0, 50 * sec, 0}}
+		r := New(s, Options{})
+		stop := running(t, r)
+		begun := time.Now()
+		time.Sleep(57 * sec) // half of the life is at 5.4 to 6.6
+		if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA2" {
+			t.Errorf("%s, %v after %v; want the late answer", c.AccessKeyID, err, time.Since(begun))
+		}
+		stop()
+	})
+}
+
+// A source that never returns costs three goroutines, and delays nobody's end by more than a quarter of a second.
+func TestSourceNeverReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &deaf{takes: []time.Duration{0, time.Hour}}
+		r := New(s, Options{})
+		stop := running(t, r)
+		time.Sleep(30 * time.Minute)
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 500*ms)
+		defer cancel()
+		if _, err := r.Retrieve(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Retrieve: %v; want that there is no answer", err)
+		}
+		if got := time.Since(begun); got > 500*ms {
+			t.Errorf("Retrieve took %v", got)
+		}
+		begun = time.Now()
+		stop()
+		if got := time.Since(begun); got != farewell {
+			t.Errorf("Run ended after %v; want %v", got, farewell)
+		}
+		if s.count() != 1+mostCalls {
+			t.Errorf("%d calls; want %d", s.count(), 1+mostCalls)
+		}
+		time.Sleep(2 * time.Hour) // the bubble waits for all goroutines
+	})
+}
+
+// What heeds its context is waited for, and ends at once.
+func TestRunWaitsForTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		s := &sts{life: 12 * sec, fault: func(ctx context.Context, n int) error {
+			if n == 1 {
+				return nil
+			}
+			<-ctx.Done()
+			time.Sleep(10 * ms)
+			ended = true
+			return ctx.Err()
+		}}
+		r := New(s, Options{})
+		stop := running(t, r)
+		time.Sleep(6700 * ms)
+		begun := time.Now()
+		stop()
+		if got := time.Since(begun); got != 10*ms || !ended {
+			t.Errorf("Run ended after %v, the call ended: %v; want 10ms, true", got, ended)
+		}
+		if _, err := r.Retrieve(t.Context()); err != nil {
+			t.Errorf("what is valid is served after the end, too: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := r.Retrieve(t.Context()); err == nil {
+			t.Error("an expired credential was served")
+		}
+		if got := time.Since(begun); got > 61*sec {
+			t.Error("waited for a refresh that is not coming")
+		}
+	})
+}
