@@ -40,12 +40,18 @@ type cli struct {
 	ReadTimeout          time.Duration `group:"sts" default:"10s" placeholder:"DURATION" help:"Longest wait for an answer; default 10s"`
 	StartTimeout         time.Duration `group:"sts" default:"30s" placeholder:"DURATION" help:"All that the first credentials may take, retries included; default 30s"`
 
-	MaxTTL  time.Duration `name:"max-ttl" group:"serving" placeholder:"DURATION" help:"Tell the command that each answer expires at most this far ahead"`
-	Port    int           `group:"serving" placeholder:"PORT" help:"Port of the endpoint; default any free one"`
-	TokenIn string        `group:"serving" default:"both" enum:"both,env,file" placeholder:"WHERE" help:"Give the endpoint token by variable (env), by file, or both; default both"`
+	MaxTTL    time.Duration `name:"max-ttl" group:"serving" placeholder:"DURATION" help:"Tell the command that each answer expires at most this far ahead"`
+	Port      int           `group:"serving" placeholder:"PORT" help:"Port of the endpoint; default any free one"`
+	Lazy      bool          `group:"serving" help:"Fetch nothing that nobody asked for: past half of the life an answer starts the refresh"`
+	TokenIn   string        `group:"serving" default:"both" enum:"both,env,file" placeholder:"WHERE" help:"Give the endpoint token by variable (env), by file, or both; default both"`
+	SameUser  bool          `group:"serving" help:"Answer no other user of this machine but root (Linux)"`
+	AllowHost []string      `group:"serving" sep:"none" placeholder:"NAME" help:"Further Host header to answer; repeatable"`
 
-	NoIsolation bool `group:"child" help:"Leave the AWS files visible to the command, for one that needs other profiles"`
-	AllowIMDS   bool `name:"allow-imds" group:"child" help:"Let the command's SDK ask the instance metadata service"`
+	KillAfter      time.Duration `group:"child" placeholder:"DURATION" help:"Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on"`
+	OnWrapperDeath string        `group:"child" default:"term" enum:"term,hup,kill,none" placeholder:"SIGNAL" help:"What the command gets if brs-exec is killed: term, hup, kill or none; default term (Linux)"`
+	StartEarly     bool          `group:"child" help:"Start the command while the role is still being assumed; its first request waits"`
+	NoIsolation    bool          `group:"child" help:"Leave the AWS files visible to the command, for one that needs other profiles"`
+	AllowIMDS      bool          `name:"allow-imds" group:"child" help:"Let the command's SDK ask the instance metadata service"`
 
 	LogLevel  string `group:"telling" default:"warn" enum:"error,warn,info,debug" placeholder:"LEVEL" help:"error, warn, info or debug; default warn"`
 	LogFormat string `group:"telling" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json; default text"`

@@ -48,24 +48,21 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil || done {
 		return exitStatus(err), err
 	}
+	if c.DemoClient {
+		err := demoClient(ctx, os.Stdout)
+		return exitStatus(err), err
+	}
 	log, logFile, err := newLogger(c, os.Stderr)
 	if err != nil {
 		return runner.Failed, err
 	}
 	defer logFile.Close()
-	if c.DemoClient {
-		err := demoClient(ctx, os.Stdout)
-		return exitStatus(err), err
-	}
-	bg, end := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer end()
-
 	if c.Sandbox {
-		if err := c.startSandbox(bg, &wg); err != nil {
+		stop, err := c.startSandbox()
+		if err != nil {
 			return runner.Failed, err
 		}
+		defer stop()
 	}
 	src, err := c.newSource(ctx, log)
 	if err != nil {
@@ -76,10 +73,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		err := whoami(ctx, os.Stdout, src, creds)
 		return exitStatus(err), err
 	}
-
-	// The child's environment is complete but for the endpoint: the command is
-	// looked up in it before anything is asked of STS.
-	path, status, err := runner.Find(c.Command, env)
+	path, status, err := runner.Find(c.Command, env) // before anything is asked of STS
 	if err != nil {
 		return status, err
 	}
@@ -87,32 +81,79 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	if err := creds.Start(ctx); err != nil {
-		return runner.Failed, err
+	if !c.StartEarly {
+		if err := creds.Start(ctx); err != nil {
+			return runner.Failed, err
+		}
+	}
+	for _, w := range childenv.Warnings(env) {
+		log.Warn(w)
 	}
 	srv, err := ecsserver.Listen(creds, c.server(log))
 	if err != nil {
 		return runner.Failed, err
 	}
 	dir := c.newDir(env, files, srv.Token(), log)
-	wg.Go(func() { logError(log, creds.Run(bg)) })
-	wg.Go(func() { logError(log, srv.Serve(bg)) })
-	wg.Go(func() { dir.Keep(bg) })
-	wg.Go(func() { settle(bg) })
-	defer func() { // in this order: late grandchildren then send no token to whoever has the port next
+	refused, stop := c.background(creds, srv, dir, log)
+	defer stop()
+	status, err = runner.Run(sigs, runner.Command{
+		Path:           path,
+		Args:           c.Command,
+		Env:            childenv.Build(env, c.endpoint(src, srv), dir.Files()),
+		KillAfter:      c.KillAfter,
+		OnWrapperDeath: c.OnWrapperDeath,
+		Stop:           refused.done,
+	})
+	if status == runner.RunFailed && err == nil {
+		err = refused.why()
+	}
+	return status, err
+}
+
+// background does what goes on beside the command: fetching, serving, keeping
+// the private directory. stop ends it all and leaves nothing behind.
+func (c *cli) background(creds *refresh.Refresher, srv *ecsserver.Server, dir *childenv.Dir, log *slog.Logger) (*refusal, func()) {
+	ctx, end := context.WithCancel(context.Background())
+	refused := &refusal{done: make(chan struct{})}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if c.StartEarly {
+			if err := creds.Start(ctx); err != nil && ctx.Err() == nil {
+				refused.because(err)
+				return
+			}
+		}
+		logError(log, creds.Run(ctx))
+	})
+	wg.Go(func() { logError(log, srv.Serve(ctx)) })
+	wg.Go(func() { dir.Keep(ctx) })
+	wg.Go(func() { settle(ctx) })
+	return refused, func() { // in this order: late grandchildren then send no token to whoever has the port next
 		logError(log, dir.RemoveToken())
 		end()
 		wg.Wait()
 		logError(log, dir.Remove())
-	}()
-	for _, w := range childenv.Warnings(env) {
-		log.Warn(w)
 	}
-	return runner.Run(sigs, runner.Command{
-		Path: path,
-		Args: c.Command,
-		Env:  childenv.Build(env, c.endpoint(src, srv), dir.Files()),
-	})
+}
+
+// refusal is why, under --start-early, there will be no credentials after all.
+type refusal struct {
+	done chan struct{} // closed when there is an err
+	err  error
+}
+
+func (r *refusal) because(err error) {
+	r.err = err
+	close(r.done)
+}
+
+func (r *refusal) why() error {
+	select {
+	case <-r.done:
+		return r.err
+	default:
+		return nil // the command's own status happens to be ours
+	}
 }
 
 // settle gives the memory of the start (TLS, XML, the command line) back to the

@@ -128,7 +128,7 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
 
-// sts [-ttl DURATION] [-offset DURATION] [-fail CODE:STATUS:COUNT] gives the script another STS.
+// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] gives the script another STS.
 // -fail answers the first COUNT AssumeRole calls with that error (COUNT 0: all).
 func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
@@ -138,10 +138,14 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	f := flag.NewFlagSet("sts", flag.ContinueOnError)
 	f.DurationVar(&o.TTL, "ttl", 0, "")
 	offset := f.Duration("offset", 0, "")
+	slow := f.Duration("slow", 0, "")
 	fail := f.String("fail", "", "")
 	ts.Check(f.Parse(args))
 	if *offset != 0 {
 		o.Now = func() time.Time { return time.Now().Add(*offset) }
+	}
+	if *slow != 0 {
+		o.Fault = func(sandbox.Call) error { time.Sleep(*slow); return nil }
 	}
 	if *fail != "" {
 		o.Fault = faultOf(ts, *fail)

@@ -76,16 +76,19 @@ func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
 		Throttled:    source.Throttled,
 		StartTimeout: c.StartTimeout,
 		ReadTimeout:  c.ReadTimeout,
+		Lazy:         c.Lazy,
 		Skew:         src.Skew,
 	}
 }
 
 func (c *cli) server(log *slog.Logger) ecsserver.Options {
 	return ecsserver.Options{
-		MaxTTL:    c.MaxTTL,
-		Port:      c.Port,
-		Permanent: source.Permanent,
-		Log:       log,
+		MaxTTL:     c.MaxTTL,
+		Port:       c.Port,
+		Permanent:  source.Permanent,
+		SameUser:   c.SameUser,
+		AllowHosts: c.AllowHost,
+		Log:        log,
 	}
 }
 
@@ -217,12 +220,12 @@ const (
 
 // startSandbox starts the STS, and fills in what it stands for: the role, the
 // base credentials, and without a command the demonstration.
-func (c *cli) startSandbox(ctx context.Context, wg *sync.WaitGroup) error {
+func (c *cli) startSandbox() (stop func(), err error) {
 	life := sandboxLife
 	if len(c.Command) == 0 && !c.Whoami {
 		self, err := os.Executable()
 		if err != nil {
-			return fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
+			return nil, fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
 		}
 		c.Command, life = []string{self, "--demo-client"}, demoLife
 	}
@@ -234,12 +237,12 @@ func (c *cli) startSandbox(ctx context.Context, wg *sync.WaitGroup) error {
 	}
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	c.sandbox = &sandboxServer{sandbox.New(sandbox.Options{TTL: life}), "http://" + ln.Addr().String()}
 	c.STSEndpointURL = c.sandbox.url
 	srv := &http.Server{Handler: c.sandbox.sts, ReadHeaderTimeout: 10 * time.Second}
+	var wg sync.WaitGroup
 	wg.Go(func() { srv.Serve(ln) })
-	wg.Go(func() { <-ctx.Done(); srv.Close() })
-	return nil
+	return func() { srv.Close(); wg.Wait() }, nil
 }
