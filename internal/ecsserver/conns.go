@@ -24,7 +24,7 @@ type listener struct {
 	opened     chan struct{} // wakes the patrol
 	log        *slog.Logger
 	ending     context.Context
-	open       sync.WaitGroup // connections whose goroutine runs
+	open       sync.WaitGroup // goroutines: one per connection, and the warnings
 	crowded    atomic.Bool    // said so
 }
 
@@ -48,7 +48,7 @@ type conn struct {
 	since time.Time     // of the first look that saw it
 }
 
-func (c *conn) http() http.ConnState { return http.ConnState(c.state.Load() & 0xff) }
+func (c *conn) phase() http.ConnState { return http.ConnState(c.state.Load() & 0xff) }
 
 // SetReadDeadline leaves out what changes nothing: of the five calls that net/http makes per request, all by the
 // connection's own goroutine, three say again that there is no deadline.
@@ -83,8 +83,16 @@ func (l *listener) Accept() (net.Conn, error) {
 // admit makes room for a connection; nil when there was none, and it is closed.
 func (l *listener) admit(tcp *net.TCPConn) *conn {
 	c := &conn{TCPConn: tcp, set: &l.conns, unbounded: true}
-	if l.users != nil && l.users.foreign(addrs(tcp)) {
-		c.foreign, c.set = true, &l.foreigners
+	if l.users != nil {
+		foreign, warning := l.users.foreign(addrs(tcp))
+		if foreign {
+			c.foreign, c.set = true, &l.foreigners
+		}
+		if warning != nil {
+			l.open.Go(func() {
+				l.log.Warn("same user: the kernel does not tell whose a connection is; only the token guards the credentials", "error", warning)
+			})
+		}
 	}
 	full, ok := c.set.add(c)
 	if full && !c.foreign {
@@ -104,7 +112,10 @@ func (l *listener) admit(tcp *net.TCPConn) *conn {
 
 func (l *listener) crowd() {
 	if l.crowded.CompareAndSwap(false, true) {
-		l.log.Warn("too many connections: closing the oldest that has not shown the token", "max", l.conns.max)
+		// Not here: a full pipe behind stderr must not keep the child's connections waiting.
+		l.open.Go(func() {
+			l.log.Warn("too many connections: closing the oldest that has not shown the token", "max", l.conns.max)
+		})
 	}
 }
 
@@ -225,7 +236,7 @@ func (s *conns) leastWanted() *conn {
 	var least *conn
 	for e := s.friends.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*conn)
-		if c.http() == http.StateIdle && (least == nil || c.used.Load() < least.used.Load()) {
+		if c.phase() == http.StateIdle && (least == nil || c.used.Load() < least.used.Load()) {
 			least = c
 		}
 	}
@@ -237,7 +248,7 @@ func (s *conns) closeUnasked() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.all {
-		if c.http() == http.StateNew {
+		if c.phase() == http.StateNew {
 			c.Close()
 		}
 	}

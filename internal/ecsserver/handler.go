@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,10 @@ type handler struct {
 	last atomic.Pointer[answer]
 	down atomic.Bool // said that there is nothing to answer with
 	told [kinds]atomic.Bool
+
+	// telling counts the lines being logged beside a request: with a full pipe behind stderr they hang, and
+	// answers must not.
+	telling sync.WaitGroup
 
 	served, unavailable atomic.Uint64
 	refused             [kinds]atomic.Uint64
@@ -128,8 +133,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(a.body) // fails when the client has gone
 	h.served.Add(1)
 	if h.down.Load() && h.down.CompareAndSwap(true, false) {
-		h.log.Info("credentials are there again")
+		h.tell(slog.LevelInfo, "credentials are there again")
 	}
+	if h.log.Enabled(r.Context(), slog.LevelDebug) {
+		h.log.Debug("credentials served", "peer", r.RemoteAddr, "expires", time.Unix(a.expires, 0).UTC())
+	}
+}
+
+// tell logs beside the request what is said once. What is said of each request (debug) is logged within it, so that
+// its number stays bounded.
+func (h *handler) tell(level slog.Level, message string, attrs ...slog.Attr) {
+	h.telling.Go(func() { h.log.LogAttrs(context.Background(), level, message, attrs...) })
 }
 
 // Header values that requests share; net/http only reads them.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// patience with clients: how long a connection may be in one state, and how often it is looked at. net/http's own
-// timeouts change half a dozen timers per request, three per cent of what a GET costs; this costs a GET nothing.
+// limits are how long a connection may be in one state, and how often it is looked at. net/http's own timeouts change
+// half a dozen timers per request, three per cent of what a GET costs; this costs a GET nothing.
 type limits struct {
 	// ask is for the first header. Ten seconds is far more than an SDK needs on a machine that swaps: who takes
 	// longer is broken or means harm.
@@ -49,7 +49,7 @@ func (s *conns) closeOverdue(now time.Time, lim limits) (open int) {
 	for c := range s.all {
 		if v := c.state.Load(); v != c.seen {
 			c.seen, c.since = v, now
-		} else if now.Sub(c.since) >= lim.of(c.http()) {
+		} else if now.Sub(c.since) >= lim.of(c.phase()) {
 			c.Close() // its goroutine ends and removes it
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"math"
 	"net/netip"
 	"os"
@@ -152,42 +151,34 @@ func lookup(client, server netip.AddrPort) (socket, bool) {
 
 // users tells our connections from those of other users. It belongs to the accepting goroutine.
 type users struct {
-	diag *diag
-	self uint32
-	log  *slog.Logger
-	told bool
+	diag   *diag // nil: broken says why
+	broken error
+	self   uint32
+	told   bool
 }
 
-func openUsers(log *slog.Logger) (*users, error) {
-	u := &users{self: uint32(os.Geteuid()), log: log}
-	var err error
-	if u.diag, err = openDiag(); err != nil {
-		u.undetermined(err)
-	}
+func openUsers() (*users, error) {
+	u := &users{self: uint32(os.Geteuid())}
+	u.diag, u.broken = openDiag()
 	return u, nil
 }
 
 // foreign reports whether the client is known to be neither us nor root. What can't be determined (a sandbox
-// without sock_diag, a client that has gone) passes: the token decides.
-func (u *users) foreign(client, server netip.AddrPort) bool {
-	if u.diag == nil {
-		return false
+// without sock_diag, a client that has gone) passes: the token decides. The first such time there is a warning.
+func (u *users) foreign(client, server netip.AddrPort) (foreign bool, warning error) {
+	var s socket
+	err := u.broken
+	if u.diag != nil {
+		s, err = u.diag.ask(client, server)
 	}
-	s, err := u.diag.ask(client, server)
-	if err != nil {
-		if !errors.Is(err, errNone) && !errors.Is(err, syscall.ENOENT) {
-			u.undetermined(err)
-		}
-		return false
+	switch {
+	case err == nil:
+		return s.uid != u.self && s.uid != 0, nil
+	case u.told || errors.Is(err, errNone) || errors.Is(err, syscall.ENOENT):
+		return false, nil
 	}
-	return s.uid != u.self && s.uid != 0
-}
-
-func (u *users) undetermined(err error) {
-	if !u.told {
-		u.told = true
-		u.log.Warn("same user: the kernel does not tell whose a connection is; only the token guards the credentials", "error", err)
-	}
+	u.told = true
+	return false, err
 }
 
 func (u *users) close() {

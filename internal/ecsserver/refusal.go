@@ -48,14 +48,11 @@ var refusals = [kinds]problem{
 // refuse says why, once per kind as a warning.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
 	h.refused[k].Add(1)
-	p := refusals[k]
-	level := slog.LevelDebug
 	// JS with an unreadable token file asks without one, and that is its own affair.
 	if k != noToken && h.told[k].CompareAndSwap(false, true) {
-		level = slog.LevelWarn
-	}
-	if h.log.Enabled(r.Context(), level) {
-		h.log.LogAttrs(r.Context(), level, "request refused", h.describe(r, k, level == slog.LevelWarn)...)
+		h.tell(slog.LevelWarn, "request refused", h.describe(r, k, true)...)
+	} else if h.log.Enabled(r.Context(), slog.LevelDebug) {
+		h.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", h.describe(r, k, false)...)
 	}
 	if k == wrongMethod {
 		w.Header()["Allow"] = allowGET
@@ -63,7 +60,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
 	if k != wrongMethod && k != wrongPath || r.ContentLength != 0 {
 		w.Header()["Connection"] = connectionClose
 	}
-	p.send(w)
+	refusals[k].send(w)
 }
 
 // describe names the client as well as it can be known. It looks the process up while the client still waits for
@@ -100,22 +97,28 @@ func whois(client, server netip.AddrPort) []slog.Attr {
 func (h *handler) sorry(w http.ResponseWriter, r *http.Request, err error) {
 	p := h.explain(r.Context(), err)
 	h.unavailable.Add(1)
-	level := slog.LevelDebug
-	if r.Context().Err() == nil && h.down.CompareAndSwap(false, true) {
-		level = slog.LevelWarn
+	const message = "no valid credentials to answer with"
+	attrs := []slog.Attr{slog.Int("status", p.status), slog.String("code", p.code)}
+	if p.message != unexplained {
+		attrs = append(attrs, slog.String("message", p.message))
 	}
-	h.log.Log(r.Context(), level, "no valid credentials to answer with",
-		"status", p.status, "code", p.code, "message", p.message)
+	if r.Context().Err() == nil && h.down.CompareAndSwap(false, true) {
+		h.tell(slog.LevelWarn, message, attrs...)
+	} else {
+		h.log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)
+	}
 	p.send(w)
 }
 
+const unexplained = "there are no valid credentials at present; brs-exec says why on its stderr"
+
 // explain turns a provider's error into an answer. Of the error only the code and message that AWS gave are passed
-// on: anything else may hold a path, a URL or worse.
+// on: anything else may hold a path, a URL or, as the SDK's credential_process errors do, a program's whole output.
 func (h *handler) explain(ctx context.Context, err error) problem {
-	p := problem{503, "CredentialsUnavailable", "there are no valid credentials at present; brs-exec says why on its stderr"}
 	if ctx.Err() != nil {
 		return problem{503, "Ending", "the command that brs-exec ran has ended"}
 	}
+	p := problem{503, "CredentialsUnavailable", unexplained}
 	if h.permanent(err) {
 		p.status = 403
 	}

@@ -126,7 +126,7 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 		log:         o.Log,
 	}
 	if o.SameUser {
-		if ln.users, err = openUsers(o.Log); err != nil {
+		if ln.users, err = openUsers(); err != nil {
 			tcp.Close()
 			return nil, err
 		}
@@ -204,10 +204,10 @@ func (s *Server) Token() string { return s.handler.token }
 // Serve answers until ctx ends, and then until the requests in flight have their answer, half a second at most.
 // It returns nil after that, else why the listener failed. The listener is closed in any case; call it once.
 func (s *Server) Serve(ctx context.Context) error {
-	var running sync.WaitGroup
+	var accepting, patrolling sync.WaitGroup
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- s.http.Serve(s.ln) })
-	running.Go(func() { s.ln.patrol(s.ending) })
+	accepting.Go(func() { failed <- s.http.Serve(s.ln) })
+	patrolling.Go(func() { s.ln.patrol(s.ending) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -215,8 +215,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		err = fmt.Errorf("serve credentials: %w", err)
 	}
 	s.ln.Close()
+	accepting.Wait() // no connection is added from here on
 	s.drain()
-	running.Wait()
+	patrolling.Wait()
 	s.ln.users.close()
 	return err
 }
@@ -232,7 +233,11 @@ func (s *Server) drain() {
 	s.http.SetKeepAlivesEnabled(false) // also closes those which are idle now
 	s.end()
 	gone := make(chan struct{})
-	go func() { s.ln.open.Wait(); close(gone) }() // outlives Serve only if a provider ignores its context
+	go func() { // outlives Serve only if a provider ignores its context, or nobody reads our stderr
+		s.ln.open.Wait()
+		s.handler.telling.Wait()
+		close(gone)
+	}()
 	if within(gone, unasked) {
 		return
 	}

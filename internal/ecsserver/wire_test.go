@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -371,9 +372,55 @@ func (s *conns) active() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.friends.Front(); e != nil; e = e.Next() {
-		if e.Value.(*conn).http() == http.StateActive {
+		if e.Value.(*conn).phase() == http.StateActive {
 			n++
 		}
 	}
 	return n
+}
+
+// stuck is a stderr that nobody reads.
+type stuck struct{ release chan struct{} }
+
+func (w stuck) Write(b []byte) (int, error) {
+	<-w.release
+	return len(b), nil
+}
+
+// Warnings that can't be written keep nobody waiting: not the one who caused them, not others, not the end.
+func TestStuckLog(t *testing.T) {
+	w := stuck{make(chan struct{})}
+	defer close(w.release)
+	var down atomic.Bool
+	s, err := Listen(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		if down.Load() {
+			return aws.Credentials{}, errors.New("down")
+		}
+		return creds("1", time.Now().Add(time.Second)), nil
+	}), Options{Log: slog.New(slog.NewTextHandler(w, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ln.conns.max = 2
+	stop := serve(t, s)
+	for range 5 {
+		dial(t, s)
+	}
+	c := client(t)
+	want := func(want int, edit func(*http.Request)) {
+		t.Helper()
+		if status, _, body := ask(t, c, s, edit); status != want {
+			t.Errorf("got %d %s; want %d", status, body, want)
+		}
+	}
+	want(401, func(r *http.Request) { r.Header.Set("Authorization", "x") })
+	want(403, func(r *http.Request) { r.Host = "x" })
+	want(405, func(r *http.Request) { r.Method = "PUT" })
+	down.Store(true)
+	want(503, func(*http.Request) {})
+	down.Store(false)
+	stop()
+	if st := s.Stats(); st.Displaced == 0 || st.Unavailable != 1 || len(st.Refused) != 3 {
+		t.Errorf("got %+v", st)
+	}
 }
