@@ -35,6 +35,7 @@ type builder struct {
 	p      params
 	env    config.EnvConfig
 	shared config.SharedConfig // the chosen profile; zero if there is none
+	roles  []string            // of the flags, but for one that a token buys
 	name   string              // session name
 	http   *httpClient
 	cfg    aws.Config
@@ -42,7 +43,8 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
-	b := &builder{o: o, p: p, s: &Source{log: o.Log}}
+	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr)}}
+	b.s.life, b.s.end = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
 	if b.env, err = config.NewEnvConfig(); err != nil {
 		return nil, badInput("", "environment: %s", describe(err))
@@ -71,17 +73,37 @@ func (b *builder) build() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, arn := range b.o.RoleARNs {
+	for _, arn := range b.roles {
 		b.assume(&c, &hop{arn: arn})
 	}
 	if err := b.giveFlags(&c); err != nil {
 		return nil, err
 	}
 	if len(c.hops) == 0 && c.web == nil {
-		c.provider = &longTerm{s: b.s, base: c.provider, by: c.String(), duration: b.p.duration}
+		if err := b.withoutRole(&c); err != nil {
+			return nil, err
+		}
+	}
+	if b.o.TokenCode != "" && len(b.s.mfas) == 0 {
+		return nil, badInput("--serial-number arn:aws:iam::ACCOUNT:mfa/NAME; aws iam list-mfa-devices shows it", "--token-code needs the device that made it")
 	}
 	b.s.chain = c
 	return b.s, nil
+}
+
+// withoutRole serves the base credentials themselves.
+func (b *builder) withoutRole(c *chain) (err error) {
+	l := &longTerm{s: b.s, base: c.provider, by: c.String(), duration: b.p.duration, raw: b.o.NoSession}
+	if b.o.SerialNumber != "" {
+		if c.role == yes {
+			return badInput("add --role-arn", "--serial-number: %s yields a role's session, which can't use MFA", c)
+		}
+		if l.mfa, err = b.newMFA(b.o.SerialNumber, "--serial-number", c.String()); err == nil {
+			l.mfa.life = orDefault(b.p.duration, maxSessionDuration)
+		}
+	}
+	c.provider = l
+	return err
 }
 
 // connect makes the STS client. A region for it is no region for the child.
@@ -154,6 +176,22 @@ func (b *builder) giveFlags(c *chain) error {
 	}
 	for _, h := range c.hops {
 		if err := h.checkDuration(); err != nil {
+			return err
+		}
+	}
+	return b.giveMFA(c)
+}
+
+// giveMFA: a person's device belongs to the keys at the bottom, so --serial-number goes with what those assume.
+func (b *builder) giveMFA(c *chain) (err error) {
+	if first := c.hops[0]; b.o.SerialNumber != "" {
+		first.serial, first.serialFrom = b.o.SerialNumber, "--serial-number"
+	}
+	for _, h := range c.hops {
+		if h.serial == "" {
+			continue
+		}
+		if h.mfa, err = b.newMFA(h.serial, h.serialFrom, h.by); err != nil {
 			return err
 		}
 	}

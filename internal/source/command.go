@@ -1,11 +1,91 @@
 package source
 
 import (
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
 )
 
-// process runs a credential_process.
-func (b *builder) process(command, from string) aws.CredentialsProvider {
-	return b.named(from, "", processcreds.NewProvider(command))
+// Commands that the user configured: /bin/sh -c in brs-exec's environment, stdin /dev/null, in our process group so that
+// Ctrl-C reaches them. What they print is secret; what they say on stderr is shown as it comes.
+const (
+	maxOutput = 64 << 10
+	// drain is how long a command that was told to end may take, and children that it left may hold its output.
+	drain = time.Second
+)
+
+// commandTime bounds a command. A variable for the tests alone.
+var commandTime = time.Minute
+
+// run runs a command and returns its output. what names it in errors: the command line itself may hold a secret.
+func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	out := &bounded{full: cancel}
+	cmd := shell(ctx, command)
+	cmd.Stdout, cmd.Stderr = out, s.stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = drain
+	err := cmd.Run()
+	if err = s.commandError(ctx, what, out, err); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func shell(ctx context.Context, command string) *exec.Cmd {
+	if runtime.GOOS == "windows" {
+		return exec.CommandContext(ctx, "cmd.exe", "/C", command)
+	}
+	return exec.CommandContext(ctx, "/bin/sh", "-c", command)
+}
+
+func (s *Source) commandError(ctx context.Context, what string, out *bounded, err error) error {
+	exit, exited := errors.AsType[*exec.ExitError](err)
+	switch {
+	case out.over:
+		return badInput("", "%s: it printed more than %d KiB", what, maxOutput>>10)
+	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil: // a child that it left holds the pipe; the answer is there
+		return nil
+	case s.life.Err() != nil:
+		return &problem{text: what + ": ended with brs-exec", err: context.Canceled}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &problem{text: fmt.Sprintf("%s: no end after %v", what, commandTime), err: context.DeadlineExceeded,
+			hints: []string{"it has no terminal to ask on (its stdin is /dev/null); run it by hand to see what it waits for"}}
+	case exited && exit.ExitCode() == 127:
+		return badInput("write its whole path: it is found by /bin/sh in brs-exec's PATH", "%s: exit status 127, no such command", what)
+	case exited:
+		return badInput("run it by hand: what it said on stderr stands above", "%s: %v", what, exit)
+	}
+	return &problem{text: what + ": " + firstLine(err.Error()), err: err}
+}
+
+// bounded is a buffer that stops a command which prints too much.
+type bounded struct {
+	bytes.Buffer
+	over bool
+	full func()
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxOutput {
+		b.over = true
+		b.full()
+		return 0, io.ErrShortWrite
+	}
+	return b.Buffer.Write(p)
+}
+
+func orStderr(w io.Writer) io.Writer {
+	if w == nil {
+		return os.Stderr // a file: the command writes to it itself
+	}
+	return w
 }

@@ -19,12 +19,16 @@ type call struct {
 	web  bool            // a web identity token, not keys, spoke for the caller
 	hint string          // what to type if nothing better is known
 	keys aws.Credentials // that signed it
+	mfa  bool            // a code was asked for it
 }
 
 // explain makes one line of an error, and a hint of what AWS is known to mean by it.
 func (s *Source) explain(c call, err error) error {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return &problem{text: c.op + ": " + p.text, err: err, hints: p.hints, permanent: p.permanent}
+	}
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return &problem{text: c.op + ": " + e.Error(), err: err, hints: []string{e.hint}}
 	}
 	p := &problem{text: c.op + ": " + describe(err), err: err}
 	if code, message := apiError(err); code == "AccessDenied" && c.by != "" && !strings.Contains(message, "arn:") {
@@ -104,6 +108,8 @@ func deniedHint(c call, message string) string {
 		return "the trust policy of " + c.role + " must allow " + action + ", too"
 	case c.web:
 		return "check the trust policy of " + c.role + ": its Federated principal, and its conditions on the token's aud and sub"
+	case c.mfa:
+		return "check the role's trust policy: does it name this caller, and does it limit aws:MultiFactorAuthAge? A new code cures the latter"
 	case c.role != "":
 		return "check that the trust policy of the role names this caller (and asks no external id or MFA), and that the caller's own policy allows sts:AssumeRole on it"
 	}

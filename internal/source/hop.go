@@ -28,6 +28,9 @@ type hop struct {
 	identity     string
 	contexts     []types.ProvidedContext
 	chained      tri // a role's session assumes it
+	serial       string
+	serialFrom   string
+	mfa          *mfa // made of serial; nil: no code is asked
 }
 
 func (h *hop) checkDuration() error {
@@ -42,15 +45,27 @@ func (h *hop) checkDuration() error {
 }
 
 func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	caller, err := h.base.Retrieve(ctx)
+	caller, code, err := h.caller(ctx)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	creds, err := stscreds.NewAssumeRoleProvider(assumer{h, caller}, h.arn, h.options).Retrieve(ctx)
+	creds, err := stscreds.NewAssumeRoleProvider(assumer{h, caller, code}, h.arn, h.options).Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, h.s.explain(call{op: "assume role " + h.arn, by: h.by, role: h.arn, keys: caller}, err)
+		err = h.s.explain(call{op: "assume role " + h.arn, by: h.by, role: h.arn, keys: caller, mfa: h.mfa != nil}, err)
 	}
-	return creds, nil
+	if code != "" {
+		h.mfa.seen(err)
+		h.mfa.until.set(creds.Expires)
+	}
+	return creds, err
+}
+
+func (h *hop) caller(ctx context.Context) (creds aws.Credentials, code string, err error) {
+	if h.mfa != nil {
+		return h.mfa.caller(ctx, h.base)
+	}
+	creds, err = h.base.Retrieve(ctx)
+	return creds, "", err
 }
 
 func (h *hop) options(o *stscreds.AssumeRoleOptions) {
@@ -64,10 +79,14 @@ func (h *hop) options(o *stscreds.AssumeRoleOptions) {
 type assumer struct {
 	*hop
 	caller aws.Credentials
+	code   string
 }
 
 func (a assumer) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, more ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
 	in.ProvidedContexts = a.contexts
+	if a.code != "" {
+		in.SerialNumber, in.TokenCode = &a.mfa.serial, &a.code
+	}
 	return a.s.sts.AssumeRole(ctx, in, append(more, signedBy(a.caller))...)
 }
 

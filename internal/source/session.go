@@ -15,24 +15,37 @@ type longTerm struct {
 	base     aws.CredentialsProvider
 	by       string
 	duration time.Duration // 0: an hour
-	warned   bool
+	mfa      *mfa          // nil: no code is asked
+	raw      bool          // --no-session: the keys as they are
+	told     bool
 }
 
 func (l *longTerm) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if l.mfa != nil {
+		return l.withMFA(ctx)
+	}
 	creds, err := l.base.Retrieve(ctx)
-	if err != nil || creds.SessionToken != "" {
+	if err != nil || creds.SessionToken != "" || l.raw {
 		return creds, err
 	}
-	if !l.warned {
-		l.warned = true
+	if !l.told {
+		l.told = true
 		l.s.log.Warn("long-term keys are served as a session, which can't call IAM nor most of STS")
 	}
-	return l.s.sessionToken(ctx, creds, l.by, orDefault(l.duration, defaultDuration))
+	return l.s.sessionToken(ctx, creds, l.by, orDefault(l.duration, defaultDuration), "", "")
 }
 
-// sessionToken buys a session with long-term keys.
-func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by string, life time.Duration) (aws.Credentials, error) {
-	in := &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(int32(life / time.Second))}
+func (l *longTerm) withMFA(ctx context.Context) (aws.Credentials, error) {
+	creds, code, err := l.mfa.caller(ctx, l.base)
+	if err == nil && code != "" {
+		err = badInput("add --role-arn: AssumeRole takes the code", "only long-term keys can buy a session with MFA, and %s yields a session already", l.by)
+	}
+	return creds, err
+}
+
+// sessionToken buys a session with long-term keys, and an MFA code if there is one.
+func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by string, life time.Duration, serial, code string) (aws.Credentials, error) {
+	in := &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(int32(life / time.Second)), SerialNumber: optional(serial), TokenCode: optional(code)}
 	out, err := s.sts.GetSessionToken(ctx, in, signedBy(keys))
 	if err == nil && out.Credentials == nil {
 		err = errEmpty

@@ -17,7 +17,9 @@ package source
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,8 +40,26 @@ type Options struct {
 	SourceIdentity    string   // of every hop
 	ProvidedContexts  []string // ProviderArn=…,ContextAssertion=…
 
-	Profile string // "": the SDK's default chain, AWS_PROFILE included
-	Region  string
+	SerialNumber string // MFA device; "": mfa_serial of a profile, if any
+	TokenCode    string // good once
+	MFACommand   string // its output's last stand-alone six-digit number is the code
+
+	// Where the chain begins: at most one of these. None: the SDK's default chain, AWS_PROFILE included.
+	Profile                 string
+	WebIdentityTokenFile    string // these three buy the first of RoleARNs
+	WebIdentityTokenCommand string
+	WebIdentity             string // "github-actions"
+	CredentialCommand       string // prints credential_process JSON
+	IoTEndpoint             string // these belong together
+	IoTRoleAlias            string
+	IoTCertificate          string // PEM file
+	IoTPrivateKey           string // PEM file
+	IoTThingName            string // optional
+	IoTCA                   string // PEM file, optional
+
+	Audience  string // of WebIdentity; "": sts.amazonaws.com
+	NoSession bool   // without a role, long-term keys are handed out as they are
+	Region    string
 
 	STSEndpointURL       string
 	CABundle             string // PEM file; "": AWS_CA_BUNDLE, else the profile's, else the system's roots
@@ -54,11 +74,16 @@ type Options struct {
 	Version string       // for the user agent
 	Log     *slog.Logger // nil: silent
 
+	Stderr io.Writer // of commands; nil: os.Stderr
+
 	// Base stands in for the chain: the sandbox's keys, or a test's.
 	Base aws.CredentialsProvider
+
+	tty string // a test's terminal; "": /dev/tty
 }
 
-// A Source is an aws.CredentialsProvider. Retrieve is not to be called from two goroutines at once; the rest may be.
+// A Source is an aws.CredentialsProvider. Retrieve and Prepare are not to be called at the same time as themselves or one
+// another; the rest may be. Close ends what they have begun.
 type Source struct {
 	chain     chain
 	sts       *sts.Client
@@ -67,6 +92,13 @@ type Source struct {
 	region    string
 	caught    string // AWS_ENDPOINT_URL, if that is where STS is asked
 	log       *slog.Logger
+	stderr    io.Writer
+	mfas      []*mfa
+	untils    []func() time.Time
+
+	life context.Context // of commands and prompts
+	end  func()
+	work sync.WaitGroup
 }
 
 // New chooses the credentials' source and checks everything that can be known without asking anybody.
@@ -77,6 +109,11 @@ func New(ctx context.Context, o Options) (*Source, error) {
 	p, err := parseParams(&o)
 	if err != nil {
 		return nil, err
+	}
+	for _, check := range []func(*Options) error{checkBase, checkCode} {
+		if err := check(&o); err != nil {
+			return nil, err
+		}
 	}
 	for _, r := range o.RoleARNs {
 		if err := checkRoleARN("--role-arn", r); err != nil {
