@@ -126,7 +126,7 @@ func shift(skew time.Duration) time.Duration {
 	return skew - time.Second
 }
 
-// between is d × U(low, high).
+// between is d × U(low, high). The conversion keeps compilers from fusing: docs/fleet.md is the same on every machine.
 func between(d time.Duration, low, high, u float64) time.Duration {
-	return time.Duration(float64(d) * (low + (high-low)*u))
+	return time.Duration(float64(d) * (low + float64((high-low)*u)))
 }
