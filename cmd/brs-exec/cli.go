@@ -134,6 +134,7 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 		_, err := fmt.Fprintln(stdout, "brs-exec", version())
 		return nil, true, err
 	}
+	c.Command = args[len(args)-len(c.Command):] // kong's copy is not the same bytes where they are no UTF-8
 	if len(c.Command) > 0 && c.Command[0] == "--" {
 		c.Command = c.Command[1:] // kong leaves the one that ended our flags
 	}

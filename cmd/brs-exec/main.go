@@ -77,7 +77,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return status, err
 	}
-	files, err := c.files(env, log)
+	settings, err := c.settings(env)
 	if err != nil {
 		return runner.Failed, err
 	}
@@ -93,7 +93,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	dir := c.newDir(env, files, srv.Token(), log)
+	dir := c.newDir(env, settings, srv.Token(), log)
 	refused, stop := c.background(creds, srv, dir, log)
 	defer stop()
 	status, err = runner.Run(sigs, runner.Command{

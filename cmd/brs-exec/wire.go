@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -114,64 +111,37 @@ func (c *cli) endpoint(src *source.Source, srv *ecsserver.Server) childenv.Endpo
 	return e
 }
 
-// sharedFiles are the contents of the user's two AWS files.
-type sharedFiles struct{ config, credentials []byte }
-
-// files reads the AWS files that the command would have seen. With
-// --no-isolation it will see them: a [default] that outranks the endpoint is
-// refused then.
-func (c *cli) files(env []string, log *slog.Logger) (sharedFiles, error) {
-	f := sharedFiles{
-		config:      readShared(env, "AWS_CONFIG_FILE", "config", log),
-		credentials: readShared(env, "AWS_SHARED_CREDENTIALS_FILE", "credentials", log),
-	}
+// settings are the contents of the child's AWS_CONFIG_FILE: the harmless ones of
+// the user's. With --no-isolation the command sees the user's files themselves:
+// a [default] that outranks the endpoint is refused then.
+func (c *cli) settings(env []string) ([]byte, error) {
+	config, credentials := childenv.ReadShared(env)
 	if c.NoIsolation {
-		if key, leaks := childenv.LeakingDefault(f.config, f.credentials); leaks {
-			return f, hinted(fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key),
+		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
+			return nil, hinted(fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key),
 				"give that profile another name, or drop --no-isolation")
 		}
 	}
-	return f, nil
-}
-
-// readShared reads one of the two files. One that cannot be read yields nothing,
-// as in the SDKs; its settings are missed by the command, so that is a warning.
-func readShared(env []string, variable, name string, log *slog.Logger) []byte {
-	path, _ := lookup(env, variable)
-	if path == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil // the SDKs find no file either
-		}
-		path = filepath.Join(home, ".aws", name)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Warn("the settings in an AWS file do not reach the command", "error", err)
-	}
-	return data
-}
-
-// newDir makes the private directory. There may be none (no writable place):
-// the command then has the token by variable only.
-func (c *cli) newDir(env []string, f sharedFiles, token string, log *slog.Logger) *childenv.Dir {
 	profile := c.Profile
 	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
 		if profile == "" {
 			profile, _ = lookup(env, name)
 		}
 	}
-	o := childenv.Options{
-		Places: childenv.Places(env),
-		Config: childenv.ChildConfig(f.config, f.credentials, profile, c.Profile != "" && len(c.RoleARN) == 0),
-		Log:    log,
-	}
+	carryOver := c.Profile != "" && len(c.RoleARN) == 0 // the endpoint's identity is the profile's
+	return childenv.ChildConfig(config, credentials, profile, carryOver), nil
+}
+
+// newDir makes the private directory. There may be no place for it: the command
+// then has the token by variable only, and no settings.
+func (c *cli) newDir(env []string, settings []byte, token string, log *slog.Logger) *childenv.Dir {
+	o := childenv.Options{Places: childenv.Places(env), Config: settings, Log: log}
 	if c.TokenIn != childenv.TokenInEnv {
 		o.Token = token
 	}
 	dir := childenv.NewDir(o)
 	if err := dir.Err(); err != nil {
-		log.Info("no private directory", "error", err)
+		log.Warn(err.Error())
 	}
 	return dir
 }

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// flags are all flags of the command line, from the model itself.
+func flags(t *testing.T) []*kong.Flag {
+	t.Helper()
+	k, err := kong.New(new(cli), kong.NoDefaultHelp(), kong.ExplicitGroups(groups))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(k.Model.Flags) < 30 {
+		t.Fatalf("only %d flags", len(k.Model.Flags))
+	}
+	return k.Model.Flags
+}
+
+// sample is a value that each flag takes.
+func sample(f *kong.Flag) string {
+	switch {
+	case f.Enum != "":
+		other := slices.DeleteFunc(f.EnumSlice(), func(v string) bool { return v == f.Default })
+		return other[0]
+	case f.IsBool():
+		return "true"
+	case f.Target.Type() == reflect.TypeFor[time.Duration]():
+		return "90m"
+	case f.Target.Kind().String() == "int":
+		return "4711"
+	}
+	return "some, value; with=everything"
+}
+
+// Every flag that configures does the same by its variable.
+func TestEachFlagHasItsVariable(t *testing.T) {
+	t.Parallel()
+	for _, f := range flags(t) {
+		if !configures(f) {
+			continue
+		}
+		if f.Name == "sandbox-ttl" {
+			continue // for --sandbox alone; tested by its script
+		}
+		byFlag, _, err := parse([]string{"--" + f.Name + "=" + sample(f), "--", "true"}, nil, io.Discard)
+		if err != nil {
+			t.Errorf("--%s: %v", f.Name, err)
+			continue
+		}
+		byVariable, _, err := parse([]string{"true"}, []string{variable(f.Name) + "=" + sample(f)}, io.Discard)
+		if err != nil || !reflect.DeepEqual(byFlag, byVariable) {
+			t.Errorf("%s: got %+v, %v; want as by the flag", variable(f.Name), byVariable, err)
+		}
+		neither, _, err := parse([]string{"true"}, []string{variable(f.Name) + "="}, io.Discard)
+		if err != nil || reflect.DeepEqual(byFlag, neither) {
+			t.Errorf("%s=: %v; want an empty variable to be an unset one", variable(f.Name), err)
+		}
+	}
+}
+
+// The manual shows every flag, and nothing else is a flag.
+func TestManual(t *testing.T) {
+	t.Parallel()
+	var manual bytes.Buffer
+	if _, done, err := parse([]string{"--help"}, nil, &manual); err != nil || !done {
+		t.Fatal(done, err)
+	}
+	for _, f := range flags(t) {
+		if f.Hidden {
+			continue
+		}
+		if !strings.Contains(manual.String(), "--"+f.Name) || f.Help == "" {
+			t.Errorf("--%s is not in the manual", f.Name)
+		}
+		if configures(f) && !strings.Contains(manual.String(), "$"+variable(f.Name)) {
+			t.Errorf("%s is not in the manual", variable(f.Name))
+		}
+		if f.Group == nil {
+			t.Errorf("--%s has no group", f.Name)
+		}
+	}
+}
+
+// Every flag that the README names exists.
+func TestReadmeFlags(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"--query": true, "--output": true} // the aws cli's
+	for _, f := range flags(t) {
+		known["--"+f.Name] = true
+	}
+	for _, word := range strings.FieldsFunc(string(readme), func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
+		if strings.HasPrefix(word, "--") && strings.Trim(word, "-") != "" && !known[word] {
+			t.Errorf("README names %s, which is no flag", word)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		in   string
+		want time.Duration // -1: an error
+	}{
+		{"1h30m", 90 * time.Minute},
+		{"3600", time.Hour},
+		{"0", 0},
+		{"0.5", 500 * time.Millisecond},
+		{"250ms", 250 * time.Millisecond},
+		{"-1", -1},
+		{"-1h", -1},
+		{"1x", -1},
+		{"", -1},
+		{"1e300", -1},
+		{"NaN", -1},
+		{"Inf", -1},
+		{"9223372037", -1},
+		{"0x10", -1},
+	} {
+		c, _, err := parse([]string{"--max-ttl=" + test.in, "true"}, nil, io.Discard)
+		switch {
+		case test.want < 0 && err == nil:
+			t.Errorf("%q: got %v; want an error", test.in, c.MaxTTL)
+		case test.want >= 0 && (err != nil || c.MaxTTL != test.want):
+			t.Errorf("%q: got %v; want %v", test.in, err, test.want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	names := []string{"BRS_EXEC_ROLE_ARN", "BRS_EXEC_PROFILE", "BRS_EXEC_REGION"}
+	for in, want := range map[string]string{
+		"BRS_EXEC_ROLE_ARM":     "BRS_EXEC_ROLE_ARN",
+		"BRS_EXEC_ROLEARN":      "BRS_EXEC_ROLE_ARN",
+		"BRS_EXEC_REGIONS":      "BRS_EXEC_REGION",
+		"BRS_EXEC_":             "",
+		"BRS_EXEC_SOMETHING_AT": "",
+	} {
+		if got := nearest(in, names); got != want {
+			t.Errorf("nearest(%q): got %q; want %q", in, got, want)
+		}
+	}
+}
+
+// A message is one line, whoever wrote the text, and can't drive the terminal.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	report(&b, hinted(errors.New("assume role: AccessDenied: a\nb\r\n\x1b[2Jc\u202e"), "try\nthis"))
+	if got, want := b.String(), "brs-exec: assume role: AccessDenied: a b �[2Jc�\nbrs-exec: hint: try this\n"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
+func TestLineHandler(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log, closer, err := newLogger(&cli{LogLevel: "info", LogFormat: "text"}, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer.Close()
+	log.Debug("unheard")
+	log.With("a", 1).Info("rotated", "expires", time.Unix(0, 0), "life", 3599_876*time.Millisecond, "short", 12*time.Millisecond)
+	log.WithGroup("sts").Warn("two\nlines", "error", errors.New("x\ny"))
+	log.Error("gone", slog.Group("g", "k", "v"))
+	want := "brs-exec: rotated (a=1, expires=1970-01-01T00:00:00Z, life=59m59.9s, short=12ms)\n" +
+		"brs-exec: warning: two lines (sts.error=x y)\n" +
+		"brs-exec: error: gone (g=[k=v])\n"
+	if b.String() != want {
+		t.Errorf("got\n%s; want\n%s", b.String(), want)
+	}
+}
+
+// FuzzParse: whatever the arguments, parse neither panics nor turns a misspelt
+// flag into the command, and it changes nothing of the command's own words.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"--role-arn\x00R\x00--\x00echo\x00-n", "--nonsense\x00x", "-h", "--\x00--", "echo\x00--role-arn", "--tags=a=b,c\x00x\x00--tags",
+		"-", "--=", "--role-arn=", "--port\x00-1\x00x", "--duration-seconds\x001e9\x00x", "---\x00x", "-\x00\x00",
+	} {
+		f.Add(seed, "BRS_EXEC_TAGS=a=1\nb=2")
+	}
+	f.Fuzz(func(t *testing.T, joined, variable string) {
+		args := strings.Split(joined, "\x00")
+		c, done, err := parse(args, []string{variable}, io.Discard)
+		if err != nil || done || len(c.Command) == 0 {
+			return
+		}
+		if tail := args[len(args)-len(c.Command):]; !reflect.DeepEqual(tail, c.Command) {
+			t.Errorf("%q: the command is %q; want the tail of the arguments", args, c.Command)
+		}
+		if before := len(args) - len(c.Command); strings.HasPrefix(c.Command[0], "--") && (before == 0 || args[before-1] != "--") {
+			t.Errorf("%q: the command is a flag, %q", args, c.Command[0])
+		}
+	})
+}
