@@ -28,7 +28,9 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	if c.Started != nil {
 		c.Started(pid)
 	}
-	return (&child{Command: c, sigs: sigs, pid: pid, young: true}).run(), nil
+	r := &child{Command: c, sigs: sigs, pid: pid, young: true}
+	defer r.probe.stop()
+	return r.run(), nil
 }
 
 // start runs the command, on the terminal tty if that isn't nil. A file that the
@@ -75,22 +77,34 @@ type child struct {
 	sigs *Signals
 	pid  int
 
-	young   bool // the mark that follows its start has not been read
+	young   bool     // the mark that follows its start has not been read
+	waiting []waiter // signals that may yet turn out to have reached it
+	probe   *probe   // nil: none
+	killer  <-chan time.Time
+
 	stopped bool // as last waited for
 	resumed bool // continued, and the CONT that did it has not been read
 	stops   int  // how often we stopped along, less the CONTs read since
 	failed  bool // Stop was closed
-	killer  <-chan time.Time
 
 	ended  bool
 	status Status
 }
 
 func (c *child) run() Status {
+	probeTime := time.After(probeDelay)
 	for !c.ended {
+		var due <-chan time.Time
+		if len(c.waiting) > 0 {
+			due = time.After(time.Until(c.waiting[0].due))
+		}
 		select {
 		case e := <-c.sigs.events:
 			c.handle(e)
+		case <-due:
+			c.settle()
+		case <-probeTime:
+			c.probe = startProbe()
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
 			c.send(syscall.SIGTERM)
@@ -102,96 +116,6 @@ func (c *child) run() Status {
 		return RunFailed
 	}
 	return c.status
-}
-
-func (c *child) handle(e event) {
-	switch {
-	case e.sig == 0:
-		c.young = false
-	case e.sig == syscall.SIGCHLD:
-		c.wait()
-	case e.from == byProcess && e.pid == os.Getpid():
-		// our own doing: PIPE from a write of ours, a stop
-	case e.sig == syscall.SIGCONT:
-		c.wait()
-		if !c.ended {
-			c.resume(e)
-		}
-	case c.young || !c.reached(e):
-		c.send(e.sig)
-	}
-}
-
-// reached reports whether e went to the whole group, so that the command has it
-// already. A command that has left our group has nothing that came to us.
-// What is marked young may have been sent before there was a command at all.
-func (c *child) reached(e event) bool {
-	if g, err := syscall.Getpgid(c.pid); err == nil && g != syscall.Getpgrp() {
-		return false
-	}
-	switch e.from {
-	case byProcess:
-		return false
-	case byKernel:
-		return fromTerminal(e.sig)
-	}
-	return fromTerminal(e.sig) && e.sig != syscall.SIGHUP && foreground()
-}
-
-// fromTerminal reports whether a signal that the kernel made is one that it sends
-// to whole process groups. Of a hang-up it tells the session's leader alone; what
-// timers and limits bring (an alarm(2) set before our exec) is for one process.
-func fromTerminal(sig syscall.Signal) bool {
-	switch sig {
-	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH:
-		return true
-	case syscall.SIGHUP, syscall.SIGCONT:
-		return !sessionLeader()
-	}
-	return false
-}
-
-func sessionLeader() bool {
-	sid, err := getsid()
-	return err == nil && sid == os.Getpid()
-}
-
-// send signals the command. That it can fail (EPERM: it runs as another user now)
-// is as it would be without us.
-func (c *child) send(sig syscall.Signal) {
-	if c.ended {
-		return
-	}
-	syscall.Kill(c.pid, sig)
-	switch sig {
-	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT:
-		if c.KillAfter > 0 && c.killer == nil {
-			c.killer = time.After(c.KillAfter)
-		}
-	}
-}
-
-// resumeGrace is how long a CONT that was sent to the whole group may take from
-// us to the command (kill(2) goes through the group one by one).
-const resumeGrace = 20 * time.Millisecond
-
-// resume deals with a CONT. The one that ended a stop has mostly gone to the
-// whole group (a shell's fg, bg); the command gets another only if it is still
-// stopped.
-func (c *child) resume(e event) {
-	waker := c.stops > 0 || c.resumed
-	c.stops, c.resumed = max(0, c.stops-1), false
-	for end := time.Now().Add(resumeGrace); c.stopped && !c.ended; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			c.send(syscall.SIGCONT)
-			return
-		}
-		c.wait()
-		c.resumed = false
-	}
-	if !waker && (c.young || !c.reached(e)) {
-		c.send(syscall.SIGCONT)
-	}
 }
 
 // wait collects what became of the command, and of other children of this thread:
@@ -209,6 +133,8 @@ func (c *child) wait() {
 			return
 		case pid == c.pid:
 			c.became(ws)
+		case c.probe != nil && pid == c.probe.pid && !ws.Stopped() && !ws.Continued():
+			c.probe.pid = 0
 		}
 	}
 }

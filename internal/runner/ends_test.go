@@ -1,0 +1,220 @@
+//go:build linux
+
+package runner
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Rows E01 to E17: how it ends.
+
+func TestE01ExitCodes(t *testing.T) {
+	for _, code := range []int{0, 1, 2, 124, 125, 126, 127, 128, 254, 255} {
+		got := same(t, func(s side) string { return s.run(t, "w", "sh", "-c", fmt.Sprint("exit ", code)).String() })
+		if want := fmt.Sprintf("[exit %d]", code); got != want {
+			t.Errorf("got %s; want %s", got, want)
+		}
+	}
+}
+
+func TestE02DeathBySignal(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGKILL, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGSEGV, 35} {
+		got := same(t, func(s side) string { return s.run(t, "w", "sh", "-c", fmt.Sprintf("kill -%d $$", sig)).String() })
+		if want := fmt.Sprintf("[signal %d]", sig); got != want {
+			t.Errorf("got %s; want %s", got, want)
+		}
+	}
+}
+
+func TestE03OneCore(t *testing.T) {
+	row(t)
+	if pattern, _ := os.ReadFile("/proc/sys/kernel/core_pattern"); !bytes.HasPrefix(pattern, []byte("core")) {
+		t.Skipf("core_pattern is %q: cores are not files of the working directory", pattern)
+	}
+	same(t, func(s side) string {
+		c := s.command(t, "bash", "-c", `ulimit -c unlimited; w bash -c 'kill -SEGV $$'`)
+		c.Run()
+		cores, _ := filepath.Glob(filepath.Join(c.Dir, "core*"))
+		var names []string
+		for _, core := range cores {
+			names = append(names, dumped(t, core))
+		}
+		if got := strings.Join(names, " "); got != "bash" {
+			t.Errorf("bare %v: cores of %q; want one, of bash", s.bare, got)
+		}
+		return ""
+	})
+}
+
+// dumped is the command name in a core file: NT_PRPSINFO's pr_fname.
+func dumped(t *testing.T, core string) string {
+	t.Helper()
+	f, err := elf.Open(core)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_NOTE {
+			continue
+		}
+		notes := make([]byte, p.Filesz)
+		p.ReadAt(notes, 0)
+		for len(notes) > 12 {
+			name, desc, kind := binary.LittleEndian.Uint32(notes), binary.LittleEndian.Uint32(notes[4:]), binary.LittleEndian.Uint32(notes[8:])
+			start := 12 + (name+3)&^3
+			if kind == 3 {
+				comm, _, _ := strings.Cut(string(notes[start+40:start+56]), "\x00")
+				return comm
+			}
+			notes = notes[start+(desc+3)&^3:]
+		}
+	}
+	return "?"
+}
+
+// found runs a script bare and wrapped, compares output and status, and wants
+// exactly one line on stderr from the wrapper if the status is its own.
+func found(t *testing.T, script string) {
+	t.Helper()
+	var last result
+	same(t, func(s side) string {
+		last = s.script(t, strings.ReplaceAll(script, "$W", s.w()))
+		return last.String()
+	})
+	lines := strings.Count(last.err, "\n")
+	if code := last.ws.ExitStatus(); (code == 126 || code == 127) && lines != 1 {
+		t.Errorf("%s\n%d lines on stderr; want one: %q", script, lines, last.err)
+	}
+}
+
+func TestE04Missing(t *testing.T) {
+	found(t, `w nosuch-command`)
+	found(t, `w ./nosuch-command`)
+	found(t, `w /etc/passwd/x`)
+	found(t, `w ''`)
+}
+
+func TestE05NotExecutable(t *testing.T) {
+	found(t, `echo >f; w ./f`)
+	found(t, `w /tmp`)
+	found(t, `mkdir a b; echo x >a/c; printf '#!/bin/sh\necho good\n' >b/c; chmod +x b/c; PATH=$PWD/a:$PWD/b $W c`)
+	found(t, `mkdir a; echo x >a/c; PATH=$PWD/a:/bin $W c`)
+	found(t, `mkdir -p a/c; PATH=$PWD/a $W c`)
+	found(t, `PATH=/etc/passwd $W c`)
+	found(t, `PATH=/etc/passwd:/bin $W c`)
+	found(t, `ln -s loop loop; PATH=/bin $W ./loop`)
+	found(t, `mkfifo p; chmod +x p; w ./p`)
+	found(t, fmt.Sprintf(`w %s`, strings.Repeat("x", 300)))
+}
+
+func TestE06NoShebang(t *testing.T) {
+	found(t, `printf 'echo "$0" "$@"\n' >f; chmod +x f; w ./f a 'b c'`)
+	found(t, `printf 'echo "$0" "$@"\n' >f; chmod +x f; PATH=:/bin $W f a`)
+	found(t, `printf 'exit 5' >f; chmod +x f; w ./f`)
+}
+
+func TestE07MissingInterpreter(t *testing.T) {
+	found(t, `printf '#!/no/such/interp -x\n' >f; chmod +x f; w ./f`)
+	got := wrapped.script(t, `printf '#! /no/such/interp -x\n' >f; chmod +x f; w ./f`)
+	if !strings.Contains(got.err, "/no/such/interp: no such file") || got.ws.ExitStatus() != 127 {
+		t.Errorf("got %v, stderr %q; want 127 and the interpreter's name", got, got.err)
+	}
+	found(t, `printf '#!/etc/passwd\n' >f; chmod +x f; w ./f`)
+	found(t, `mkdir a b; printf '#!/no/such\n' >a/c; printf '#!/bin/sh\necho good\n' >b/c; chmod +x ?/c; PATH=$PWD/a:$PWD/b $W c`)
+}
+
+func TestE08Path(t *testing.T) {
+	const prog = `printf '#!/bin/sh\necho $0\n' >prog; chmod +x prog; `
+	for _, path := range []string{".", ":/bin", "/bin:", ".:/bin", "/bin::/sbin", "/nosuch:.", ""} {
+		found(t, prog+`PATH=`+path+` $W prog`)
+	}
+	found(t, `unset PATH; $W ls /dev/null`)
+	found(t, `unset PATH; $W prog`)
+	found(t, `exec -a other $W sh -c 'echo $0'`)
+}
+
+func TestE10ArgumentList(t *testing.T) {
+	huge := []string{"true"}
+	for range 40 {
+		huge = append(huge, strings.Repeat("x", 127<<10))
+	}
+	_, s, err := start(Command{Path: "/bin/true", Args: huge}, nil)
+	if s != NotExecutable || err == nil || err.Error() != "true: argument list too long" {
+		t.Errorf("got %v, %v; want %v, argument list too long", s, err, NotExecutable)
+	}
+}
+
+func TestE11Make(t *testing.T) {
+	needs(t, "make")
+	for _, end := range []string{"kill -TERM $$$$", "exit 3", "kill -SEGV $$$$"} {
+		same(t, func(s side) string {
+			r := s.script(t, `printf 't:\n\tw sh -c '"'"'`+end+`'"'"'\n' >Makefile; make`)
+			return strings.ReplaceAll(r.String()+r.err, " (core dumped)", "")
+		})
+	}
+}
+
+func TestE12Xargs(t *testing.T) {
+	for _, end := range []string{"kill -TERM $$", "exit 255", "exit 126", "exit 127", "exit 1"} {
+		same(t, func(s side) string {
+			r := s.script(t, `printf 'a\nb\n' | xargs -n1 w sh -c '`+end+`'`)
+			return r.String() + r.err
+		})
+	}
+	same(t, func(s side) string {
+		return s.script(t, `seq 20 | xargs -P4 -n1 w sh -c 'exit $(($1 % 2))' x`).String()
+	})
+}
+
+func TestE13Parallel(t *testing.T) {
+	row(t)
+	needs(t, "parallel")
+	const columns = ` >/dev/null 2>&1; echo $?; tail -n +2 log | awk '{print $1, $7, $8}' | sort`
+	same(t, func(s side) string {
+		return s.script(t, `parallel -j2 --joblog log w sh -c ::: 'exit 0' 'exit 3' 'kill -TERM $$' 'kill -KILL $$'`+columns).String()
+	})
+	same(t, func(s side) string {
+		return s.script(t, `parallel -j2 --halt now,fail=1 --joblog log w sh -c ::: 'sleep 60' 'kill -TERM $$'`+columns).String()
+	})
+}
+
+func TestE14Timeout(t *testing.T) {
+	same(t, func(s side) string { return s.script(t, `timeout 60 w sh -c 'kill -TERM $$'`).String() })
+	same(t, func(s side) string { return s.script(t, `timeout .3 w sleep 60`).String() })
+	same(t, func(s side) string {
+		return s.script(t, `timeout -k .3 .3 w sh -c 'trap "" TERM; while :; do sleep .05; done'`).String()
+	})
+	same(t, func(s side) string { return s.script(t, `timeout -s INT .3 w sleep 60`).String() })
+}
+
+func TestE15Nested(t *testing.T) {
+	for _, end := range []string{"exit 7", "kill -TERM $$"} {
+		same(t, func(s side) string { return s.run(t, "w", "w", "w", "sh", "-c", end).String() })
+	}
+}
+
+func TestE16LoopInterrupted(t *testing.T) {
+	same(t, func(s side) string {
+		term := s.shell(t, "bash")
+		j := newJournal(t)
+		term.line(`for i in 1 2 3; do w sh -c 'echo ready $$ >` + string(j) + `; exec sleep 60'; echo after; done`)
+		term.inForeground(j.ready(t))
+		term.send("\x03")
+		term.expect(`P> `)
+		term.line(`echo rc $?`)
+		return term.expect(`rc (\d+)`)[1]
+	})
+}
+
+func TestE17Pipefail(t *testing.T) {
+	same(t, func(s side) string { return s.script(t, `set -o pipefail; w yes | head -n1; echo $?`).String() })
+}

@@ -1,0 +1,135 @@
+//go:build unix
+
+package runner
+
+import (
+	"os"
+	"syscall"
+	"time"
+)
+
+// The only question about a signal that arrives is whether the command has had it,
+// too. What the kernel sends to a whole group, it has; what a process sent, the
+// probe knows, and without a probe it is taken to be for us alone.
+
+// waiter is a signal that is passed on when due, unless the probe gets it until then.
+type waiter struct {
+	event
+	due time.Time
+}
+
+func (c *child) handle(e event) {
+	switch {
+	case e.sig == 0:
+		c.young = false
+	case e.sig == syscall.SIGCHLD:
+		c.wait()
+	case e.from == byProcess && e.pid == os.Getpid():
+		// our own doing: PIPE from a write of ours, a stop
+	case e.sig == syscall.SIGCONT && c.resume():
+	case c.young || c.elsewhere():
+		// What is read before the mark may have been sent before there was a
+		// command. One that has left our group has nothing of what comes to us.
+		c.pass(e, 0)
+	case e.from == byProcess:
+		c.sent(e)
+	case !fromTerminal(e.sig) || e.from == unknown && (e.sig == syscall.SIGHUP || !foreground()):
+		c.pass(e, 0)
+	}
+}
+
+// sent deals with a signal that a process sent.
+func (c *child) sent(e event) {
+	switch {
+	case c.probe == nil:
+		c.pass(e, 0)
+	case c.probe.got(e):
+		c.hadEnough(e.sig)
+	default:
+		c.pass(e, groupWindow)
+	}
+}
+
+// pass passes a signal on after a while, behind those that wait already.
+func (c *child) pass(e event, after time.Duration) {
+	if after == 0 && len(c.waiting) == 0 {
+		c.send(e.sig)
+		return
+	}
+	c.waiting = append(c.waiting, waiter{e, time.Now().Add(after)})
+}
+
+// settle passes on what is due, but what the probe has got meanwhile.
+func (c *child) settle() {
+	for len(c.waiting) > 0 && !time.Now().Before(c.waiting[0].due) {
+		e := c.waiting[0].event
+		c.waiting = c.waiting[1:]
+		if e.from == byProcess && c.probe != nil && c.probe.got(e) {
+			c.hadEnough(e.sig)
+			continue
+		}
+		c.send(e.sig)
+	}
+}
+
+// elsewhere reports whether the command has left our process group (an interactive
+// shell does).
+func (c *child) elsewhere() bool {
+	g, err := syscall.Getpgid(c.pid)
+	return err == nil && g != syscall.Getpgrp()
+}
+
+// fromTerminal reports whether a signal that the kernel made is one that it sends
+// to whole process groups. Of a hang-up it tells the session's leader alone; what
+// timers and limits bring (an alarm(2) set before our exec) is for one process.
+func fromTerminal(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH:
+		return true
+	case syscall.SIGHUP, syscall.SIGCONT:
+		return !sessionLeader()
+	}
+	return false
+}
+
+func sessionLeader() bool {
+	sid, err := getsid()
+	return err == nil && sid == os.Getpid()
+}
+
+// send signals the command. That it can fail (EPERM: it runs as another user now)
+// is as it would be without us.
+func (c *child) send(sig syscall.Signal) {
+	if c.ended {
+		return
+	}
+	syscall.Kill(c.pid, sig)
+	c.hadEnough(sig)
+}
+
+// hadEnough starts KillAfter's clock: the command has been asked to end.
+func (c *child) hadEnough(sig syscall.Signal) {
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT:
+		if c.KillAfter > 0 && c.killer == nil {
+			c.killer = time.After(c.KillAfter)
+		}
+	}
+}
+
+// resume deals with a CONT, if it can be seen what it did. One that ended a stop
+// has mostly gone to the whole group (a shell's fg, bg), where kill(2) comes to
+// the command a moment after us; it gets another only if it stays stopped.
+func (c *child) resume() bool {
+	c.wait()
+	waker := c.stops > 0 || c.resumed
+	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			c.send(syscall.SIGCONT)
+			break
+		}
+		c.wait()
+	}
+	c.stops, c.resumed = max(0, c.stops-1), false
+	return waker
+}
