@@ -37,7 +37,7 @@ func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) 
 	if err = s.commandError(ctx, what, out, err); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return out.buf.Bytes(), nil
 }
 
 func shell(ctx context.Context, command string) *exec.Cmd {
@@ -67,20 +67,21 @@ func (s *Source) commandError(ctx context.Context, what string, out *bounded, er
 	return &problem{text: what + ": " + firstLine(err.Error()), err: err}
 }
 
-// bounded is a buffer that stops a command which prints too much.
+// bounded is a buffer that stops a command which prints too much. (Embedded, a bytes.Buffer would bring its ReadFrom,
+// which knows no bounds.)
 type bounded struct {
-	bytes.Buffer
+	buf  bytes.Buffer
 	over bool
 	full func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxOutput {
+	if b.buf.Len()+len(p) > maxOutput {
 		b.over = true
 		b.full()
 		return 0, io.ErrShortWrite
 	}
-	return b.Buffer.Write(p)
+	return b.buf.Write(p)
 }
 
 func orStderr(w io.Writer) io.Writer {

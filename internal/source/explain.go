@@ -25,7 +25,7 @@ type call struct {
 // explain makes one line of an error, and a hint of what AWS is known to mean by it.
 func (s *Source) explain(c call, err error) error {
 	if p, ok := errors.AsType[*problem](err); ok {
-		return &problem{text: c.op + ": " + p.text, err: err, hints: p.hints, permanent: p.permanent}
+		return &problem{text: c.op + ": " + strings.TrimPrefix(p.text, c.op+": "), err: err, hints: p.hints, permanent: p.permanent}
 	}
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return &problem{text: c.op + ": " + e.Error(), err: err, hints: []string{e.hint}}

@@ -1,0 +1,187 @@
+//go:build unix
+
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"brs-exec/internal/sandbox"
+)
+
+func processSource(t *testing.T, command string) (*Source, *bytes.Buffer) {
+	t.Helper()
+	stderr := new(bytes.Buffer)
+	s := mustNew(t, Options{CredentialCommand: command, Stderr: stderr})
+	t.Cleanup(func() { s.Close() })
+	return s, stderr
+}
+
+// A process yields the base; its next answer is read at the next refresh.
+func TestProcess(t *testing.T) {
+	sts := newSandbox(t, sandbox.Options{})
+	c := sts.BaseCredentials()
+	answer := filepath.Join(t.TempDir(), "answer")
+	write := func(int) {
+		data := `{"Version":1,"AccessKeyId":"` + c.AccessKeyID + `","SecretAccessKey":"` + c.SecretAccessKey + `"}`
+		if err := os.WriteFile(answer, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	role := "arn:aws:sts::123456789012:assumed-role/etl/me"
+	for name, s := range map[string]*Source{
+		"flag": mustNew(t, Options{CredentialCommand: "cat " + answer, RoleARNs: []string{testRole}, RoleSessionName: "me"}),
+		"profile": func() *Source {
+			writeConfig(t, "[profile p]\ncredential_process = cat "+answer+"\nrole_arn="+testRole+"\nrole_session_name=me\n", "")
+			return mustNew(t, Options{Profile: "p"})
+		}(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			refreshThrice(t, s, role, write)
+			if err := os.WriteFile(answer, []byte("{}"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "Version 0") {
+				t.Errorf("the answer was not read anew: %v", err)
+			}
+		})
+	}
+}
+
+func TestCommandFailures(t *testing.T) {
+	defer func(d time.Duration) { commandTime = d }(commandTime)
+	commandTime = 300 * time.Millisecond
+	for _, c := range []struct {
+		name, command, text, hint string
+		permanent                 bool
+	}{
+		{"status", "echo hush; echo told >&2; exit 3", "--credential-command: exit status 3", "by hand", true},
+		{"missing", "no-such-program --password hush", "no such command", "whole path", true},
+		{"garbage", "echo hush", "no JSON of credentials", `"Version":1`, true},
+		{"nothing", "true", "it printed nothing", `"Version":1`, true},
+		{"half", `echo '{"Version":1,"AccessKeyId":"hush"}'`, "lacks AccessKeyId or SecretAccessKey", `"Version":1`, true},
+		{"hangs", "sleep 60", "no end after 300ms", "no terminal", false},
+		{"hangs, deaf", "trap '' TERM; sleep 60", "no end after 300ms", "no terminal", false},
+		{"floods", "yes hush", "more than 64 KiB", "", true},
+		{"asks", "read x && echo $x", "exit status", "by hand", true},
+		{"signal", "kill -KILL $$", "signal: killed", "by hand", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, stderr := processSource(t, c.command)
+			start := time.Now()
+			_, err := s.Retrieve(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || Permanent(err) != c.permanent {
+				t.Errorf("%v; hint %q, permanent %v", err, hintOf(err), Permanent(err))
+			}
+			if err != nil && strings.Contains(err.Error()+hintOf(err), "hush") {
+				t.Errorf("shows a secret: %v", err)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if c.name == "status" && stderr.String() != "told\n" {
+				t.Errorf("stderr %q was not shown", stderr)
+			}
+		})
+	}
+}
+
+// A child that the command leaves behind with its output open doesn't hold the answer back.
+func TestCommandLeavesAChild(t *testing.T) {
+	s, _ := processSource(t, `echo '{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T"}'; sleep 30 &`)
+	start := time.Now()
+	if c := mustRetrieve(t, s); c.AccessKeyID != "A" || time.Since(start) > 5*time.Second {
+		t.Errorf("got %s after %v", c.AccessKeyID, time.Since(start))
+	}
+}
+
+// A slow command outlives the deadline of one attempt; the next attempt takes its answer.
+func TestCommandOutlivesADeadline(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := processSource(t, `echo x >>`+dir+`/runs; until test -e `+dir+`/go; do sleep 0.01; done; echo '{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T"}'`)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Retrieve(ctx); !errors.Is(err, context.DeadlineExceeded) || Permanent(err) {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustRetrieve(t, s)
+	if runs, _ := os.ReadFile(dir + "/runs"); string(runs) != "x\n" {
+		t.Errorf("ran %d times; want once", len(runs)/2)
+	}
+	mustRetrieve(t, s)
+	if runs, _ := os.ReadFile(dir + "/runs"); string(runs) != "x\nx\n" {
+		t.Errorf("ran %d times; want anew for the next refresh", len(runs)/2)
+	}
+}
+
+// Close ends a command that is under way.
+func TestCloseEndsCommands(t *testing.T) {
+	s, _ := processSource(t, "exec sleep 60")
+	got := make(chan error, 1)
+	go func() { _, err := s.Retrieve(context.Background()); got <- err }()
+	for s.provider().(*process).idle() {
+		time.Sleep(time.Millisecond)
+	}
+	start := time.Now()
+	s.Close()
+	if err := <-got; !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+func (s *Source) provider() any { return s.chain.provider.(*longTerm).base }
+
+func (p *process) idle() bool {
+	p.errand.mu.Lock()
+	defer p.errand.mu.Unlock()
+	return p.errand.cur == nil
+}
+
+func TestParseProcess(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct{ in, text string }{
+		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T","Expiration":"2026-01-01T00:00:01Z","AccountId":"1"}`, ""},
+		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S"}`, ""},
+		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2026-01-01T00:00:00Z"}`, "has expired, 0s ago"},
+		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2025-12-31T23:00:00Z"}`, "has expired, 1h0m0s ago"},
+		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"tomorrow"}`, "no RFC 3339 time"},
+		{`{"Version":2,"AccessKeyId":"A","SecretAccessKey":"S"}`, "Version 2"},
+		{`{"Version":"1"}`, "no JSON of credentials"},
+		{`[]`, "no JSON of credentials"},
+		{`{"Version":1}`, "lacks"},
+		{``, "printed nothing"},
+	} {
+		got, err := parseProcess([]byte(c.in), now)
+		if c.text == "" && (err != nil || got.AccessKeyID != "A" || got.SecretAccessKey != "S") || c.text != "" && (err == nil || !strings.Contains(err.Error(), c.text)) {
+			t.Errorf("%s: %v; want %q", c.in, err, c.text)
+		}
+	}
+}
+
+// No error shows what was read.
+func FuzzParseProcess(f *testing.F) {
+	f.Add([]byte(`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","SessionToken":"T","Expiration":"2036-01-01T00:00:01Z"}`))
+	f.Add([]byte(`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"hush"}`))
+	f.Add([]byte(`hush`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := parseProcess(data, time.Now())
+		if err != nil {
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("shows its input: %v", err)
+			}
+			return
+		}
+		if c.AccessKeyID == "" || c.SecretAccessKey == "" || c.CanExpire && !c.Expires.After(time.Now().Add(-time.Minute)) {
+			t.Errorf("parseProcess(%q) = %s", data, c.AccessKeyID)
+		}
+	})
+}
