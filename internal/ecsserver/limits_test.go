@@ -334,7 +334,7 @@ func underAttack(t *testing.T, victim, target *Server) time.Duration {
 			wg.Go(func() { h.until(halt) })
 		}
 	}
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(200 * time.Millisecond)
 	took := askFor(t, victim, 400*time.Millisecond)
 	close(halt)
 	wg.Wait()
@@ -407,12 +407,12 @@ func hostile(s *Server) []attack {
 	pipeline := func(c net.Conn, halt <-chan struct{}) {
 		raw := []byte(strings.Repeat(s.request(), 10))
 		for {
-			if _, err := c.Write(raw); err != nil || within(halt, 10*time.Millisecond) {
+			if _, err := c.Write(raw); err != nil || within(halt, 20*time.Millisecond) {
 				return
 			}
 		}
 	}
-	const ms, pause = time.Millisecond, 5 * time.Millisecond
+	const ms, pause = time.Millisecond, 20 * time.Millisecond
 	a := s.addr()
 	return []attack{
 		{200, ms, hold(""), a},

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -187,24 +188,28 @@ func (u *users) close() {
 	}
 }
 
-// owner finds a process that has the socket open. Unless we are root only processes of our own user can be seen.
+// owner finds a process that has the socket open, the youngest first: it is likely to be the one. Unless we are root
+// only processes of our own user can be seen.
 func owner(inode uint32) (pid int, name string, ok bool) {
-	const budget = 50 * time.Millisecond // a machine may have very many processes
+	const budget = 250 * time.Millisecond // a machine may have very many processes
 	deadline := time.Now().Add(budget)
 	want := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0, "", false
 	}
+	var pids []int
 	for _, p := range procs {
-		pid, err := strconv.Atoi(p.Name())
-		if err != nil {
-			continue
+		if pid, err := strconv.Atoi(p.Name()); err == nil {
+			pids = append(pids, pid)
 		}
+	}
+	slices.Sort(pids)
+	for _, pid := range slices.Backward(pids) {
 		if time.Now().After(deadline) {
-			return 0, "", false
+			break
 		}
-		dir := filepath.Join("/proc", p.Name())
+		dir := filepath.Join("/proc", strconv.Itoa(pid))
 		fds, err := os.ReadDir(filepath.Join(dir, "fd"))
 		if err != nil {
 			continue
