@@ -20,12 +20,17 @@ type call struct {
 	hint string          // what to type if nothing better is known
 	keys aws.Credentials // that signed it
 	mfa  bool            // a code was asked for it
+	ca   string          // the flag that names the roots; "": --ca-bundle
 }
 
 // explain makes one line of an error, and a hint of what AWS is known to mean by it.
 func (s *Source) explain(c call, err error) error {
 	if p, ok := errors.AsType[*problem](err); ok {
-		return &problem{text: c.op + ": " + strings.TrimPrefix(p.text, c.op+": "), err: err, hints: p.hints, permanent: p.permanent}
+		outer := &problem{text: c.op + ": " + strings.TrimPrefix(p.text, c.op+": "), err: err, hints: p.hints, permanent: p.permanent}
+		if hint := s.hint(c, err); hint != "" && len(p.hints) == 0 {
+			outer.hints = []string{hint}
+		}
+		return outer
 	}
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return &problem{text: c.op + ": " + e.Error(), err: err, hints: []string{e.hint}}
@@ -49,7 +54,7 @@ func (s *Source) hint(c call, err error) string {
 		return hint
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "--ca-bundle FILE names the roots to trust, such as your proxy's"
+		return firstOf(c.ca, "--ca-bundle") + " FILE names the roots to trust, such as your proxy's"
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
 		return "is the region right? --region, or --sts-endpoint-url"

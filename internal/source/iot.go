@@ -71,7 +71,7 @@ func checkAlias(s string) error {
 func (i *iot) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := i.ask(ctx)
 	if err != nil {
-		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials"}, err)
+		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials", ca: "--iot-ca"}, err)
 	}
 	return creds, nil
 }
