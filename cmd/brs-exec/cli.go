@@ -29,8 +29,27 @@ type cli struct {
 	SourceIdentity    string        `group:"role" placeholder:"NAME" help:"Source identity that CloudTrail shows through the chain"`
 	ProvidedContexts  []string      `group:"role" sep:"none" placeholder:"CONTEXT" help:"ProviderArn=ARN,ContextAssertion=TEXT; repeatable"`
 
-	Profile string `group:"base" placeholder:"NAME" help:"Profile of ~/.aws/config that yields the base credentials"`
-	Region  string `group:"base" placeholder:"REGION" help:"Region of STS and of the command"`
+	ExpectAccount string `group:"role" placeholder:"ID" help:"Fail unless the identity that comes out is of this account"`
+
+	SerialNumber string `group:"mfa" placeholder:"ARN" help:"MFA device; default the profile's mfa_serial"`
+	TokenCode    string `group:"mfa" novar:"" placeholder:"CODE" help:"MFA code, good for one use"`
+	MFACommand   string `name:"mfa-command" group:"mfa" placeholder:"COMMAND" help:"Shell command whose output's last 6-digit number is the MFA code"`
+
+	Profile                 string        `group:"base" placeholder:"NAME" help:"Profile of ~/.aws/config that yields the base credentials"`
+	Region                  string        `group:"base" placeholder:"REGION" help:"Region of STS and of the command"`
+	WebIdentityTokenFile    string        `group:"base" placeholder:"FILE" help:"Web identity token that buys the first --role-arn; read again at every refresh"`
+	WebIdentityTokenCommand string        `group:"base" placeholder:"COMMAND" help:"Shell command that prints such a token"`
+	WebIdentity             string        `group:"base" placeholder:"ISSUER" help:"Where such a token is asked for: github-actions"`
+	Audience                string        `group:"base" placeholder:"NAME" help:"Audience of the --web-identity token; default sts.amazonaws.com"`
+	CredentialCommand       string        `group:"base" placeholder:"COMMAND" help:"Shell command that prints credential_process JSON"`
+	IoTEndpoint             string        `name:"iot-endpoint" group:"base" placeholder:"HOST" help:"AWS IoT credential provider endpoint, with the five below"`
+	IoTRoleAlias            string        `name:"iot-role-alias" group:"base" placeholder:"NAME" help:"Role alias to ask it for"`
+	IoTCertificate          string        `name:"iot-certificate" group:"base" placeholder:"FILE" help:"Device certificate, PEM"`
+	IoTPrivateKey           string        `name:"iot-private-key" group:"base" placeholder:"FILE" help:"Its private key, PEM, not encrypted"`
+	IoTThingName            string        `name:"iot-thing-name" group:"base" placeholder:"NAME" help:"Thing name, if the policy asks for it"`
+	IoTCA                   string        `name:"iot-ca" group:"base" placeholder:"FILE" help:"PEM file of the roots that the endpoint is verified against"`
+	NoSession               bool          `group:"base" help:"Without a role: hand long-term keys to the command as variables, instead of a session"`
+	MustLast                time.Duration `group:"base" placeholder:"DURATION" help:"Fail at the start unless the credentials can be renewed unattended for so long"`
 
 	STSEndpointURL       string        `name:"sts-endpoint-url" group:"sts" placeholder:"URL" help:"STS to ask; http only on loopback"`
 	CABundle             string        `name:"ca-bundle" group:"sts" placeholder:"FILE" help:"PEM file of the roots that STS is verified against"`
@@ -39,6 +58,7 @@ type cli struct {
 	ConnectTimeout       time.Duration `group:"sts" default:"5s" placeholder:"DURATION" help:"Longest wait for a connection; default 5s"`
 	ReadTimeout          time.Duration `group:"sts" default:"10s" placeholder:"DURATION" help:"Longest wait for an answer; default 10s"`
 	StartTimeout         time.Duration `group:"sts" default:"30s" placeholder:"DURATION" help:"All that the first credentials may take, retries included; default 30s"`
+	RetryDenied          time.Duration `group:"sts" placeholder:"DURATION" help:"How long AccessDenied counts as passing at the start, for a role made seconds ago"`
 
 	MaxTTL    time.Duration `name:"max-ttl" group:"serving" placeholder:"DURATION" help:"Tell the command that each answer expires at most this far ahead"`
 	Port      int           `group:"serving" placeholder:"PORT" help:"Port of the endpoint; default any free one"`
@@ -71,6 +91,7 @@ type cli struct {
 
 var groups = []kong.Group{
 	{Key: "role", Title: "Role:"},
+	{Key: "mfa", Title: "MFA (else a prompt on the terminal):"},
 	{Key: "base", Title: "Base credentials (else the AWS SDK's default chain):"},
 	{Key: "sts", Title: "STS client (brs-exec's own; the command does not see it):"},
 	{Key: "serving", Title: "Serving:"},
@@ -154,6 +175,8 @@ func (c *cli) check() error {
 		return fmt.Errorf("--port %d: a port is 0 to 65535", c.Port)
 	case c.SandboxTTL != 0 && !c.Sandbox:
 		return hinted(errors.New("--sandbox-ttl is for the sandbox only"), "add --sandbox")
+	case c.NoSession && c.StartEarly:
+		return errors.New("--no-session needs the keys before the command starts: drop --start-early")
 	case c.Sandbox && c.Profile != "":
 		return hinted(errors.New("--sandbox has base credentials of its own"), "drop --profile, or --sandbox")
 	}

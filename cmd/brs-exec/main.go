@@ -15,7 +15,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"brs-exec/internal/childenv"
@@ -68,9 +67,10 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	creds := refresh.New(src, c.refresh(src, log))
+	defer src.Close()
+	s := &session{cli: c, src: src, creds: refresh.New(src, c.refresh(src, log)), log: log}
 	if c.Whoami {
-		err := whoami(ctx, os.Stdout, src, creds)
+		err := s.whoami(ctx, os.Stdout)
 		return exitStatus(err), err
 	}
 	path, status, err := runner.Find(c.Command, env) // before anything is asked of STS
@@ -81,25 +81,23 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	if !c.StartEarly {
-		if err := creds.Start(ctx); err != nil {
-			return runner.Failed, err
-		}
+	if err := s.begin(ctx); err != nil {
+		return runner.Failed, err
 	}
 	for _, w := range childenv.Warnings(env) {
 		log.Warn(w)
 	}
-	srv, err := ecsserver.Listen(creds, c.server(log))
+	srv, err := ecsserver.Listen(s.creds, c.server(log))
 	if err != nil {
 		return runner.Failed, err
 	}
 	dir := c.newDir(env, settings, srv.Token(), log)
-	refused, stop := c.background(creds, srv, dir, log)
+	refused, stop := s.background(srv, dir)
 	defer stop()
 	status, err = runner.Run(sigs, runner.Command{
 		Path:           path,
 		Args:           c.Command,
-		Env:            childenv.Build(env, c.endpoint(src, srv), dir.Files()),
+		Env:            s.environment(env, srv, dir.Files()),
 		KillAfter:      c.KillAfter,
 		OnWrapperDeath: c.OnWrapperDeath,
 		Stop:           refused.done,
@@ -108,52 +106,6 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		err = refused.why()
 	}
 	return status, err
-}
-
-// background does what goes on beside the command: fetching, serving, keeping
-// the private directory. stop ends it all and leaves nothing behind.
-func (c *cli) background(creds *refresh.Refresher, srv *ecsserver.Server, dir *childenv.Dir, log *slog.Logger) (*refusal, func()) {
-	ctx, end := context.WithCancel(context.Background())
-	refused := &refusal{done: make(chan struct{})}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if c.StartEarly {
-			if err := creds.Start(ctx); err != nil && ctx.Err() == nil {
-				refused.because(err)
-				return
-			}
-		}
-		logError(log, creds.Run(ctx))
-	})
-	wg.Go(func() { logError(log, srv.Serve(ctx)) })
-	wg.Go(func() { dir.Keep(ctx) })
-	wg.Go(func() { settle(ctx) })
-	return refused, func() { // in this order: late grandchildren then send no token to whoever has the port next
-		logError(log, dir.RemoveToken())
-		end()
-		wg.Wait()
-		logError(log, dir.Remove())
-	}
-}
-
-// refusal is why, under --start-early, there will be no credentials after all.
-type refusal struct {
-	done chan struct{} // closed when there is an err
-	err  error
-}
-
-func (r *refusal) because(err error) {
-	r.err = err
-	close(r.done)
-}
-
-func (r *refusal) why() error {
-	select {
-	case <-r.done:
-		return r.err
-	default:
-		return nil // the command's own status happens to be ours
-	}
 }
 
 // settle gives the memory of the start (TLS, XML, the command line) back to the

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,26 +36,41 @@ func version() string {
 // newSource hands the identity flags to the source.
 func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, error) {
 	o := source.Options{
-		RoleARNs:             c.RoleARN,
-		RoleSessionName:      c.RoleSessionName,
-		Duration:             c.Duration,
-		ExternalID:           c.ExternalID,
-		Policy:               c.Policy,
-		PolicyARNs:           c.PolicyARNs,
-		Tags:                 c.Tags,
-		TransitiveTagKeys:    c.TransitiveTagKeys,
-		SourceIdentity:       c.SourceIdentity,
-		ProvidedContexts:     c.ProvidedContexts,
-		Profile:              c.Profile,
-		Region:               c.Region,
-		STSEndpointURL:       c.STSEndpointURL,
-		CABundle:             c.CABundle,
-		UseFIPSEndpoint:      c.UseFIPSEndpoint,
-		UseDualstackEndpoint: c.UseDualstackEndpoint,
-		ConnectTimeout:       c.ConnectTimeout,
-		ReadTimeout:          c.ReadTimeout,
-		Version:              version(),
-		Log:                  log,
+		RoleARNs:                c.RoleARN,
+		RoleSessionName:         c.RoleSessionName,
+		Duration:                c.Duration,
+		ExternalID:              c.ExternalID,
+		Policy:                  c.Policy,
+		PolicyARNs:              c.PolicyARNs,
+		Tags:                    c.Tags,
+		TransitiveTagKeys:       c.TransitiveTagKeys,
+		SourceIdentity:          c.SourceIdentity,
+		ProvidedContexts:        c.ProvidedContexts,
+		SerialNumber:            c.SerialNumber,
+		TokenCode:               c.TokenCode,
+		MFACommand:              c.MFACommand,
+		Profile:                 c.Profile,
+		WebIdentityTokenFile:    c.WebIdentityTokenFile,
+		WebIdentityTokenCommand: c.WebIdentityTokenCommand,
+		WebIdentity:             c.WebIdentity,
+		Audience:                c.Audience,
+		CredentialCommand:       c.CredentialCommand,
+		IoTEndpoint:             c.IoTEndpoint,
+		IoTRoleAlias:            c.IoTRoleAlias,
+		IoTCertificate:          c.IoTCertificate,
+		IoTPrivateKey:           c.IoTPrivateKey,
+		IoTThingName:            c.IoTThingName,
+		IoTCA:                   c.IoTCA,
+		NoSession:               c.NoSession,
+		Region:                  c.Region,
+		STSEndpointURL:          c.STSEndpointURL,
+		CABundle:                c.CABundle,
+		UseFIPSEndpoint:         c.UseFIPSEndpoint,
+		UseDualstackEndpoint:    c.UseDualstackEndpoint,
+		ConnectTimeout:          c.ConnectTimeout,
+		ReadTimeout:             c.ReadTimeout,
+		Version:                 version(),
+		Log:                     log,
 	}
 	if c.sandbox != nil {
 		base := c.sandbox.sts.BaseCredentials()
@@ -74,6 +87,7 @@ func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
 		StartTimeout: c.StartTimeout,
 		ReadTimeout:  c.ReadTimeout,
 		Lazy:         c.Lazy,
+		RetryDenied:  c.RetryDenied,
 		Skew:         src.Skew,
 	}
 }
@@ -87,28 +101,6 @@ func (c *cli) server(log *slog.Logger) ecsserver.Options {
 		AllowHosts: c.AllowHost,
 		Log:        log,
 	}
-}
-
-func (c *cli) endpoint(src *source.Source, srv *ecsserver.Server) childenv.Endpoint {
-	e := childenv.Endpoint{
-		URL:            srv.URL(),
-		Token:          srv.Token(),
-		Region:         src.Region(),
-		RegionExplicit: c.Region != "",
-		TokenIn:        c.TokenIn,
-		AllowIMDS:      c.AllowIMDS,
-		NoIsolation:    c.NoIsolation,
-	}
-	if n := len(c.RoleARN); n > 0 {
-		e.RoleARN = c.RoleARN[n-1]
-	}
-	if c.sandbox != nil {
-		e.STSURL = c.sandbox.url
-		if e.Region == "" {
-			e.Region = sandboxRegion
-		}
-	}
-	return e
 }
 
 // settings are the contents of the child's AWS_CONFIG_FILE: the harmless ones of
@@ -144,36 +136,6 @@ func (c *cli) newDir(env []string, settings []byte, token string, log *slog.Logg
 		log.Warn(err.Error())
 	}
 	return dir
-}
-
-// identity is the JSON of --whoami; the first three are those of
-// `aws sts get-caller-identity`.
-type identity struct {
-	Account, Arn, UserId string //nolint:revive // AWS's spelling
-	Source               string
-	Expiration           *time.Time `json:",omitempty"`
-}
-
-func whoami(ctx context.Context, w io.Writer, src *source.Source, creds *refresh.Refresher) error {
-	if err := creds.Start(ctx); err != nil {
-		return err
-	}
-	c, err := creds.Retrieve(ctx)
-	if err != nil {
-		return err
-	}
-	id := identity{Source: src.Describe()}
-	if id.Account, id.Arn, id.UserId, err = src.CallerIdentity(ctx, c); err != nil {
-		return err
-	}
-	if c.CanExpire {
-		end := c.Expires.UTC().Truncate(time.Second)
-		id.Expiration = &end
-	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "    ")
-	return e.Encode(id)
 }
 
 // sandboxServer is the embedded STS of --sandbox.
