@@ -18,7 +18,7 @@ func (b *builder) base() (chain, error) {
 	o := b.o
 	switch {
 	case o.Base != nil:
-		return chain{provider: o.Base, steps: []string{"given keys"}}, nil
+		return chain{provider: o.Base, steps: []string{firstOf(o.BaseName, "given keys")}}, nil
 	case o.WebIdentityTokenFile != "" || o.WebIdentityTokenCommand != "" || o.WebIdentity != "":
 		return b.fromWebIdentityFlags()
 	case o.CredentialCommand != "":
@@ -34,7 +34,7 @@ func (b *builder) base() (chain, error) {
 		return b.fromEnvironment()
 	case b.env.WebIdentityTokenFilePath != "":
 		c := chain{steps: []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}, sources: []aws.CredentialSource{aws.CredentialSourceEnvVarsSTSWebIDToken}}
-		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, "AWS_ROLE_ARN", "")
+		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, "AWS_ROLE_ARN", "export AWS_ROLE_ARN=", "")
 	}
 	return b.fromProfile(&b.shared, nil)
 }
@@ -131,7 +131,7 @@ func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSour
 		err = b.fromNamed(&c, p)
 	case p.WebIdentityTokenFile != "":
 		c.add("web_identity_token_file", yes, aws.CredentialSourceProfileSTSWebIDToken)
-		return b.fromTokenFile(c, p.WebIdentityTokenFile, p.RoleARN, "role_arn of profile "+p.Profile, p.RoleSessionName)
+		return b.fromTokenFile(c, p.WebIdentityTokenFile, p.RoleARN, "role_arn of profile "+p.Profile, "role_arn = ", p.RoleSessionName)
 	case hasSSO(p):
 		err = b.fromSSO(&c, p)
 	case p.LoginSession != "":
@@ -161,13 +161,13 @@ func (c *chain) add(step string, role tri, sources ...aws.CredentialSource) {
 // fromProfileRole puts a profile's own role on top, with its own settings.
 func (b *builder) fromProfileRole(c *chain, p *config.SharedConfig) error {
 	of := "profile " + p.Profile
-	if err := checkRoleARN("role_arn of "+of, p.RoleARN); err != nil {
+	if err := checkRoleARN("role_arn of "+of, "role_arn = ", p.RoleARN); err != nil {
 		return err
 	}
 	if err := checkName("role_session_name of "+of, p.RoleSessionName, 2, 64, ""); err != nil {
 		return err
 	}
-	h := &hop{arn: p.RoleARN, name: p.RoleSessionName, externalID: p.ExternalID, durationFrom: "duration_seconds of " + of, serial: p.MFASerial, serialFrom: "mfa_serial of " + of}
+	h := &hop{arn: p.RoleARN, name: p.RoleSessionName, externalID: p.ExternalID, durationFrom: "duration_seconds of " + of, durationHow: "duration_seconds = ", serial: p.MFASerial, serialFrom: "mfa_serial of " + of}
 	if d := p.RoleDurationSeconds; d != nil {
 		if h.duration = *d; *d == 0 { // the SDK reads a word as 0
 			return badInput("duration_seconds = 3600", "duration_seconds of %s is no number of seconds", of)
@@ -184,7 +184,7 @@ func (b *builder) fromNamed(c *chain, p *config.SharedConfig) error {
 		return b.fromInstance(c, p.Profile)
 	case "EcsContainer":
 		if b.env.ContainerCredentialsRelativePath == "" && b.env.ContainerCredentialsEndpoint == "" {
-			return badInput("", "profile %s has credential_source = EcsContainer, but AWS_CONTAINER_CREDENTIALS_FULL_URI is not set", p.Profile)
+			return badInput("it is for ECS and EKS: take source_profile elsewhere", "profile %s has credential_source = EcsContainer, but AWS_CONTAINER_CREDENTIALS_FULL_URI is not set", p.Profile)
 		}
 		return b.fromContainer(c)
 	case "Environment":

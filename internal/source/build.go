@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -43,11 +44,11 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
-	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr)}}
+	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr), patience: orDefault(o.commandTime, time.Minute)}}
 	b.s.life, b.s.end = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
 	if b.env, err = config.NewEnvConfig(); err != nil {
-		return nil, badInput("", "environment: %s", describe(err))
+		return nil, badInput("unset it, or set it to one of those", "environment: %s", describe(err))
 	}
 	if b.shared, err = loadProfile(ctx, o, &b.env); err != nil {
 		return nil, err
@@ -112,6 +113,9 @@ func (b *builder) connect() (err error) {
 		b.cfg.Region = partitionRegion(b.partition())
 		b.o.Log.Info("no region is set: STS is asked in the role's partition", "region", b.cfg.Region)
 	}
+	if strings.Trim(b.cfg.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(b.cfg.Region) > 63 { // it becomes part of a host name
+		return badInput("such as --region eu-west-1", "%s %q is no region", b.regionFrom(), clip(b.cfg.Region))
+	}
 	b.s.stsRegion = b.cfg.Region
 	b.s.sts, err = newSTS(b.o, b.cfg, dated{b.http, &b.s.skew})
 	if err != nil {
@@ -121,6 +125,16 @@ func (b *builder) connect() (err error) {
 		b.s.caught = *u
 	}
 	return nil
+}
+
+func (b *builder) regionFrom() string {
+	switch {
+	case b.o.Region != "":
+		return "--region"
+	case b.env.Region != "":
+		return "AWS_REGION"
+	}
+	return "region of profile " + b.shared.Profile
 }
 
 // partition is that of the first role in sight.
@@ -172,7 +186,7 @@ func (b *builder) giveFlags(c *chain) error {
 	last.policy, last.policyARNs, last.contexts = b.p.policy, b.p.policyARNs, b.p.contexts
 	last.externalID = firstOf(b.p.externalID, last.externalID)
 	if b.p.duration != 0 {
-		last.duration, last.durationFrom = b.p.duration, "--duration-seconds"
+		last.duration, last.durationFrom, last.durationHow = b.p.duration, "--duration-seconds", "--duration-seconds "
 	}
 	for _, h := range c.hops {
 		if err := h.checkDuration(); err != nil {
@@ -208,7 +222,7 @@ func (b *builder) giveWithoutHop(c *chain) error {
 		if b.p.duration != 0 {
 			w.duration = b.p.duration
 		}
-		return checkRoleDuration("--duration-seconds", w.duration)
+		return checkRoleDuration("--duration-seconds", "--duration-seconds ", w.duration)
 	}
 	if flag := firstOf(b.p.assumeRoleOnly(), b.p.narrowing()); flag != "" {
 		return badInput("add --role-arn ARN", "%s needs a role to assume, and %s has none", flag, c)

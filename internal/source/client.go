@@ -107,7 +107,11 @@ func proxy(r *http.Request) (*url.URL, error) {
 	if ip, err := netip.ParseAddr(r.URL.Hostname()); err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsPrivate() && r.URL.Scheme == "http") {
 		return nil, nil
 	}
-	return http.ProxyFromEnvironment(r)
+	u, err := http.ProxyFromEnvironment(r)
+	if err != nil { // it would show the proxy's password
+		return nil, badInput("http://HOST:PORT", "HTTPS_PROXY or HTTP_PROXY is no URL")
+	}
+	return u, nil
 }
 
 // tlsFromBundle is the SDK's meaning of AWS_CA_BUNDLE: these roots and no others.
@@ -118,11 +122,11 @@ func tlsFromBundle(bundle string) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(bundle)
 	if err != nil {
-		return nil, badInput("", "CA bundle: %v", err)
+		return nil, badInput("a PEM file of root certificates", "CA bundle: %v", err)
 	}
 	c.RootCAs = x509.NewCertPool()
 	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, badInput("", "CA bundle %s holds no PEM certificate", bundle)
+		return nil, badInput("-----BEGIN CERTIFICATE----- begins one", "CA bundle %s holds no PEM certificate", bundle)
 	}
 	return c, nil
 }
@@ -138,7 +142,7 @@ func caBundle(o *Options, env *config.EnvConfig, shared *config.SharedConfig) (s
 		}
 		f, err := os.Open(c.file)
 		if err != nil {
-			return "", badInput("", "%s: %v", c.from, err)
+			return "", badInput("a PEM file of root certificates", "%s: %v", c.from, err)
 		}
 		return c.file, f.Close()
 	}

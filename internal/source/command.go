@@ -21,12 +21,9 @@ const (
 	drain = time.Second
 )
 
-// commandTime bounds a command. A variable for the tests alone.
-var commandTime = time.Minute
-
 // run runs a command and returns its output. what names it in errors: the command line itself may hold a secret.
 func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	out := &bounded{full: cancel}
 	cmd := shell(ctx, command)
@@ -51,13 +48,13 @@ func (s *Source) commandError(ctx context.Context, what string, out *bounded, er
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case out.over:
-		return badInput("", "%s: it printed more than %d KiB", what, maxOutput>>10)
+		return badInput("only the answer belongs on stdout, the rest on stderr", "%s: it printed more than %d KiB", what, maxOutput>>10)
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil: // a child that it left holds the pipe; the answer is there
 		return nil
 	case s.life.Err() != nil:
 		return &problem{text: what + ": ended with brs-exec", err: context.Canceled}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &problem{text: fmt.Sprintf("%s: no end after %v", what, commandTime), err: context.DeadlineExceeded,
+		return &problem{text: fmt.Sprintf("%s: no end after %v", what, s.patience), err: context.DeadlineExceeded,
 			hints: []string{"it has no terminal to ask on (its stdin is /dev/null); run it by hand to see what it waits for"}}
 	case exited && exit.ExitCode() == 127:
 		return badInput("write its whole path: it is found by /bin/sh in brs-exec's PATH", "%s: exit status 127, no such command", what)

@@ -55,8 +55,6 @@ func TestProcess(t *testing.T) {
 }
 
 func TestCommandFailures(t *testing.T) {
-	defer func(d time.Duration) { commandTime = d }(commandTime)
-	commandTime = 300 * time.Millisecond
 	for _, c := range []struct {
 		name, command, text, hint string
 		permanent                 bool
@@ -73,7 +71,9 @@ func TestCommandFailures(t *testing.T) {
 		{"signal", "kill -KILL $$", "signal: killed", "by hand", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, stderr := processSource(t, c.command)
+			stderr := new(bytes.Buffer)
+			s := mustNew(t, Options{CredentialCommand: c.command, Stderr: stderr, commandTime: 300 * time.Millisecond})
+			defer s.Close()
 			start := time.Now()
 			_, err := s.Retrieve(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || Permanent(err) != c.permanent {

@@ -35,7 +35,7 @@ func (b *builder) fromContainer(c *chain) error {
 func readToken(file string) (string, error) {
 	token, err := os.ReadFile(file)
 	if err != nil {
-		return "", badInput("", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %v", err)
+		return "", badInput("is it mounted in this container?", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %v", err)
 	}
 	return string(token), nil
 }
@@ -45,7 +45,7 @@ func checkContainer(endpoint string) error {
 	const variable = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" {
-		return badInput("", "%s is no URL", variable)
+		return badInput("http://127.0.0.1:PORT/PATH, or https", "%s is no URL", variable)
 	}
 	if u.Scheme != "http" || containerHost(u.Hostname()) {
 		return nil

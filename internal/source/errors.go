@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,7 +52,7 @@ func Permanent(err error) bool {
 		}
 		return Permanent(p.err)
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok || ourCertificate(err) {
 		return true
 	}
 	switch retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) {
@@ -60,7 +61,20 @@ func Permanent(err error) bool {
 	case aws.FalseTernary:
 		return true
 	}
-	return refused(err)
+	return refused(err) || unsent(err)
+}
+
+// unsent: the SDK could not even make a request of what it was given.
+func unsent(err error) bool {
+	_, operation := errors.AsType[*smithy.OperationError](err)
+	_, answered := errors.AsType[*smithy.DeserializationError](err)
+	return operation && !answered && !fromNetwork(err) && httpStatus(err) == 0
+}
+
+// ourCertificate: the other side refused it by a TLS alert, whose type crypto/tls keeps to itself.
+func ourCertificate(err error) bool {
+	e, ok := errors.AsType[*net.OpError](err)
+	return ok && e.Op == "remote error" && strings.Contains(e.Error(), "certificate")
 }
 
 // refused: a 4xx from AWS itself, but for those with which AWS says that its own call elsewhere failed.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 )
 
 // A call is what was being done when an error came.
@@ -56,10 +57,26 @@ func (s *Source) hint(c call, err error) string {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return firstOf(c.ca, "--ca-bundle") + " FILE names the roots to trust, such as your proxy's"
 	}
+	if ourCertificate(err) {
+		return "is the certificate registered and active in this account and region?"
+	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
 		return "is the region right? --region, or --sts-endpoint-url"
 	}
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return "a proxy or a login page answers in its place: is HTTPS_PROXY right?"
+	}
+	if c.hint == "" && c.signed() && code == "" && fromNetwork(err) {
+		return s.networkHint()
+	}
 	return c.hint
+}
+
+func (s *Source) networkHint() string {
+	if u := s.sts.Options().BaseEndpoint; u != nil {
+		return "STS is asked at " + *u + ": is it the right one, and up?"
+	}
+	return "is the network up, and does it need HTTPS_PROXY?"
 }
 
 // signed: the call went to STS.

@@ -31,7 +31,7 @@ func newGitHub(b *builder) (*gitHub, error) {
 	}
 	u, err := url.Parse(where)
 	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-		return nil, badInput("", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL")
+		return nil, badInput("it is GitHub's own: leave it as the runner sets it", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL")
 	}
 	q := u.Query()
 	q.Set("audience", firstOf(b.o.Audience, defaultAudience))

@@ -20,6 +20,7 @@ type hop struct {
 	name         string
 	duration     time.Duration // 0: an hour
 	durationFrom string        // who asked for it
+	durationHow  string        // how it is written there
 	externalID   string
 	policy       string
 	policyARNs   []types.PolicyDescriptorType
@@ -34,11 +35,11 @@ type hop struct {
 }
 
 func (h *hop) checkDuration() error {
-	if err := checkRoleDuration(h.durationFrom, h.duration); err != nil {
+	if err := checkRoleDuration(h.durationFrom, h.durationHow, h.duration); err != nil {
 		return err
 	}
 	if h.chained == yes && h.duration > maxChainedDuration {
-		return badInput(h.durationFrom+" 3600: the command may run longer, its credentials are renewed in time",
+		return badInput(h.durationHow+"3600: the command may run longer, its credentials are renewed in time",
 			"%s %d: AWS gives a role that is assumed by another role's session one hour at most", h.durationFrom, h.duration/time.Second)
 	}
 	return nil

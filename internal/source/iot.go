@@ -85,7 +85,7 @@ func (i *iot) ask(ctx context.Context) (aws.Credentials, error) {
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+i.endpoint+"/role-aliases/"+i.alias+"/credentials", nil)
 	if err != nil {
-		return aws.Credentials{}, badInput("", "--iot-endpoint %q is no host", clip(i.endpoint))
+		return aws.Credentials{}, badInput("aws iot describe-endpoint --endpoint-type iot:CredentialProvider", "--iot-endpoint %q is no host", clip(i.endpoint))
 	}
 	if i.thing != "" {
 		r.Header.Set("x-amzn-iot-thingname", i.thing)
@@ -155,11 +155,11 @@ func (i *iot) tls() (*tls.Config, error) {
 func (i *iot) certificate() (tls.Certificate, error) {
 	cert, err := os.ReadFile(i.cert)
 	if err != nil {
-		return tls.Certificate{}, badInput("", "--iot-certificate: %v", err)
+		return tls.Certificate{}, badInput("a PEM file, as AWS IoT hands it out", "--iot-certificate: %v", err)
 	}
 	key, err := os.ReadFile(i.key)
 	if err != nil {
-		return tls.Certificate{}, badInput("", "--iot-private-key: %v", err)
+		return tls.Certificate{}, badInput("a PEM file, as AWS IoT hands it out", "--iot-private-key: %v", err)
 	}
 	if err := checkKey(key, i.key); err != nil {
 		return tls.Certificate{}, err
@@ -173,7 +173,7 @@ func (i *iot) certificate() (tls.Certificate, error) {
 	}
 	i.until.set(pair.Leaf.NotAfter)
 	if now := time.Now(); now.After(pair.Leaf.NotAfter) {
-		return pair, badInput("", "--iot-certificate %s has expired, on %s", i.cert, pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
+		return pair, badInput("aws iot create-keys-and-certificate makes a new one", "--iot-certificate %s has expired, on %s", i.cert, pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
 	return pair, nil
 }
@@ -182,7 +182,7 @@ func (i *iot) certificate() (tls.Certificate, error) {
 func checkKey(data []byte, file string) error {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return badInput("", "--iot-private-key %s is no PEM file", file)
+		return badInput("-----BEGIN … PRIVATE KEY----- begins one", "--iot-private-key %s is no PEM file", file)
 	}
 	if block.Type == "ENCRYPTED PRIVATE KEY" || bytes.Contains(data, []byte("Proc-Type: 4,ENCRYPTED")) {
 		return badInput("openssl pkey -in "+file+" -out plain.key; chmod 600 plain.key", "--iot-private-key %s is encrypted, and nobody can be asked for its passphrase", file)

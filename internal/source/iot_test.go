@@ -154,7 +154,7 @@ func TestIoTRefusals(t *testing.T) {
 		{"server", func(o *Options) { o.IoTCA = stranger.path("ca.pem") }, "certificate signed by unknown authority", "--iot-ca", true},
 		{"certificate", func(o *Options) {
 			o.IoTCertificate, o.IoTPrivateKey = stranger.path("device.pem"), stranger.path("device.key")
-		}, "tls: ", "", false},
+		}, "tls: ", "registered", true},
 		{"nobody", func(o *Options) { o.IoTEndpoint = "127.0.0.1:1" }, "connection refused", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestWrongIoT(t *testing.T) {
 			o := a.options("127.0.0.1:1")
 			c.change(&o)
 			_, err := New(t.Context(), o)
-			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || !Permanent(err) {
+			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || hintOf(err) == "" || !Permanent(err) {
 				t.Errorf("%v; hint %q", err, hintOf(err))
 			}
 		})

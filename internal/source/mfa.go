@@ -192,7 +192,7 @@ func (m *mfa) prompt(ctx context.Context) (string, error) {
 		case errors.Is(err, errBackground):
 			return "", badInput("--mfa-command, or bring it to the foreground: fg", "the MFA code can't be asked for in the background")
 		case errors.Is(err, io.EOF):
-			return "", badInput("", "no MFA code was entered")
+			return "", badInput("--mfa-command, or --token-code", "no MFA code was entered")
 		case err != nil:
 			return "", badInput("--mfa-command, or --token-code", "no terminal to ask for the MFA code: %v", err)
 		case isCode(line):
@@ -200,5 +200,5 @@ func (m *mfa) prompt(ctx context.Context) (string, error) {
 		}
 		prompt = "A code is six digits. Enter MFA code for " + m.serial + ": "
 	}
-	return "", badInput("", "no MFA code was entered")
+	return "", badInput("--mfa-command, or --token-code", "no MFA code was entered")
 }

@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -88,28 +90,28 @@ func (p *params) narrowing() string {
 	return ""
 }
 
-// checkRoleARN wants arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME.
-func checkRoleARN(flag, s string) error {
+// checkRoleARN wants arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME. what names the place where s stands, write is how it
+// is written there.
+func checkRoleARN(what, write, s string) error {
 	a, err := arn.Parse(s)
 	switch {
-	case err != nil || a.Partition == "":
-		hint := "arn:aws:iam::ACCOUNT:role/NAME"
-		if s != "" && !strings.ContainsAny(s, ": ") {
-			hint = "arn:aws:iam::ACCOUNT:role/" + s
-		}
-		return badInput("write "+flag+" "+hint, "%s %q is no ARN of a role", flag, s)
-	case a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
+	case err != nil && s != "" && strings.Trim(s, nameRunes) == "":
+		return badInput(write+"arn:aws:iam::ACCOUNT:role/"+s, "%s %q is no ARN of a role", what, clip(s))
+	case err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(a.Resource, "assumed-role/"), "/")
-		return badInput("the role itself is "+flag+" arn:"+a.Partition+":iam::"+a.AccountID+":role/"+name+" (and its path, if it has one)",
-			"%s %q is a session of a role, not the role", flag, s)
-	case a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/") || a.Resource == "role/" || strings.HasSuffix(a.Resource, "/"):
-		return badInput("write "+flag+" arn:aws:iam::ACCOUNT:role/NAME", "%s %q is no ARN of a role", flag, s)
+		return badInput("the role itself is "+write+"arn:"+a.Partition+":iam::"+a.AccountID+":role/"+name+" (and its path, if it has one)",
+			"%s %q is a session of a role, not the role", what, clip(s))
+	case err != nil || a.Partition == "" || a.Service != "iam" || !isRole(a.Resource) || strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
+		return badInput(write+"arn:aws:iam::ACCOUNT:role/NAME", "%s %q is no ARN of a role", what, clip(s))
 	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
-		return badInput("an account is 12 digits: aws sts get-caller-identity shows yours", "%s %q: %q is no account", flag, s, a.AccountID)
-	case strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
-		return badInput("write "+flag+" arn:aws:iam::ACCOUNT:role/NAME", "%s %q is no ARN of a role", flag, s)
+		return badInput("an account is 12 digits: aws sts get-caller-identity shows yours", "%s %q: %q is no account", what, clip(s), clip(a.AccountID))
 	}
 	return nil
+}
+
+func isRole(resource string) bool {
+	name, ok := strings.CutPrefix(resource, "role/")
+	return ok && name != "" && !strings.HasSuffix(name, "/")
 }
 
 func checkDuration(d time.Duration) error {
@@ -124,9 +126,9 @@ func checkDuration(d time.Duration) error {
 }
 
 // checkRoleDuration holds what only sessions of a role obey.
-func checkRoleDuration(flag string, d time.Duration) error {
+func checkRoleDuration(what, write string, d time.Duration) error {
 	if d != 0 && (d < minDuration || d > maxDuration) {
-		return badInput(flag+" 3600", "%s %d: AWS gives 900 to 43200 seconds", flag, d/time.Second)
+		return badInput(write+"3600", "%s %d: AWS gives 900 to 43200 seconds", what, d/time.Second)
 	}
 	return nil
 }
@@ -137,7 +139,7 @@ func checkName(flag, s string, least, most int, more string) error {
 		return nil
 	}
 	if len(s) < least || len(s) > most {
-		return badInput("", "%s %q: AWS takes %d to %d characters", flag, clip(s), least, most)
+		return badInput("shorten it: "+flag+" NAME", "%s %q has %d characters; AWS takes %d to %d", flag, clip(s), len(s), least, most)
 	}
 	if i := strings.IndexFunc(s, func(r rune) bool { return !nameRune(r) && !strings.ContainsRune(more, r) }); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(s[i:])
@@ -146,9 +148,9 @@ func checkName(flag, s string, least, most int, more string) error {
 	return nil
 }
 
-func nameRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_+=,.@-", r)
-}
+const nameRunes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-"
+
+func nameRune(r rune) bool { return strings.ContainsRune(nameRunes, r) }
 
 // clip keeps a message readable when the value is not.
 func clip(s string) string {
@@ -186,11 +188,12 @@ func parsePolicy(s string) (string, error) {
 	return s, nil
 }
 
+// because says where the syntax is wrong; that it is an array says "no JSON object" already.
 func because(err error) string {
-	if err == nil {
-		return ""
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf(": %v (byte %d)", e, e.Offset)
 	}
-	return ": " + err.Error()
+	return ""
 }
 
 func compact(s string) string {
@@ -213,7 +216,7 @@ func parsePolicyARNs(list []string) ([]types.PolicyDescriptorType, error) {
 		out = append(out, types.PolicyDescriptorType{Arn: aws.String(s)})
 	}
 	if len(out) > maxPolicyARNs {
-		return nil, badInput("", "--policy-arns: %d policies; AWS takes %d", len(out), maxPolicyARNs)
+		return nil, badInput("put several into one managed policy", "--policy-arns: %d policies; AWS takes %d", len(out), maxPolicyARNs)
 	}
 	return out, nil
 }
@@ -235,7 +238,7 @@ func parseTags(list []string) ([]types.Tag, error) {
 		out = append(out, types.Tag{Key: aws.String(k), Value: aws.String(v)})
 	}
 	if len(out) > maxTags {
-		return nil, badInput("", "--tags: %d tags; AWS takes %d", len(out), maxTags)
+		return nil, badInput("leave some out, or write several values into one", "--tags: %d tags; AWS takes %d", len(out), maxTags)
 	}
 	return out, nil
 }
@@ -256,11 +259,11 @@ func parseTag(s string) (k, v string, err error) {
 	case !utf8.ValidString(s):
 		return "", "", badInput(hint, "--tags %q is not UTF-8", clip(s))
 	case utf8.RuneCountInString(k) > 128:
-		return "", "", badInput("", "--tags: the key %q has more than 128 characters", clip(k))
+		return "", "", badInput("shorten it", "--tags: the key %q has more than 128 characters", clip(k))
 	case utf8.RuneCountInString(v) > 256:
-		return "", "", badInput("", "--tags: the value of %q has more than 256 characters", clip(k))
+		return "", "", badInput("shorten it", "--tags: the value of %q has more than 256 characters", clip(k))
 	case strings.HasPrefix(strings.ToLower(k), "aws:"):
-		return "", "", badInput("", "--tags: the key %q is AWS's own: aws: cannot begin a key", clip(k))
+		return "", "", badInput("another key: --tags team=data", "--tags: the key %q is AWS's own: aws: cannot begin a key", clip(k))
 	}
 	return k, v, nil
 }
@@ -294,12 +297,12 @@ func parseContexts(list []string) ([]types.ProvidedContext, error) {
 				"--provided-contexts: a context has a ProviderArn and a ContextAssertion")
 		}
 		if n := len(assertion); n < 4 || n > 2048 {
-			return nil, badInput("", "--provided-contexts: the ContextAssertion has %d characters; AWS takes 4 to 2048", n)
+			return nil, badInput("ContextAssertion is what the provider handed out, whole", "--provided-contexts: the ContextAssertion has %d characters; AWS takes 4 to 2048", n)
 		}
 		out = append(out, types.ProvidedContext{ProviderArn: aws.String(provider), ContextAssertion: aws.String(assertion)})
 	}
 	if len(out) > maxContexts {
-		return nil, badInput("", "--provided-contexts: %d contexts; AWS takes %d", len(out), maxContexts)
+		return nil, badInput("leave some out", "--provided-contexts: %d contexts; AWS takes %d", len(out), maxContexts)
 	}
 	return out, nil
 }

@@ -40,32 +40,43 @@ func profileFiles(env *config.EnvConfig) []string {
 func profileError(err error, name string, files []string) error {
 	if e, ok := errors.AsType[config.SharedConfigAssumeRoleError](err); ok {
 		if _, ok := e.Err.(config.SharedConfigProfileNotExistError); ok {
-			return missingProfile("source_profile "+e.Profile, e.Profile, files)
+			return missingProfile("source_profile "+e.Profile, "source_profile = ", e.Profile, files)
 		}
 		return badInput("give it credentials of its own: source_profile must not lead in a circle", "profile %s: source_profile %s leads to no credentials", firstOf(name, "default"), e.Profile)
 	}
 	if e, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return missingProfile("profile "+e.Profile, e.Profile, files)
+		return missingProfile("profile "+e.Profile, "--profile ", e.Profile, files)
 	}
 	if e, ok := errors.AsType[config.CredentialRequiresARNError](err); ok {
 		return badInput("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile", "profile %s has %s, but no role_arn", e.Profile, e.Type)
 	}
 	if e, ok := errors.AsType[config.SharedConfigLoadError](err); ok {
-		return badInput("", "%s: %s", e.Filename, firstLine(e.Err.Error()))
+		return badInput("a line is [section], or key = value", "%s: %s", e.Filename, firstLine(e.Err.Error()))
 	}
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	return badInput("look at "+files[0]+" and "+files[1], "profile %s: %s", firstOf(name, "default"), strings.TrimPrefix(text, "failed to "))
+	return badInput("look at "+files[0]+" and "+files[1], "profile %s: %s", firstOf(name, "default"), parserText(err.Error()))
+}
+
+// parserText words anew what the SDK's parser says awkwardly.
+func parserText(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if strings.Contains(s, "partial credentials found") {
+		return "aws_access_key_id and aws_secret_access_key belong together, one is missing"
+	}
+	if session, ok := strings.CutPrefix(s, "failed to find SSO session section, "); ok {
+		return "there is no [sso-session " + session + "]"
+	}
+	return strings.TrimPrefix(s, "failed to ")
 }
 
 // missingProfile names the files that were read, those that could not be, and the profile that was perhaps meant.
-func missingProfile(what, name string, files []string) error {
+func missingProfile(what, write, name string, files []string) error {
 	names, unread := profileNames(files)
 	where := strings.Join(files, " and ")
 	if unread != nil {
 		return badInput("make it readable", "no %s: %v", what, unread)
 	}
 	if near := nearest(name, names); near != "" {
-		return badInput("did you mean --profile "+near+"?", "no %s in %s", what, where)
+		return badInput("did you mean "+write+near+"?", "no %s in %s", what, where)
 	}
 	if len(names) == 0 {
 		return badInput("aws configure sso, or aws configure, makes one", "no %s: %s hold none at all", what, where)

@@ -51,7 +51,7 @@ func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by stri
 		err = errEmpty
 	}
 	if err != nil {
-		return aws.Credentials{}, s.explain(call{op: "get a session for the keys of " + by, by: by, keys: keys}, err)
+		return aws.Credentials{}, s.explain(call{op: "get session token with " + by, by: by, keys: keys}, err)
 	}
 	c := out.Credentials
 	return aws.Credentials{

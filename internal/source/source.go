@@ -77,9 +77,11 @@ type Options struct {
 	Stderr io.Writer // of commands; nil: os.Stderr
 
 	// Base stands in for the chain: the sandbox's keys, or a test's.
-	Base aws.CredentialsProvider
+	Base     aws.CredentialsProvider
+	BaseName string // of Base, for Describe
 
-	tty string // a test's terminal; "": /dev/tty
+	tty         string        // a test's terminal; "": /dev/tty
+	commandTime time.Duration // a test's; 0: a minute
 }
 
 // A Source is an aws.CredentialsProvider. Retrieve and Prepare are not to be called at the same time as themselves or one
@@ -93,6 +95,7 @@ type Source struct {
 	caught    string // AWS_ENDPOINT_URL, if that is where STS is asked
 	log       *slog.Logger
 	stderr    io.Writer
+	patience  time.Duration // with a command
 	mfas      []*mfa
 	untils    []func() time.Time
 
@@ -116,7 +119,7 @@ func New(ctx context.Context, o Options) (*Source, error) {
 		}
 	}
 	for _, r := range o.RoleARNs {
-		if err := checkRoleARN("--role-arn", r); err != nil {
+		if err := checkRoleARN("--role-arn", "--role-arn ", r); err != nil {
 			return nil, err
 		}
 	}

@@ -38,11 +38,11 @@ type jwt string
 func (t jwt) GetIdentityToken() ([]byte, error) { return []byte(t), nil }
 
 // fromTokenFile is web identity by variables (IRSA) or by profile.
-func (b *builder) fromTokenFile(c chain, file, arn, arnFrom, name string) (chain, error) {
+func (b *builder) fromTokenFile(c chain, file, arn, arnFrom, arnHow, name string) (chain, error) {
 	if arn == "" {
 		return c, badInput("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME", "AWS_WEB_IDENTITY_TOKEN_FILE is set, but not AWS_ROLE_ARN")
 	}
-	if err := checkRoleARN(arnFrom, arn); err != nil {
+	if err := checkRoleARN(arnFrom, arnHow, arn); err != nil {
 		return c, err
 	}
 	w := &webIdentity{arn: arn, name: name, from: file, until: b.ends()}
@@ -127,7 +127,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (w *webIdentity) read(file string) (jwt, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", badInput("", "web identity token: %v", err)
+		return "", badInput("whoever issues the token writes it there: is the path right?", "web identity token: %v", err)
 	}
 	t, err := checkToken(string(data), "web identity token file "+file)
 	w.until.set(t.until())
@@ -139,7 +139,7 @@ func checkToken(s, from string) (jwt, error) {
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
-		return "", badInput("", "%s is empty", from)
+		return "", badInput("a token is one word, as the provider issued it", "%s is empty", from)
 	case len(s) > maxToken || strings.ContainsAny(s, " \t\r\n"):
 		return "", badInput(fmt.Sprintf("a token is one word of at most %d characters", maxToken), "%s holds no token", from)
 	}

@@ -173,7 +173,7 @@ func TestWrongWebIdentity(t *testing.T) {
 				t.Setenv(k, v)
 			}
 			_, err := New(t.Context(), c.o)
-			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || !Permanent(err) {
+			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || hintOf(err) == "" || !Permanent(err) {
 				t.Errorf("%v; hint %q", err, hintOf(err))
 			}
 		})
