@@ -191,7 +191,7 @@ func TestE14Timeout(t *testing.T) {
 	same(t, func(s side) string { return s.script(t, `timeout 60 w sh -c 'kill -TERM $$'`).String() })
 	same(t, func(s side) string { return s.script(t, `timeout .3 w sleep 60`).String() })
 	same(t, func(s side) string {
-		return s.script(t, `timeout -k .3 .3 w sh -c 'trap "" TERM; while :; do sleep .05; done'`).String()
+		return s.script(t, `timeout -k .3 2 w sh -c 'trap "" TERM; while :; do sleep .05; done'`).String()
 	})
 	same(t, func(s side) string { return s.script(t, `timeout -s INT .3 w sleep 60`).String() })
 }
