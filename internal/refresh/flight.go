@@ -22,7 +22,7 @@ const (
 
 // A call is one src.Retrieve in a goroutine of its own; creds and err are there once done is closed.
 type call struct {
-	begun time.Duration
+	begun instant
 	done  chan struct{}
 	creds aws.Credentials
 	err   error
@@ -37,8 +37,9 @@ func (c *call) ended() bool {
 	}
 }
 
-// fetch asks the source and waits no longer than limit, whatever the source does.
-func (r *Refresher) fetch(ctx context.Context, limit time.Duration) (aws.Credentials, error) {
+// fetch asks the source and waits no longer than limit, whatever the source does. asked is when the call began whose
+// answer it is.
+func (r *Refresher) fetch(ctx context.Context, limit time.Duration) (creds aws.Credentials, asked instant, err error) {
 	c := r.adopt()
 	if c == nil {
 		c = r.call(ctx, limit)
@@ -48,16 +49,16 @@ func (r *Refresher) fetch(ctx context.Context, limit time.Duration) (aws.Credent
 	select {
 	case <-c.done:
 		r.forget(c)
-		return c.creds, c.err
+		return c.creds, c.begun, c.err
 	case <-ctx.Done():
-		return aws.Credentials{}, context.Cause(ctx)
+		return aws.Credentials{}, c.begun, context.Cause(ctx)
 	case <-t.C:
-		return aws.Credentials{}, fmt.Errorf("no answer within %v: %w", limit.Round(time.Millisecond), context.DeadlineExceeded)
+		return aws.Credentials{}, c.begun, fmt.Errorf("no answer within %v: %w", limit.Round(time.Millisecond), context.DeadlineExceeded)
 	}
 }
 
 func (r *Refresher) call(ctx context.Context, limit time.Duration) *call {
-	c := &call{begun: r.instant().run, done: make(chan struct{})}
+	c := &call{begun: r.instant(), done: make(chan struct{})}
 	r.d.calls = append(r.d.calls, c)
 	r.fetches.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -77,7 +78,7 @@ func (r *Refresher) adopt() *call {
 		return nil
 	}
 	last := calls[len(calls)-1]
-	if last.ended() && last.err == nil || !last.ended() && r.instant().run-last.begun < adoptable {
+	if last.ended() && last.err == nil || !last.ended() && r.instant().run-last.begun.run < adoptable {
 		return last
 	}
 	running := calls[:0]

@@ -67,24 +67,26 @@ func (h *held) valid(now time.Time) bool {
 	return h != nil && (!h.creds.CanExpire || now.Before(h.ends))
 }
 
-// steadied is h with everything accounted for that the clocks did until i.
+// steadied is h with everything accounted for that the clocks did until i. A lag that is no step is none: Expires stays
+// what it was, to the nanosecond.
 func (h *held) steadied(i instant) *held {
 	s := *h
-	s.lag = h.clock.at(i).Sub(i.wall)
+	if s.lag = h.clock.at(i).Sub(i.wall); s.lag < jump {
+		s.lag = 0
+	}
 	s.creds.Expires = h.ends.Add(-s.lag)
 	s.clock = h.clock.absorbed(i)
 	return &s
 }
 
-// restated is h reckoned anew from what STS's clock shows: the one witness that needs no guess.
-func (h *held) restated(i instant, shift time.Duration) *held {
+// restated is h reckoned anew, by k, from what STS's clock shows: the one witness that needs no guess.
+func (h *held) restated(i instant, k reckoning, shift time.Duration) *held {
 	s := *h
-	back := h.clock.at(i).Sub(i.wall) // from the old reckoning's time to the new one's
+	back := h.clock.at(i).Sub(k.at(i)) // from the old reckoning's time to the new one's
 	s.ends = h.stated.Add(shift)
-	s.creds.Expires = s.ends
 	s.issued, s.due = h.issued.Add(-back), h.due.Add(-back)
-	s.lag, s.clock = 0, reckoning{i}
-	return &s
+	s.clock = k
+	return s.steadied(i)
 }
 
 // same: the source has not rotated. The secret follows from the key ID and the token.

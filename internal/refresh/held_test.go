@@ -111,7 +111,7 @@ func TestRestated(t *testing.T) {
 	if _, valid, _ := guess.answer(forward); valid {
 		t.Fatal("valid without a witness")
 	}
-	r := guess.restated(forward, h)
+	r := guess.restated(forward, reckoning{forward}, h)
 	c, valid, _ := r.answer(forward)
 	if got := c.Expires.Sub(t0); !valid || got != 2*h {
 		t.Errorf("valid %v, expires at %v; want true, 2h", valid, got)

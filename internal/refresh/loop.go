@@ -19,6 +19,7 @@ type driver struct {
 	asked  bool          // by a client, since the last attempt
 	calls  []*call       // those that have not been heard of yet
 	skew   time.Duration // as last seen
+	shift  time.Duration // what follows from it
 	denied time.Time     // until then a permanent error counts as passing
 
 	err    error // of the outage so far; nil: none
@@ -186,7 +187,7 @@ func (r *Refresher) look() {
 		}
 	}
 	if moved.Abs() >= jump {
-		r.jumped(i, moved)
+		r.jumped(moved)
 	}
 	r.lack(i.run)
 }
@@ -202,15 +203,17 @@ func (r *Refresher) lack(run time.Duration) {
 }
 
 // jumped plans a fetch after a clock step or a resume, and forgets how long there has been nothing: the network, too, is new.
-func (r *Refresher) jumped(i instant, by time.Duration) {
-	now, expires := r.at(), i.wall
-	if h := r.held.Load(); h.valid(now) && h.creds.CanExpire {
-		expires = h.ends
-	}
-	if soon := now.Add(afterJump(now, expires, r.rand())); soon.Before(r.d.due) {
+func (r *Refresher) jumped(by time.Duration) {
+	now := r.at()
+	if soon := now.Add(afterJump(now, r.expires(now), r.rand())); soon.Before(r.d.due) {
 		r.d.due = soon
 	}
-	r.d.asked, r.d.lacked = true, 0
+	if h := r.held.Load(); h != nil {
+		early := *h
+		early.due = r.d.due
+		r.hold(&early)
+	}
+	r.d.lacked = 0
 	r.o.Log.Info("clock stepped or machine slept", "by", by.Round(time.Millisecond))
 }
 
@@ -230,25 +233,29 @@ func (r *Refresher) publish(t turn) {
 func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	r.d.asked = false
 	r.publish(turn{flying: true, err: r.d.err, fatal: r.d.fatal})
-	begun := r.instant().run
-	c, err := r.fetch(ctx, limit)
+	begun := r.instant()
+	c, asked, err := r.fetch(ctx, limit)
 	if err != nil && ctx.Err() != nil {
 		return
 	}
-	r.heedSkew()
+	i := r.instant()
+	// Reckoned from before the call: a clock that is set back between the source's look at it and ours gives no life.
+	k := reckoning{asked}.absorbed(i)
+	took := i.run - begun.run
+	r.heedSkew(i, k, took)
 	if err == nil {
-		err = r.accept(c)
+		err = r.accept(c, i, k)
 	}
 	if err == nil {
 		r.healed()
 	} else {
-		r.failed(err, r.instant().run-begun)
+		r.failed(err, took)
 	}
 	r.publish(turn{err: r.d.err, fatal: r.d.fatal})
 }
 
 // heedSkew reads what the source saw of STS's clock. After a clock step even an error's Date settles what is still valid.
-func (r *Refresher) heedSkew() {
+func (r *Refresher) heedSkew(i instant, k reckoning, took time.Duration) {
 	if r.o.Skew == nil {
 		return
 	}
@@ -256,13 +263,13 @@ func (r *Refresher) heedSkew() {
 	if skew == r.d.skew {
 		return
 	}
-	r.d.skew = skew
+	r.d.skew, r.d.shift = skew, shift(skew, took)
 	if !r.d.toldSkew && skew.Abs() > skewTold {
 		r.d.toldSkew = true
-		r.o.Log.Warn("this machine's clock and STS's disagree; lives are reckoned by STS's", "fast_by", skew.Round(time.Second))
+		r.o.Log.Warn("this machine's clock and STS's disagree; lives are reckoned by STS's", "ahead_by", skew.Round(time.Second))
 	}
 	if h := r.held.Load(); h != nil && h.creds.CanExpire {
-		s := h.restated(r.instant(), shift(skew))
+		s := h.restated(i, k, r.d.shift)
 		if (s.creds.Expires.Sub(h.creds.Expires)).Abs() > jump {
 			r.hold(s)
 		}
@@ -270,20 +277,19 @@ func (r *Refresher) heedSkew() {
 }
 
 // accept takes what the source brought, unless what is held is better.
-func (r *Refresher) accept(c aws.Credentials) error {
+func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning) error {
 	if !c.HasKeys() {
 		return errors.New("source returned no keys")
 	}
-	i, old := r.instant(), r.held.Load()
-	now := r.at()
-	h := &held{creds: c, stated: c.Expires.Round(0), issued: i.wall, clock: reckoning{i}}
+	h := &held{creds: c, stated: c.Expires.Round(0), issued: k.at(i), clock: k}
 	if c.CanExpire {
-		h.ends = h.stated.Add(shift(r.d.skew))
-		h.creds.Expires = h.ends
-		if left := h.ends.Sub(i.wall); left < leastLife {
+		h.ends = h.stated.Add(r.d.shift)
+		h = h.steadied(i)
+		if left := h.ends.Sub(h.issued); left < leastLife {
 			return endedError{left}
 		}
 	}
+	now, old := r.at(), r.held.Load()
 	switch {
 	case old.valid(now) && same(old.creds, c):
 		return r.repeated(old, h, now)
@@ -316,7 +322,7 @@ func (h *held) outlives(other *held, now time.Time) bool {
 	if !h.creds.CanExpire || !other.creds.CanExpire {
 		return false
 	}
-	return h.ends.Sub(now) > other.ends.Sub(other.clock.anchor.wall)
+	return h.ends.Sub(now) > other.ends.Sub(other.issued)
 }
 
 func (r *Refresher) rotate(old, h *held, now time.Time) {
@@ -387,7 +393,7 @@ func (r *Refresher) warn(now time.Time) {
 func (r *Refresher) healed() {
 	d := &r.d
 	if d.warned {
-		r.o.Log.Warn("refresh works again", "expires", ending(r.held.Load()))
+		r.o.Log.Warn("the source answers again", "expires", ending(r.held.Load()))
 	}
 	d.err, d.fatal, d.warned, d.lost = nil, false, false, false
 }
@@ -432,6 +438,9 @@ func telling(before, latest error) error {
 type endedError struct{ left time.Duration }
 
 func (e endedError) Error() string {
+	if e.left > 0 {
+		return fmt.Sprintf("source returned credentials that end in %v", e.left.Round(time.Millisecond))
+	}
 	return fmt.Sprintf("source returned credentials that ended %v ago", -e.left.Round(time.Second))
 }
 

@@ -281,7 +281,7 @@ func TestTold(t *testing.T) {
 		rotated = "INFO new credentials"
 		failed  = "WARN refresh failed; what is held stays valid"
 		lost    = "WARN credentials have expired and can't be refreshed"
-		healed  = "WARN refresh works again"
+		healed  = "WARN the source answers again"
 	)
 	tests := []struct {
 		name string
@@ -562,6 +562,36 @@ func TestClockSteps(t *testing.T) {
 					t.Errorf("noticed %d times; want once\n%s", n, log.String())
 				}
 			})
+		})
+	}
+}
+
+// A clock may step after the source read it and before we do.
+func TestClockStepsDuringCall(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			w, r := clocked(t, 12*sec, nil)
+			stepped := false
+			r.src = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				c, err := w.Retrieve(ctx)
+				if !stepped && time.Since(r.birth) > 4*sec {
+					stepped = true
+					w.change(0, step)
+					w.fail(time.Minute)
+				}
+				return c, err
+			})
+			defer running(t, r)()
+			poll := time.Now()
+			for time.Since(poll) < 30*sec {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*ms)
+				c, err := r.Retrieve(ctx)
+				cancel()
+				if left := w.end(c).Sub(w.true()); err == nil && (left <= 0 || c.Expires.Sub(w.wall()) > left) {
+					t.Fatalf("step of %v: served what has %v left, told %v", step, left, c.Expires.Sub(w.wall()))
+				}
+				time.Sleep(40 * ms)
+			}
 		})
 	}
 }

@@ -345,7 +345,7 @@ func (c cell) check(t *testing.T, o outcome, healedAt, end, lostAt time.Time, aw
 	} else if most := c.mostUnhealed(end.Sub(lostAt)+c.slack()) + 500*ms + c.life/150; o.unhealed > most {
 		t.Errorf("healed %v after the outage; want at most %v", o.unhealed, most)
 	}
-	for _, msg := range []string{"refresh failed", "have expired", "works again", "clocks disagree", "STS's disagree"} {
+	for _, msg := range []string{"refresh failed", "have expired", "answers again", "STS's disagree"} {
 		if n := strings.Count(o.warnings, msg); n > 1 {
 			t.Errorf("%q told %d times; want once", msg, n)
 		}

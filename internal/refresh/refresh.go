@@ -59,7 +59,8 @@ type Options struct {
 	// a fetch; past the end it waits for it.
 	Lazy bool
 	// Skew is this machine's clock minus STS's, as the source saw it in the last answer, an error's too; 0: unknown. It
-	// is wanted as measured: after a clock step, that it changed is what tells that it is fresh. nil: unknown.
+	// is wanted as measured: after a clock step, that it changed is what tells that it is fresh. It is called while no
+	// answer is being read, but for those of calls that were given up. nil: unknown.
 	Skew func() time.Duration
 }
 

@@ -114,16 +114,17 @@ func afterJump(now, expires time.Time, u float64) time.Duration {
 	return between(min(max(expires.Sub(now)/8, 0), lookEvery), 0, 1, u)
 }
 
-// shift is what is added to STS's Expiration to have it on this machine's clock; skew is local minus STS.
+// shift is what is added to STS's Expiration to have it on this machine's clock; skew is local minus STS, read from an
+// answer that took so long.
 //
 // A clock that is a little fast shortens lives by as much, which hurts nobody: 0, and the Expiration served is STS's own.
 // A clock that is a little slow would have us serve what has ended, so it counts from the first instant. The second taken
-// off is what the Date header cuts off: skew reads up to that much too large.
-func shift(skew time.Duration) time.Duration {
+// off is what the Date header cuts off, and Date may be as old as the answer was slow: skew reads too large by both.
+func shift(skew, took time.Duration) time.Duration {
 	if 0 <= skew && skew <= skewTold {
 		return 0
 	}
-	return skew - time.Second
+	return skew - time.Second - took
 }
 
 // between is d × U(low, high). The conversion keeps compilers from fusing: docs/fleet.md is the same on every machine.

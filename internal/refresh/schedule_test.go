@@ -223,19 +223,20 @@ func TestNextTry(t *testing.T) {
 
 func TestShift(t *testing.T) {
 	tests := []struct {
-		name       string
-		skew, want time.Duration
+		name             string
+		skew, took, want time.Duration
 	}{
-		{"unknown or in step", 0, 0},
-		{"a little fast", time.Minute, 0},
-		{"fast", time.Minute + ns, time.Minute + ns - sec},
-		{"an hour fast", time.Hour, time.Hour - sec},
-		{"a little slow", -ns, -sec - ns},
-		{"an hour slow", -time.Hour, -time.Hour - sec},
+		{"unknown or in step", 0, sec, 0},
+		{"a little fast", time.Minute, sec, 0},
+		{"fast", time.Minute + ns, 0, time.Minute + ns - sec},
+		{"an hour fast", time.Hour, 0, time.Hour - sec},
+		{"a slow answer", time.Hour, 3 * sec, time.Hour - 4*sec},
+		{"a little slow", -ns, 0, -sec - ns},
+		{"an hour slow", -time.Hour, 0, -time.Hour - sec},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := shift(tt.skew); got != tt.want {
+			if got := shift(tt.skew, tt.took); got != tt.want {
 				t.Errorf("got %v; want %v", got, tt.want)
 			}
 		})
