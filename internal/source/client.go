@@ -29,17 +29,16 @@ const (
 type httpClient struct {
 	connect, read time.Duration
 	bundle        string // PEM file instead of the system's roots; "" for those
-	tlsConfig     func(bundle string) (*tls.Config, error)
+	tlsConfig     func(host, bundle string) (*tls.Config, error)
 
 	plain  *http.Client
-	once   sync.Once
-	secure *http.Client
-	err    error
+	mu     sync.Mutex
+	secure map[string]*http.Client // by IP address; "" for the hosts that have a name
 }
 
 func newHTTPClient(o *Options, bundle string) *httpClient {
 	h := &httpClient{
-		connect: orDefault(o.ConnectTimeout, defaultConnectTimeout), read: orDefault(o.ReadTimeout, defaultReadTimeout),
+		secure: make(map[string]*http.Client), connect: orDefault(o.ConnectTimeout, defaultConnectTimeout), read: orDefault(o.ReadTimeout, defaultReadTimeout),
 		bundle: bundle, tlsConfig: o.TLS,
 	}
 	if h.tlsConfig == nil {
@@ -58,7 +57,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 
 // Do is the interface of every client of the SDK.
 func (h *httpClient) Do(r *http.Request) (*http.Response, error) {
-	client, err := h.client(r.URL.Scheme)
+	client, err := h.client(r.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -72,17 +71,25 @@ func (h *httpClient) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (h *httpClient) client(scheme string) (*http.Client, error) {
-	if scheme != "https" {
+func (h *httpClient) client(u *url.URL) (*http.Client, error) {
+	if u.Scheme != "https" {
 		return h.plain, nil
 	}
-	h.once.Do(func() {
-		var c *tls.Config
-		if c, h.err = h.tlsConfig(h.bundle); h.err == nil {
-			h.secure = h.over(c)
-		}
-	})
-	return h.secure, h.err
+	host := u.Hostname()
+	if net.ParseIP(host) == nil {
+		host = ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.secure[host]; c != nil {
+		return c, nil
+	}
+	c, err := h.tlsConfig(host, h.bundle)
+	if err != nil {
+		return nil, err
+	}
+	h.secure[host] = h.over(c)
+	return h.secure[host], nil
 }
 
 func (h *httpClient) over(c *tls.Config) *http.Client {
@@ -115,7 +122,7 @@ func proxy(r *http.Request) (*url.URL, error) {
 }
 
 // tlsFromBundle is the SDK's meaning of AWS_CA_BUNDLE: these roots and no others.
-func tlsFromBundle(bundle string) (*tls.Config, error) {
+func tlsFromBundle(_, bundle string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if bundle == "" {
 		return c, nil

@@ -68,9 +68,9 @@ type Options struct {
 	ConnectTimeout       time.Duration // 0: 5 s
 	ReadTimeout          time.Duration // to the first byte of an answer; 0: 10 s
 
-	// TLS makes the configuration for https, with the roots of the PEM file bundle ("": the system's). It is called at
-	// most once, when the first https request is made. nil: crypto/tls's own way.
-	TLS     func(bundle string) (*tls.Config, error)
+	// TLS makes the configuration for https, with the roots of the PEM file bundle ("": the system's), for the server at
+	// an IP address or ("") any with a name. It is called when the first such request is made. nil: crypto/tls's own way.
+	TLS     func(host, bundle string) (*tls.Config, error)
 	Version string       // for the user agent
 	Log     *slog.Logger // nil: silent
 

@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -463,5 +465,69 @@ func TestNetworkErrors(t *testing.T) {
 				t.Errorf("%v; hint %q, permanent %v", err, hintOf(err), Permanent(err))
 			}
 		})
+	}
+}
+
+// TLS is not touched where nothing uses it; a broken bundle is an error where something does.
+func TestTLSIsLazy(t *testing.T) {
+	bundle := filepath.Join(t.TempDir(), "bundle.pem")
+	if err := os.WriteFile(bundle, []byte("no PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	newStub(t)
+	var asked []string
+	o := Options{Base: testKeys, RoleARNs: []string{testRole}, TLS: func(host, bundle string) (*tls.Config, error) {
+		asked = append(asked, host+" "+bundle)
+		return tlsFromBundle(bundle)
+	}}
+	mustRetrieve(t, mustNew(t, o))
+	if len(asked) != 0 {
+		t.Errorf("TLS was made ready for %q", asked)
+	}
+	o.STSEndpointURL = "https://127.0.0.1:1"
+	_, err := mustNew(t, o).Retrieve(t.Context())
+	if len(asked) != 1 || asked[0] != "127.0.0.1 "+bundle || !Permanent(err) || !strings.Contains(err.Error(), "holds no PEM certificate") {
+		t.Errorf("asked %q; %v", asked, err)
+	}
+}
+
+// The variable, the flag and the profile each name the roots that a server is verified against.
+func TestCABundle(t *testing.T) {
+	stub := &stub{life: time.Hour}
+	srv := httptest.NewTLSServer(http.HandlerFunc(stub.serve))
+	defer srv.Close()
+	bundle := filepath.Join(t.TempDir(), "bundle.pem")
+	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Base: testKeys, RoleARNs: []string{testRole}, STSEndpointURL: srv.URL}
+	t.Run("flag", func(t *testing.T) {
+		o := o
+		o.CABundle = bundle
+		mustRetrieve(t, mustNew(t, o))
+	})
+	t.Run("variable", func(t *testing.T) {
+		t.Setenv("AWS_CA_BUNDLE", bundle)
+		mustRetrieve(t, mustNew(t, o))
+	})
+	t.Run("profile", func(t *testing.T) {
+		writeConfig(t, "[default]\nca_bundle = "+bundle+"\n", "")
+		mustRetrieve(t, mustNew(t, o))
+	})
+}
+
+// A proxy is asked for hosts far away, never for this machine or link, and its password is never shown.
+func TestProxy(t *testing.T) {
+	for _, c := range []struct{ url, want string }{
+		{"http://127.0.0.1:1/", ""}, {"http://169.254.170.2/", ""}, {"http://[fd00:ec2::23]/", ""}, {"https://169.254.169.254/", ""},
+	} {
+		u, err := url.Parse(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := proxy(&http.Request{URL: u}); got != nil || err != nil {
+			t.Errorf("%s by %v, %v", c.url, got, err)
+		}
 	}
 }
