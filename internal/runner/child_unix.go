@@ -107,9 +107,9 @@ func (c *child) run() Status {
 			c.probe = startProbe()
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
-			c.send(syscall.SIGTERM)
+			c.send(event{sig: syscall.SIGTERM})
 		case <-c.killer:
-			c.send(syscall.SIGKILL)
+			c.send(event{sig: syscall.SIGKILL})
 		}
 	}
 	if c.failed {

@@ -53,7 +53,7 @@ func (c *child) sent(e event) {
 // pass passes a signal on after a while, behind those that wait already.
 func (c *child) pass(e event, after time.Duration) {
 	if after == 0 && len(c.waiting) == 0 {
-		c.send(e.sig)
+		c.send(e)
 		return
 	}
 	c.waiting = append(c.waiting, waiter{e, time.Now().Add(after)})
@@ -68,7 +68,7 @@ func (c *child) settle() {
 			c.hadEnough(e.sig)
 			continue
 		}
-		c.send(e.sig)
+		c.send(e)
 	}
 }
 
@@ -99,12 +99,12 @@ func sessionLeader() bool {
 
 // send signals the command. That it can fail (EPERM: it runs as another user now)
 // is as it would be without us.
-func (c *child) send(sig syscall.Signal) {
+func (c *child) send(e event) {
 	if c.ended {
 		return
 	}
-	syscall.Kill(c.pid, sig)
-	c.hadEnough(sig)
+	e.deliver(c.pid)
+	c.hadEnough(e.sig)
 }
 
 // hadEnough starts KillAfter's clock: the command has been asked to end.
@@ -125,7 +125,7 @@ func (c *child) resume() bool {
 	waker := c.stops > 0 || c.resumed
 	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			c.send(syscall.SIGCONT)
+			c.send(event{sig: syscall.SIGCONT})
 			break
 		}
 		c.wait()

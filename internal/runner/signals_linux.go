@@ -36,7 +36,8 @@ type siginfo struct {
 	_                  int32
 	pid                int32
 	uid                uint32
-	_                  [siginfoSize - 24]byte
+	value              uint64 // si_value
+	_                  [siginfoSize - 32]byte
 }
 
 func (s *source) open() {
@@ -110,7 +111,23 @@ func (i *siginfo) event() event {
 	if i.code > 0 {
 		return event{sig: syscall.Signal(i.signo), from: byKernel}
 	}
-	return event{sig: syscall.Signal(i.signo), from: byProcess, pid: int(i.pid)}
+	e := event{sig: syscall.Signal(i.signo), from: byProcess, pid: int(i.pid)}
+	if i.code == siQueue {
+		queued := *i
+		e.queued = &queued
+	}
+	return e
+}
+
+const siQueue = -1 // SI_QUEUE: by sigqueue(3), with a value
+
+// deliver sends e on. What sigqueue(3) sent goes with its value and its sender.
+func (e event) deliver(pid int) {
+	if e.queued == nil {
+		syscall.Kill(pid, e.sig)
+		return
+	}
+	syscall.RawSyscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(e.sig), uintptr(unsafe.Pointer(e.queued)))
 }
 
 const maxSignal syscall.Signal = 64

@@ -12,6 +12,11 @@ import (
 // source is os/signal, which doesn't say who sent a signal.
 type source struct{ c chan os.Signal }
 
+// siginfo is what can't be had.
+type siginfo struct{}
+
+func (e event) deliver(pid int) { syscall.Kill(pid, e.sig) }
+
 func (s *source) open() {
 	s.c = make(chan os.Signal, 256)
 	for sig := syscall.Signal(1); sig < 32; sig++ {

@@ -13,6 +13,8 @@ type event struct {
 	sig  syscall.Signal
 	from origin
 	pid  int // of the sender, when from is byProcess; 0 from outside of our PID namespace
+
+	queued *siginfo // if sigqueue(3) sent it
 }
 
 // origin is who sent a signal, as far as sigaction(2)'s si_code tells.
