@@ -23,10 +23,18 @@ func (d *deaf) Retrieve(context.Context) (aws.Credentials, error) {
 	d.mu.Lock()
 	takes := d.takes[min(d.calls, len(d.takes)-1)]
 	d.calls++
-	n, err := d.calls, d.err
+	n := d.calls
 	d.mu.Unlock()
 	time.Sleep(takes)
-	return issue(n, time.Now().Add(12*sec)), err
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return issue(n, time.Now().Add(12*sec)), d.err
+}
+
+func (d *deaf) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
 }
 
 func (d *deaf) count() int {
@@ -50,18 +58,39 @@ func TestLateAnswerIsTaken(t *testing.T) {
 	})
 }
 
+// The call begins at 6 s and is given up 1.6 s later; what it brings between two attempts is taken when it comes, and its
+// error is no reason to ask at once.
 func TestLateAnswerWakesTheLoop(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &deaf{takes: []time.Duration{0, 50 * sec, 0}}
-		r := New(s, Options{})
-		stop := running(t, r)
-		begun := time.Now()
-		time.Sleep(57 * sec) // half of the life is at 5.4 to 6.6
-		if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA2" {
-			t.Errorf("%s, %v after %v; want the late answer", c.AccessKeyID, err, time.Since(begun))
-		}
-		stop()
-	})
+	for _, late := range []error{nil, errInternal} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &deaf{takes: []time.Duration{0, 1700 * ms, 0}}
+			r := New(s, Options{})
+			r.rand = func() float64 { return 0.5 }
+			stop := running(t, r)
+			time.Sleep(7690 * ms)
+			if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA1" {
+				t.Errorf("%s, %v; want the first still", c.AccessKeyID, err)
+			}
+			s.fail(late)
+			time.Sleep(20 * ms)
+			want := "ASIA2"
+			if late != nil {
+				want = "ASIA1"
+			}
+			if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != want {
+				t.Errorf("late %v: %s, %v; want %s", late, c.AccessKeyID, err, want)
+			}
+			if n := s.count(); n != 2 {
+				t.Errorf("late %v: %d calls; want 2", late, n)
+			}
+			s.fail(nil)
+			time.Sleep(sec)
+			if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID == "ASIA1" {
+				t.Errorf("late %v: %s, %v a second later", late, c.AccessKeyID, err)
+			}
+			stop()
+		})
+	}
 }
 
 // A source that never returns costs three goroutines, and delays nobody's end by more than a quarter of a second.

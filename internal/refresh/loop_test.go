@@ -133,6 +133,28 @@ func TestStartInterrupted(t *testing.T) {
 	})
 }
 
+// Before STS has said anything, the cause is all there is to say.
+func TestStartInterruptedEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		interrupt := errors.New("interrupt")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(sec, func() { cancel(interrupt) })
+		r := New(&sts{fault: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}, Options{})
+		done := make(chan error)
+		go func() { done <- r.Start(ctx) }()
+		synctest.Wait()
+		if err := r.Run(ctx); err != nil { // waits for its turn, which never comes
+			t.Errorf("Run: %v; want nil", err)
+		}
+		if err := <-done; err != interrupt {
+			t.Errorf("Start: %v; want the cause", err)
+		}
+		if err := r.Start(ctx); err != interrupt {
+			t.Errorf("Start again: %v; want the cause", err)
+		}
+	})
+}
+
 // --start-early: clients ask while the role is being assumed.
 func TestManyWaitForOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
