@@ -16,6 +16,7 @@ import (
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
+	"brs-exec/internal/roots"
 	"brs-exec/internal/sandbox"
 	"brs-exec/internal/source"
 )
@@ -69,6 +70,7 @@ func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, 
 		UseDualstackEndpoint:    c.UseDualstackEndpoint,
 		ConnectTimeout:          c.ConnectTimeout,
 		ReadTimeout:             c.ReadTimeout,
+		TLS:                     roots.Config,
 		Version:                 version(),
 		Log:                     log,
 	}
