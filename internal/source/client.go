@@ -3,6 +3,7 @@ package source
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -32,7 +33,7 @@ type httpClient struct {
 	tlsConfig     func(host, bundle string) (*tls.Config, error)
 
 	plain  *http.Client
-	mu     sync.Mutex
+	mu     sync.Mutex              // guards secure
 	secure map[string]*http.Client // by IP address; "" for the hosts that have a name
 }
 
@@ -84,12 +85,20 @@ func (h *httpClient) client(u *url.URL) (*http.Client, error) {
 	if c := h.secure[host]; c != nil {
 		return c, nil
 	}
-	c, err := h.tlsConfig(host, h.bundle)
+	c, err := h.tlsFor(host, h.bundle)
 	if err != nil {
 		return nil, err
 	}
 	h.secure[host] = h.over(c)
 	return h.secure[host], nil
+}
+
+func (h *httpClient) tlsFor(host, bundle string) (*tls.Config, error) {
+	c, err := h.tlsConfig(host, bundle)
+	if err != nil {
+		return nil, badInput("a PEM file of root certificates", "%v", err)
+	}
+	return c, nil
 }
 
 func (h *httpClient) over(c *tls.Config) *http.Client {
@@ -129,11 +138,11 @@ func tlsFromBundle(_, bundle string) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(bundle)
 	if err != nil {
-		return nil, badInput("a PEM file of root certificates", "CA bundle: %v", err)
+		return nil, fmt.Errorf("CA bundle: %w", err)
 	}
 	c.RootCAs = x509.NewCertPool()
 	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, badInput("-----BEGIN CERTIFICATE----- begins one", "CA bundle %s holds no PEM certificate", bundle)
+		return nil, fmt.Errorf("CA bundle %s holds no PEM certificate", bundle)
 	}
 	return c, nil
 }

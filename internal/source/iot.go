@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -140,10 +142,8 @@ func (i *iot) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := i.base.tlsConfig(i.base.bundle)
-	if i.ca != "" {
-		c, err = tlsFromBundle(i.ca)
-	}
+	host := (&url.URL{Host: i.endpoint}).Hostname()
+	c, err := i.base.tlsFor(host, cmp.Or(i.ca, i.base.bundle))
 	if err != nil {
 		return nil, err
 	}

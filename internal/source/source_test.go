@@ -479,7 +479,7 @@ func TestTLSIsLazy(t *testing.T) {
 	var asked []string
 	o := Options{Base: testKeys, RoleARNs: []string{testRole}, TLS: func(host, bundle string) (*tls.Config, error) {
 		asked = append(asked, host+" "+bundle)
-		return tlsFromBundle(bundle)
+		return tlsFromBundle("", bundle)
 	}}
 	mustRetrieve(t, mustNew(t, o))
 	if len(asked) != 0 {
