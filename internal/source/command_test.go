@@ -125,12 +125,11 @@ func TestCommandOutlivesADeadline(t *testing.T) {
 
 // Close ends a command that is under way.
 func TestCloseEndsCommands(t *testing.T) {
-	s, _ := processSource(t, "exec sleep 60")
+	started := make(chan []byte, 1)
+	s := mustNew(t, Options{CredentialCommand: "echo started >&2; exec sleep 60", Stderr: chanWriter(started)})
 	got := make(chan error, 1)
 	go func() { _, err := s.Retrieve(context.Background()); got <- err }()
-	for s.provider().(*process).idle() {
-		time.Sleep(time.Millisecond)
-	}
+	<-started
 	start := time.Now()
 	s.Close()
 	if err := <-got; !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
@@ -138,13 +137,9 @@ func TestCloseEndsCommands(t *testing.T) {
 	}
 }
 
-func (s *Source) provider() any { return s.chain.provider.(*longTerm).base }
+type chanWriter chan []byte
 
-func (p *process) idle() bool {
-	p.errand.mu.Lock()
-	defer p.errand.mu.Unlock()
-	return p.errand.cur == nil
-}
+func (w chanWriter) Write(p []byte) (int, error) { w <- p; return len(p), nil }
 
 func TestParseProcess(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -172,6 +172,12 @@ func network(e *url.Error) string {
 	if e.Timeout() {
 		return "no answer from " + host + " in time"
 	}
+	if dns, ok := errors.AsType[*net.DNSError](e); ok {
+		return dns.Name + ": " + dns.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](e); ok && op.Op == "dial" {
+		return host + ": " + firstLine(op.Err.Error())
+	}
 	return host + ": " + firstLine(e.Err.Error())
 }
 

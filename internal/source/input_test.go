@@ -64,6 +64,7 @@ func TestWrongInput(t *testing.T) {
 		{"endpoint", Options{STSEndpointURL: "sts.amazonaws.com"}, `--sts-endpoint-url "sts.amazonaws.com" is no URL`, "https://"},
 		{"clear", Options{STSEndpointURL: "http://sts.example.com"}, "in the clear", "https://sts.example.com"},
 		{"password", Options{STSEndpointURL: "https://u:hush@h"}, "more than scheme, host and path", "https://HOST"},
+		{"FIPS of one's own", Options{STSEndpointURL: "https://sts.example.com", UseFIPSEndpoint: true}, "exclude each other", "drop one"},
 		{"region", Options{Region: "eu west"}, `--region "eu west" is no region`, "eu-west-1"},
 		{"bundle", Options{CABundle: "/no/such.pem"}, "--ca-bundle: open /no/such.pem", ""},
 	} {
@@ -118,6 +119,10 @@ func TestWrongConfiguration(t *testing.T) {
 		{name: "container URL", env: map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "/x"}, text: "is no URL", hint: ""},
 		{name: "bad bool", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, text: "AWS_USE_FIPS_ENDPOINT", hint: ""},
 		{name: "bundle", env: map[string]string{"AWS_CA_BUNDLE": "/no/such.pem"}, text: "AWS_CA_BUNDLE: open /no/such.pem", hint: ""},
+		{name: "region variable", env: map[string]string{"AWS_REGION": "eu_west"}, text: `AWS_REGION "eu_west" is no region`, hint: "eu-west-1"},
+		{name: "region of a profile", config: "[profile a]\nregion=-\u00e4\n", o: Options{Profile: "a"}, text: "region of profile a", hint: "eu-west-1"},
+		{name: "expired", env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c", "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z"}, text: "have expired, at 2020-01-01", hint: "--profile"},
+		{name: "MFA without terminal", config: "[profile a]\nrole_arn=" + testRole + "\nsource_profile=a\nmfa_serial=arn:aws:iam::123456789012:mfa/me\naws_access_key_id=x\naws_secret_access_key=y\n", o: Options{Profile: "a", tty: "/no/such"}, text: "mfa_serial of profile a asks for an MFA code", hint: "--mfa-command"},
 		{name: "clear", env: map[string]string{"AWS_ENDPOINT_URL": "http://192.0.2.1:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, text: "in the clear", hint: "https://192.0.2.1:9000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

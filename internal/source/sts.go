@@ -112,11 +112,12 @@ func newSTS(o *Options, cfg aws.Config, client dated) (*sts.Client, error) {
 			s.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 		}
 	})
-	return c, checkEndpoint(o, c.Options().BaseEndpoint)
+	return c, checkEndpoint(o, c.Options())
 }
 
 // checkEndpoint refuses to send credentials over a network in the clear.
-func checkEndpoint(o *Options, endpoint *string) error {
+func checkEndpoint(o *Options, s sts.Options) error {
+	endpoint := s.BaseEndpoint
 	if endpoint == nil {
 		return nil
 	}
@@ -132,6 +133,8 @@ func checkEndpoint(o *Options, endpoint *string) error {
 		return badInput("write https://HOST", "%s %s has more than scheme, host and path", from, u.Host)
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return badInput("write https://"+u.Host, "%s http://%s: credentials don't go over a network in the clear", from, u.Host)
+	case s.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled, s.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled:
+		return badInput("drop one: the URL of a FIPS or dual-stack endpoint says all", "%s %s and FIPS or dual-stack exclude each other", from, u.Host)
 	}
 	return nil
 }
