@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -29,6 +30,11 @@ var tools struct{ brsExec, whois, python, terraform string }
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // they wait, mostly
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "brs-exec-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -82,6 +88,7 @@ func needPython(t *testing.T) {
 // world is a machine with nothing on it but what the test puts there.
 type world struct {
 	home, tmp string
+	url       string // of the sandbox
 	env       []string
 	sts       *sandbox.STS
 
@@ -98,6 +105,7 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	w.sts = sandbox.New(o)
 	srv := httptest.NewServer(w.sts)
 	t.Cleanup(srv.Close)
+	w.url = srv.URL
 	w.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "TMPDIR=" + w.tmp, "LANG=C.UTF-8",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_ENDPOINT_URL_STS=" + srv.URL,
