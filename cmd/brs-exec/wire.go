@@ -97,6 +97,7 @@ func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
 func (c *cli) server(log *slog.Logger) ecsserver.Options {
 	return ecsserver.Options{
 		MaxTTL:     c.MaxTTL,
+		Wait:       400 * time.Millisecond, // an answer is promised within 600 ms, on a busy machine too
 		Port:       c.Port,
 		Permanent:  source.Permanent,
 		SameUser:   c.SameUser,
