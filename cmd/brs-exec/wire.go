@@ -76,7 +76,7 @@ func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, 
 	}
 	if c.sandbox != nil {
 		base := c.sandbox.sts.BaseCredentials()
-		o.Base = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil })
+		o.Base, o.BaseName = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil }), "sandbox"
 	}
 	return source.New(ctx, o)
 }
