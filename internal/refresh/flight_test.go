@@ -121,6 +121,17 @@ func TestSourceNeverReturns(t *testing.T) {
 	})
 }
 
+func TestStartWithADeafSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		err := New(&deaf{takes: []time.Duration{time.Hour}}, Options{StartTimeout: 2 * sec}).Start(t.Context())
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took > 2*sec+grace+farewell {
+			t.Errorf("%v after %v; want that there is no answer, after 2 s", err, took)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
 // What heeds its context is waited for, and ends at once.
 func TestRunWaitsForTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,7 +37,6 @@ func (k reckoning) absorbed(i instant) reckoning {
 type held struct {
 	creds  aws.Credentials // as handed out: Expires is on this machine's wall clock
 	stated time.Time       // Expires as the source said it: on STS's clock
-	issued time.Time       // when it was first seen, as reckoned
 	ends   time.Time       // when it ends, as reckoned
 	due    time.Time       // when its successor is to be fetched, as reckoned
 	lag    time.Duration   // reckoned minus wall time, as far as creds.Expires accounts for it
@@ -84,7 +83,7 @@ func (h *held) restated(i instant, k reckoning, shift time.Duration) *held {
 	s := *h
 	back := h.clock.at(i).Sub(k.at(i)) // from the old reckoning's time to the new one's
 	s.ends = h.stated.Add(shift)
-	s.issued, s.due = h.issued.Add(-back), h.due.Add(-back)
+	s.due = h.due.Add(-back)
 	s.clock = k
 	return s.steadied(i)
 }

@@ -50,7 +50,7 @@ func TestReckoningNeverGoesBack(t *testing.T) {
 // lasting is a credential issued at t0 that ends an hour later.
 func lasting() *held {
 	ends := t0.Add(time.Hour)
-	return &held{creds: issue(1, ends), stated: ends, issued: t0, ends: ends, due: t0.Add(30 * time.Minute), clock: reckoning{moment(0, 0)}}
+	return &held{creds: issue(1, ends), stated: ends, ends: ends, due: t0.Add(30 * time.Minute), clock: reckoning{moment(0, 0)}}
 }
 
 func TestAnswer(t *testing.T) {

@@ -281,71 +281,58 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning) error {
 	if !c.HasKeys() {
 		return errors.New("source returned no keys")
 	}
-	h := &held{creds: c, stated: c.Expires.Round(0), issued: k.at(i), clock: k}
+	issued := k.at(i)
+	h := &held{creds: c, stated: c.Expires.Round(0), ends: issued.Add(rolling), clock: k}
 	if c.CanExpire {
 		h.ends = h.stated.Add(r.d.shift)
 		h = h.steadied(i)
-		if left := h.ends.Sub(h.issued); left < leastLife {
-			return endedError{left}
-		}
+	}
+	life := h.ends.Sub(issued)
+	if life < leastLife {
+		return endedError{life}
 	}
 	now, old := r.at(), r.held.Load()
 	switch {
 	case old.valid(now) && same(old.creds, c):
-		return r.repeated(old, h, now)
-	case old.valid(now) && old.outlives(h, now):
+		r.repeated(h, issued)
+	case old.valid(now) && old.creds.CanExpire && c.CanExpire && old.ends.Sub(now) > life:
 		r.d.due = now.Add(lookAgain(now, old.ends))
 		r.o.Log.Debug("kept what lives longer than what the source returned", "expires", old.creds.Expires, "returned", h.creds.Expires)
-		return nil
+	default:
+		h.due = refreshAt(issued, h.ends, r.rand())
+		r.rotate(old, h, now)
+		r.tell(h, life)
 	}
-	r.rotate(old, h, now)
 	return nil
 }
 
 // repeated: the source has not rotated, but may have moved the end.
-func (r *Refresher) repeated(old, h *held, now time.Time) error {
-	h.issued = h.issued.Add(old.issued.Sub(now))
-	r.hold(h)
-	now = r.at()
-	wait := lookAgain(now, r.expires(now))
+func (r *Refresher) repeated(h *held, now time.Time) {
+	wait := lookAgain(now, h.ends)
 	if !h.creds.CanExpire {
 		wait = between(rolling, 0.45, 0.55, r.rand())
 	}
 	h.due = now.Add(wait)
+	r.hold(h)
 	r.d.due = h.due
 	r.o.Log.Debug("source returned the same credentials", "expires", h.creds.Expires, "look_in", wait)
-	return nil
-}
-
-// outlives: what is held lasts longer than what came.
-func (h *held) outlives(other *held, now time.Time) bool {
-	if !h.creds.CanExpire || !other.creds.CanExpire {
-		return false
-	}
-	return h.ends.Sub(now) > other.ends.Sub(other.issued)
 }
 
 func (r *Refresher) rotate(old, h *held, now time.Time) {
 	if old != nil && old.creds.CanExpire {
-		left := max(old.ends.Sub(now), 0)
-		if r.rotations.Load() == 1 || int64(left) < r.leastLeft.Load() {
-			r.leastLeft.Store(int64(left))
+		left := int64(max(old.ends.Sub(now), 0))
+		if r.rotations.Load() == 1 || left < r.leastLeft.Load() {
+			r.leastLeft.Store(left)
 		}
 	}
 	r.rotations.Add(1)
-	ends := h.ends
-	if !h.creds.CanExpire {
-		ends = h.issued.Add(rolling)
-	}
-	h.due = refreshAt(h.issued, ends, r.rand())
 	r.hold(h)
 	r.d.due = h.due
-	r.tell(h)
 }
 
-func (r *Refresher) tell(h *held) {
+func (r *Refresher) tell(h *held, life time.Duration) {
 	if h.creds.CanExpire {
-		r.o.Log.Info("new credentials", "expires", h.creds.Expires, "life", h.ends.Sub(h.issued).Round(time.Second))
+		r.o.Log.Info("new credentials", "expires", h.creds.Expires, "life", life.Round(time.Second))
 		return
 	}
 	if !r.d.toldEndless {
@@ -418,7 +405,7 @@ func (r *Refresher) classify(err error) class {
 		}
 		return permanent
 	}
-	if _, ok := errors.AsType[retryAfterer](err); ok || r.o.Throttled != nil && r.o.Throttled(err) {
+	if r.o.Throttled != nil && r.o.Throttled(err) {
 		return throttled
 	}
 	return passing

@@ -186,19 +186,24 @@ func TestManyWaitForOneCall(t *testing.T) {
 
 // Where the first fetch failed for good, nobody waits.
 func TestRetrieveAfterFailedStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := New(&sts{fault: failing(errDenied)}, options(nil))
-		waited := make(chan error)
-		go func() { _, err := r.Retrieve(t.Context()); waited <- err }()
-		synctest.Wait()
-		r.Start(t.Context())
-		if err := <-waited; !errors.Is(err, errDenied) {
-			t.Errorf("who waited got %v; want %v", err, errDenied)
-		}
-		if _, err := r.Retrieve(t.Context()); !errors.Is(err, errDenied) {
-			t.Errorf("who comes later gets %v; want %v", err, errDenied)
-		}
-	})
+	for _, fault := range []error{errDenied, errInternal} {
+		synctest.Test(t, func(t *testing.T) {
+			r := New(&sts{fault: failing(fault)}, options(nil))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			waited := make(chan error)
+			go func() { _, err := r.Retrieve(ctx); waited <- err }()
+			synctest.Wait()
+			go r.Start(t.Context())
+			if err := <-waited; !errors.Is(err, fault) {
+				t.Errorf("who waited got %v; want %v", err, fault)
+			}
+			begun := time.Now()
+			if _, err := r.Retrieve(ctx); !errors.Is(err, fault) || time.Since(begun) != 0 {
+				t.Errorf("who comes later gets %v after %v; want %v at once", err, time.Since(begun), fault)
+			}
+		})
+	}
 }
 
 // However many ask, an STS that is down is asked as seldom as if nobody did.
@@ -461,6 +466,48 @@ func TestRepeated(t *testing.T) {
 	})
 }
 
+// A cached answer of another life is not taken for a better one.
+func TestShorterLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		s := &still{creds: issue(1, begun.Add(time.Hour))}
+		r := New(s, Options{})
+		defer running(t, r)()
+		time.Sleep(20 * time.Minute)
+		s.set(issue(2, begun.Add(50*time.Minute)), nil)
+		time.Sleep(25 * time.Minute)
+		if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA1" {
+			t.Errorf("%s, %v; want what lives longer", c.AccessKeyID, err)
+		}
+		s.set(issue(3, begun.Add(61*time.Minute)), nil)
+		time.Sleep(14 * time.Minute)
+		if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA3" {
+			t.Errorf("%s, %v; want what lives longer", c.AccessKeyID, err)
+		}
+	})
+}
+
+// From an instance role to long-term keys in the same file, and back.
+func TestEndlessAfterEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &still{creds: issue(1, time.Now().Add(12*time.Hour))}
+		r := New(s, Options{})
+		defer running(t, r)()
+		endless := issue(2, time.Time{})
+		endless.CanExpire = false
+		s.set(endless, nil)
+		time.Sleep(7 * time.Hour)
+		if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA2" {
+			t.Errorf("%s, %v; want what never ends", c.AccessKeyID, err)
+		}
+		s.set(issue(3, time.Now().Add(50*time.Minute)), nil) // read in about half an hour, with 20 minutes left
+		time.Sleep(34 * time.Minute)
+		if c, err := r.Retrieve(t.Context()); err != nil || c.AccessKeyID != "ASIA3" {
+			t.Errorf("%s, %v; want the newest", c.AccessKeyID, err)
+		}
+	})
+}
+
 // A source that gave up: it hands out the same expired credential for ever.
 func TestRepeatedPastItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -575,6 +622,10 @@ func TestClockSteps(t *testing.T) {
 				if told, true := c.Expires.Sub(w.wall()), w.end(c).Sub(w.true()); told > true {
 					t.Errorf("told %v; %v are left", told, true)
 				}
+				synctest.Wait() // that Retrieve had the driver look
+				if _, _, steady := r.held.Load().answer(r.instant()); !steady {
+					t.Error("the step was not taken notice of")
+				}
 				time.Sleep(61 * sec)
 				if n := r.Stats().Rotations; n != 2 {
 					t.Errorf("%d rotations a minute later; want 2", n)
@@ -586,6 +637,23 @@ func TestClockSteps(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A clock that runs slow, too little at a time to be a step, is accounted for all the same, and not anew at every GET.
+func TestClockDrifts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := clocked(t, time.Hour, nil)
+		stop := running(t, r)
+		for range 20 {
+			w.change(0, -1500*ms)
+			time.Sleep(lookEvery)
+		}
+		stop()
+		c, valid, steady := r.held.Load().answer(r.instant())
+		if told, left := c.Expires.Sub(w.wall()), w.end(c).Sub(w.true()); !valid || !steady || told > left+jump {
+			t.Errorf("valid %v, steady %v, told %v of %v", valid, steady, told, left)
+		}
+	})
 }
 
 // A clock may step after the source read it and before we do.

@@ -8,7 +8,8 @@
 //
 // Ours is the only layer that retries: src must neither retry nor cache. An outage shorter than the life that is left
 // costs a client nothing; what is valid is served and the user told once, and once more when it heals. How soon to try
-// again (schedule.go) depends on what is left, on the time since the end, and on the class of the error. A source that
+// again (schedule.go) depends on what is left, on the time since the end, and on the class of the error; one that has a
+// RetryAfter() time.Duration is heeded. A source that
 // hangs is given up after a quarter of what is left; if it ignores its context, its late answer is taken when it comes,
 // and at most three such calls are ever outstanding.
 //
@@ -49,9 +50,7 @@ import (
 type Options struct {
 	Log       *slog.Logger     // nil: discard
 	Permanent func(error) bool // no retry will heal it; nil: none is
-	// Throttled: the source has too much to do. An error with a RetryAfter() time.Duration method is one, too, and is
-	// heeded. nil: none is.
-	Throttled func(error) bool
+	Throttled func(error) bool // the source has too much to do: ask less; nil: none is
 	// StartTimeout is all that the first credentials may take; 0: 30 s. ReadTimeout is the most for one attempt; 0: 10 s.
 	StartTimeout, ReadTimeout time.Duration
 	RetryDenied               time.Duration // how long, at the start, a Permanent error counts as passing; 0: not at all
