@@ -19,7 +19,7 @@ import (
 // flags are all flags of the command line, from the model itself.
 func flags(t *testing.T) []*kong.Flag {
 	t.Helper()
-	k, err := kong.New(new(cli), kong.NoDefaultHelp(), kong.ExplicitGroups(groups))
+	k, err := kong.New(new(cli), kong.NoDefaultHelp(), kong.PostBuild(describe))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +88,14 @@ func TestManual(t *testing.T) {
 		if configures(f) && !strings.Contains(manual.String(), "$"+variable(f.Name)) {
 			t.Errorf("%s is not in the manual", variable(f.Name))
 		}
-		if f.Group == nil {
-			t.Errorf("--%s has no group", f.Name)
+	}
+	all, err := kong.New(new(cli), kong.NoDefaultHelp())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all.Model.Flags {
+		if !f.Hidden && !strings.Contains(manual.String(), "--"+f.Name) {
+			t.Errorf("--%s is not in the manual", f.Name)
 		}
 	}
 }
