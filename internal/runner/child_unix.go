@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -146,10 +147,28 @@ func (c *child) became(ws syscall.WaitStatus) {
 	case ws.Signaled():
 		c.ended, c.status = true, Status(-int(ws.Signal()))
 	case ws.Stopped():
-		c.stopped, c.resumed = true, false
-		c.stops++
-		raise(ws.StopSignal()) // returns when we are continued
+		c.stopAlong(ws.StopSignal())
 	case ws.Continued():
 		c.stopped, c.resumed = false, true
+	}
+}
+
+// stopAlong stops us with the signal that the command stopped with, so that the
+// kernel's rule for orphaned groups is the same for both. It returns when we are
+// continued. A command with a process group of its own, a shell, may have left the
+// terminal to that group; ours has it after a shell's fg, and it gets it back.
+func (c *child) stopAlong(sig syscall.Signal) {
+	c.stopped, c.resumed = true, false
+	c.stops++
+	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return stops(w.sig) })
+	if !c.elsewhere() {
+		raise(sig)
+		return
+	}
+	theirs, _ := syscall.Getpgid(c.pid)
+	had := terminalGroup() == theirs
+	raise(sig)
+	if had && terminalGroup() == syscall.Getpgrp() {
+		setTerminalGroup(theirs)
 	}
 }

@@ -27,15 +27,27 @@ func (c *child) handle(e event) {
 	case e.from == byProcess && e.pid == os.Getpid():
 		// our own doing: PIPE from a write of ours, a stop
 	case e.sig == syscall.SIGCONT && c.resume():
-	case c.young || c.elsewhere():
+	case stops(e.sig) && c.stops > 0:
+		// It came before the CONT that we have yet to read, which has undone it.
+	case c.young && !stops(e.sig) || c.elsewhere():
 		// What is read before the mark may have been sent before there was a
-		// command. One that has left our group has nothing of what comes to us.
+		// command (but for the kernel's TTIN and TTOU, which are its own doing).
+		// One that has left our group has nothing of what comes to us.
 		c.pass(e, 0)
 	case e.from == byProcess:
 		c.sent(e)
 	case !fromTerminal(e.sig) || e.from == unknown && (e.sig == syscall.SIGHUP || !foreground()):
 		c.pass(e, 0)
 	}
+}
+
+// stops reports whether a signal's default action is to stop.
+func stops(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:
+		return true
+	}
+	return false
 }
 
 // sent deals with a signal that a process sent.
@@ -123,12 +135,14 @@ func (c *child) hadEnough(sig syscall.Signal) {
 func (c *child) resume() bool {
 	c.wait()
 	waker := c.stops > 0 || c.resumed
-	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; {
+		late := c.elsewhere() || time.Now().After(end)
+		time.Sleep(time.Millisecond)
+		c.wait() // after the clock: we may have slept for long
+		if late && c.stopped {
 			c.send(event{sig: syscall.SIGCONT})
 			break
 		}
-		c.wait()
 	}
 	c.stops, c.resumed = max(0, c.stops-1), false
 	return waker

@@ -319,16 +319,6 @@ func parentOf(t *testing.T, pid int) int {
 	return ppid
 }
 
-// procStat is a field of /proc/PID/stat, counted from the state; "" if there is no such process.
-func procStat(pid, field int) string {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, ok := strings.Cut(string(data), ") ")
-	if !ok {
-		return ""
-	}
-	return strings.Fields(rest)[field]
-}
-
 // lastSignal ends the helper "count".
 const lastSignal = syscall.Signal(64)
 
@@ -412,7 +402,7 @@ func (s side) shell(t *testing.T, name string) *terminal {
 		"bash": {"bash", "--norc", "--noediting", "-i"},
 		"dash": {"dash", "-i"},
 		"zsh":  {"zsh", "-f", "-i", "+Z", "-V"},
-		"ksh":  {"ksh", "-i"},
+		"ksh":  {"ksh", "+o", "emacs", "+o", "gmacs", "+o", "vi", "+o", "multiline", "-i"},
 	}[name]
 	term := s.terminal(t, argv...)
 	term.expect(`P> `)
@@ -506,13 +496,31 @@ func (p *terminal) inForeground(pid int) {
 	})
 }
 
-// state waits until a process is in a state of proc(5) ("T": stopped).
+// state waits until all threads of a process are in one of the states of proc(5)
+// ("T": stopped). The parent is told of a stop when the last thread has stopped.
 func state(t *testing.T, pid int, want string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("process %d in state %s", pid, want), func() bool {
-		s := procStat(pid, 0)
-		return s != "" && strings.Contains(want, s)
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+		for _, task := range tasks {
+			if s := statField(task+"/stat", 0); s == "" || !strings.Contains(want, s) {
+				return false
+			}
+		}
+		return len(tasks) > 0
 	})
+}
+
+// procStat is a field of /proc/PID/stat, counted from the state; "" if there is no such process.
+func procStat(pid, field int) string { return statField(fmt.Sprintf("/proc/%d/stat", pid), field) }
+
+func statField(file string, field int) string {
+	data, _ := os.ReadFile(file)
+	_, rest, ok := strings.Cut(string(data), ") ")
+	if !ok {
+		return ""
+	}
+	return strings.Fields(rest)[field]
 }
 
 // pollable makes a file of which a Close ends a Read: creack/pty's are blocking.

@@ -1,0 +1,321 @@
+//go:build linux
+
+package runner
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Rows J01 to J11: job control.
+
+// stoppable is the helper with its terminal signals at their default action.
+const stoppable = " 2 3 18 20 21 22"
+
+var numbers = regexp.MustCompile(`\b\d{3,}\b`)
+
+// answer types a line and returns what the shell prints before its next prompt,
+// process ids blotted out.
+func (p *terminal) answer(line string) string {
+	p.t.Helper()
+	p.line(line)
+	return p.prompt()
+}
+
+func (p *terminal) prompt() string {
+	p.t.Helper()
+	text := p.expect(`(?s)^(.*?)P> `)[1]
+	text = strings.ReplaceAll(numbers.ReplaceAllString(text, "PID"), "\r", "")
+	text = regexp.MustCompile(`/tmp/\S*journal`).ReplaceAllString(text, "FILE")
+	return strings.TrimSpace(text)
+}
+
+// job starts `w count` in the foreground of a shell.
+func (s side) job(t *testing.T, term *terminal, args string) (w, c int) {
+	t.Helper()
+	j := newJournal(t)
+	term.line("w count " + string(j) + args)
+	c = j.ready(t)
+	w = s.wrapperOf(t, c, 1)
+	term.inForeground(w)
+	return w, c
+}
+
+// stopped waits until both are stopped, running until neither is.
+func stopped(t *testing.T, w, c int) { t.Helper(); state(t, c, "T"); state(t, w, "T") }
+func running(t *testing.T, w, c int) { t.Helper(); state(t, c, "SRD"); state(t, w, "SRD") }
+
+func TestJ01StopAndForeground(t *testing.T) {
+	for _, shell := range []string{"bash", "dash", "zsh", "ksh"} {
+		t.Run(shell, func(t *testing.T) {
+			if shell != "bash" {
+				row(t)
+			}
+			needs(t, shell)
+			if shell == "ksh" && *load {
+				t.Skip("ksh 93u+m itself, bare, now and then misses that its job has stopped")
+			}
+			same(t, func(s side) string {
+				term := s.shell(t, shell)
+				w, c := s.job(t, term, stoppable)
+				term.send("\x1a")
+				stopped(t, w, c)
+				text := term.prompt() + "|" + term.answer("jobs") + "|"
+				term.line("fg")
+				running(t, w, c)
+				term.inForeground(w)
+				term.send("\x03")
+				text += term.prompt()
+				rc := term.answer("echo $?")
+				if shell == "ksh" { // what it echoes, and that rc, differ from run to run
+					return fmt.Sprint(strings.Count(text, "Stopped"))
+				}
+				return text + "|" + rc
+			})
+		})
+	}
+}
+
+func TestJ02Background(t *testing.T) {
+	row(t)
+	for _, shell := range []string{"bash", "dash", "zsh"} {
+		needs(t, shell)
+		same(t, func(s side) string {
+			term := s.shell(t, shell)
+			w, c := s.job(t, term, stoppable+" 15")
+			term.send("\x1a")
+			stopped(t, w, c)
+			text := term.prompt() + "|" + term.answer("bg") + "|"
+			running(t, w, c)
+			if shell == "zsh" { // it may have forgotten the job before its wait
+				term.line("kill %1")
+				return text + term.expect("terminated")[0]
+			}
+			term.line("kill %1; wait %1; echo rc $?")
+			return text + term.expect(`rc (\d+)`)[1]
+		})
+	}
+}
+
+func TestJ03BackgroundRead(t *testing.T) {
+	row(t)
+	same(t, func(s side) string {
+		term := s.shell(t, "bash")
+		j := newJournal(t)
+		term.line(`w sh -c 'echo ready $$ >` + string(j) + `; exec cat' &`)
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		stopped(t, w, c)
+		term.prompt()
+		text := term.answer("jobs") + "|"
+		term.line("fg")
+		running(t, w, c)
+		term.inForeground(w)
+		term.send("hello\r")
+		term.expect(`hello\s+hello\s`) // the terminal's echo, and cat's
+		term.send("\x04")
+		term.prompt()
+		return text + term.answer("echo $?")
+	})
+}
+
+func TestJ04BackgroundWrite(t *testing.T) {
+	row(t)
+	same(t, func(s side) string {
+		term := s.shell(t, "bash")
+		term.answer("stty tostop")
+		j := newJournal(t)
+		term.line(`w sh -c 'echo ready $$ >` + string(j) + `; echo output' &`)
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		stopped(t, w, c)
+		term.prompt()
+		text := term.answer("jobs") + "|"
+		term.line("fg")
+		term.expect(`output`)
+		term.prompt()
+		return text + term.answer("echo $?")
+	})
+}
+
+func TestJ05StopsItself(t *testing.T) {
+	for _, sig := range []string{"STOP", "TSTP", "TTIN", "TTOU"} {
+		same(t, func(s side) string {
+			term := s.shell(t, "bash")
+			j := newJournal(t)
+			term.line(`w sh -c 'echo ready $$ >` + string(j) + `; kill -` + sig + ` $$; echo resumed; exit 5'`)
+			c := j.ready(t)
+			w := s.wrapperOf(t, c, 1)
+			stopped(t, w, c)
+			text := term.prompt() + "|" + term.answer("jobs") + "|"
+			term.line("fg")
+			term.expect("resumed")
+			term.prompt()
+			return text + term.answer("echo $?")
+		})
+	}
+}
+
+func TestJ06CatchesTstp(t *testing.T) {
+	row(t)
+	t.Run("vim", func(t *testing.T) {
+		needs(t, "vim")
+		for _, s := range []side{bare, wrapped} {
+			term := s.shell(t, "bash")
+			term.send("w vim -u NONE -i NONE\r")
+			term.expect(`\x1b\[\?1049h`) // the other screen
+			term.expect(`~`)
+			term.send("\x1a")
+			term.expect(`\x1b\[\?1049l`)
+			term.expect(`Stopped`)
+			term.expect(`P> `)
+			term.line("fg")
+			term.expect(`\x1b\[\?1049h`)
+			term.send("\x1b:q!\r")
+			term.expect(`\x1b\[\?1049l`)
+			term.expect(`P> `)
+			term.line("echo rc $?")
+			term.expect("rc 0")
+		}
+	})
+	t.Run("trap", func(t *testing.T) { // it may also go on
+		got := same(t, func(s side) string {
+			j := newJournal(t)
+			term := s.shell(t, "bash")
+			term.line("w count " + string(j))
+			c := j.ready(t)
+			w := s.wrapperOf(t, c, 1)
+			term.inForeground(w)
+			term.send("\x1a")
+			return j.finish(t, w, "TSTP")
+		})
+		if got != "TSTP" {
+			t.Errorf("got %q; want one TSTP", got)
+		}
+	})
+}
+
+func TestJ07StopTenTimes(t *testing.T) {
+	for _, s := range []side{bare, wrapped} {
+		term := s.shell(t, "bash")
+		w, c := s.job(t, term, stoppable)
+		for range 10 {
+			term.send("\x1a")
+			stopped(t, w, c)
+			term.prompt()
+			term.line("fg")
+			running(t, w, c)
+			term.inForeground(w)
+		}
+		term.send("\x03")
+		term.prompt()
+	}
+	// With a CONT handler: each fg is one CONT.
+	got := same(t, func(s side) string {
+		j := newJournal(t)
+		term := s.shell(t, "bash")
+		term.line("w count " + string(j) + " 20")
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		term.inForeground(w)
+		for n := range 5 {
+			term.send("\x1a")
+			stopped(t, w, c)
+			term.prompt()
+			term.line("fg")
+			eventually(t, "a CONT", func() bool { return strings.Count(strings.Join(j.lines(), " "), "CONT") > n })
+			running(t, w, c)
+			term.inForeground(w)
+		}
+		return j.finish(t, w)
+	})
+	if want := "CONT CONT CONT CONT CONT"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
+func TestJ08TerminalReader(t *testing.T) {
+	row(t)
+	needs(t, "less")
+	for _, s := range []side{bare, wrapped} {
+		term := s.shell(t, "bash")
+		term.line("w seq 300 | less -X")
+		term.expect(`(?s)22\r?\n23\r?\n.*:`)
+		term.send(" ")
+		term.expect(`(?s)46.*:`)
+		term.send("q")
+		term.prompt()
+		term.line("w sh -c 'read -r x </dev/tty; echo got $x' </dev/null")
+		term.send("word\r")
+		term.expect("got word")
+	}
+}
+
+func TestJ09InnerShell(t *testing.T) {
+	row(t)
+	same(t, func(s side) string {
+		term := s.shell(t, "bash")
+		term.line("w bash --norc --noediting -i")
+		term.prompt()
+		j := newJournal(t)
+		term.line("count " + string(j) + stoppable)
+		c := j.ready(t)
+		term.inForeground(c)
+		term.send("\x1a")
+		state(t, c, "T")
+		text := term.prompt() + "|" + term.answer("jobs") + "|"
+		term.line("fg")
+		state(t, c, "SRD")
+		term.inForeground(c)
+		term.send("\x1a")
+		state(t, c, "T")
+		term.prompt()
+		text += term.answer("exit") + "|" // there are stopped jobs
+		text += term.answer("exit") + "|" + term.answer("echo $?")
+		return text
+	})
+	same(t, func(s side) string { // the inner shell suspends itself
+		term := s.shell(t, "bash")
+		term.line("w bash --norc --noediting -i")
+		term.prompt()
+		text := term.answer("suspend") + "|" + term.answer("jobs") + "|"
+		term.line("fg")
+		term.prompt()
+		text += term.answer("echo $((40+2))")
+		return text + "|" + term.answer("exit 4") + "|" + term.answer("echo $?")
+	})
+}
+
+func TestJ10Orphaned(t *testing.T) {
+	row(t)
+	got := same(t, func(s side) string { // a session of its own: nobody could continue it
+		j := newJournal(t)
+		w := s.start(t, "w", "count", string(j), "20")
+		j.ready(t)
+		kill(t, "TSTP", w)
+		kill(t, "USR1", w)
+		return j.finish(t, w, "USR1")
+	})
+	if got != "USR1" {
+		t.Errorf("got %q; want USR1", got)
+	}
+}
+
+func TestJ11StopContinue(t *testing.T) {
+	row(t)
+	for _, s := range []side{bare, wrapped} {
+		j := newJournal(t)
+		w := s.start(t, "w", "count", string(j))
+		kill(t, "STOP", w)
+		state(t, w, "T")
+		kill(t, "USR1", w)
+		kill(t, "CONT", w)
+		state(t, w, "SRD")
+		got := strings.Fields(j.finish(t, w, "USR1", "CONT"))
+		if strings.Count(strings.Join(got, " "), "USR1") != 1 {
+			t.Errorf("bare %v: got %q; want one USR1", s.bare, got)
+		}
+	}
+}
