@@ -38,6 +38,11 @@ func TestMain(m *testing.M) {
 		"brs-exec": main,
 		"whois":    whois,
 		"fetch":    fetch,
+		"follow":   follow,
+		"mint":     mint,
+		"circleci": circleci,
+
+		"buildkite-agent": buildkiteAgent,
 	})
 }
 
@@ -61,6 +66,10 @@ func TestScripts(t *testing.T) {
 			"nosecrets": cmdNoSecrets,
 			"empty":     cmdEmpty,
 			"lines":     cmdLines,
+			"standin":   cmdStandin,
+			"handed":    cmdHanded,
+			"distinct":  cmdDistinct,
+			"connects":  cmdConnects,
 		},
 	})
 }
@@ -74,6 +83,12 @@ type stack struct {
 	calls    []sandbox.Call
 	received map[string]int // by action; a call that hangs is received, but never in calls
 	secrets  []string
+
+	// of the stand-ins
+	tokens   *tokens // nil: STS takes any
+	portal   *portal
+	handed   int // sessions
+	connects []string
 }
 
 type stackKey struct{}
@@ -104,19 +119,29 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 	o.OnCall = func(c sandbox.Call) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.calls = append(s.calls, c)
+		if c.Params.Get("RoleSessionName") != hostSession { // a stand-in's own
+			s.calls = append(s.calls, c)
+		}
 	}
 	s.calls, s.received = nil, make(map[string]int)
 	fault := o.Fault
 	o.Fault = func(c sandbox.Call) error {
 		s.mu.Lock()
 		s.received[c.Action]++
+		tokens := s.tokens
 		s.mu.Unlock()
+		if token := c.Params.Get("WebIdentityToken"); token != "" && tokens != nil {
+			if err := tokens.spend(token); err != nil {
+				return err
+			}
+		}
 		if fault == nil {
 			return nil
 		}
 		return fault(c)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sts = sandbox.New(o)
 	s.srv = httptest.NewServer(s.sts)
 	c := s.sts.BaseCredentials()
@@ -128,8 +153,8 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
 
-// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] gives the script another STS.
-// -fail answers the first COUNT AssumeRole calls with that error (COUNT 0: all).
+// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] [-most DURATION] gives the script another STS.
+// -fail answers the first COUNT AssumeRole calls with that error (COUNT 0: all); -most is each role's MaxSessionDuration.
 func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: sts [flags]")
@@ -140,6 +165,7 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	offset := f.Duration("offset", 0, "")
 	slow := f.Duration("slow", 0, "")
 	fail := f.String("fail", "", "")
+	most := f.Duration("most", 0, "")
 	ts.Check(f.Parse(args))
 	if *offset != 0 {
 		o.Now = func() time.Time { return time.Now().Add(*offset) }
@@ -149,6 +175,9 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if *fail != "" {
 		o.Fault = faultOf(ts, *fail)
+	}
+	if *most != 0 {
+		o.Fault = tooLong(*most)
 	}
 	stackOf(ts).start(o, ts.Setenv)
 }
@@ -172,17 +201,7 @@ func cmdCalls(ts *testscript.TestScript, neg bool, args []string) {
 		fmt.Fprintf(ts.Stdout(), "%s caller=%s agent=%s\n", sortedForm(c.Params), c.CallerARN, c.UserAgent)
 	}
 	if len(args) == 2 {
-		low, high, ok := strings.Cut(args[1], "-")
-		if !ok {
-			high = low
-		}
-		lo, err := strconv.Atoi(low)
-		ts.Check(err)
-		hi, err := strconv.Atoi(high)
-		ts.Check(err)
-		if n < lo || n > hi {
-			ts.Fatalf("%d %s calls; want %s", n, args[0], args[1])
-		}
+		wantNumber(ts, args[0]+" calls", n, args[1])
 	}
 }
 
@@ -211,6 +230,16 @@ func faultOf(ts *testscript.TestScript, text string) func(sandbox.Call) error {
 			return sandbox.Reset
 		}
 		return sandbox.Error{Status: status, Code: words[0], Message: "made by the test"}
+	}
+}
+
+// tooLong is STS's answer where the role allows less than was asked.
+func tooLong(most time.Duration) func(sandbox.Call) error {
+	return func(c sandbox.Call) error {
+		if asked, err := strconv.Atoi(c.Params.Get("DurationSeconds")); err != nil || time.Duration(asked)*time.Second <= most {
+			return nil
+		}
+		return sandbox.Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."}
 	}
 }
 
