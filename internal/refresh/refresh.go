@@ -93,11 +93,12 @@ type Refresher struct {
 // A turn lasts until there is news for those who wait.
 type turn struct {
 	done   chan struct{}
-	flying bool  // a call to the source is under way
-	over   bool  // nobody is going to try again
-	lack   bool  // nothing valid was held when it began
-	err    error // of the outage so far
-	fatal  bool  // err won't heal by itself
+	flying bool   // a call to the source is under way
+	over   bool   // nobody is going to try again
+	failed uint64 // attempts, since New
+	lack   bool   // nothing valid was held when it began
+	err    error  // of the outage so far
+	fatal  bool   // err won't heal by itself
 }
 
 // New starts nothing.
@@ -144,25 +145,20 @@ func (r *Refresher) current() (aws.Credentials, bool) {
 // wait takes the turn before it looks for a credential: one that is published in between ends that turn.
 func (r *Refresher) wait(ctx context.Context) (aws.Credentials, error) {
 	_, bounded := ctx.Deadline()
+	failed := r.turn.Load().failed
 	for {
 		t := r.turn.Load()
 		if c, ok := r.current(); ok {
 			return c, nil
 		}
 		r.ask()
-		if t.over || t.fatal && t.lack && !t.flying {
+		if t.over || t.fatal && t.lack && !t.flying || !bounded && t.failed > failed {
 			return aws.Credentials{}, r.none(t.err)
 		}
 		select {
 		case <-t.done:
 		case <-ctx.Done():
 			return aws.Credentials{}, r.none(cmp.Or(r.turn.Load().err, context.Cause(ctx)))
-		}
-		if next := r.turn.Load(); t.flying && !bounded && next.err != nil {
-			if c, ok := r.current(); ok {
-				return c, nil
-			}
-			return aws.Credentials{}, r.none(next.err)
 		}
 	}
 }

@@ -1,0 +1,103 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// failed plans the next try and tells the user, once an outage.
+func (r *Refresher) failed(err error, took time.Duration) {
+	d := &r.d
+	r.failures.Add(1)
+	d.err = telling(d.err, err)
+	r.lack(r.instant().run)
+	now := r.at()
+	expires := r.expires(now)
+	c := r.classify(err)
+	d.fatal = c == permanent
+	d.due = nextTry(now.Add(-took), now, retryIn(now, expires, c, r.rand()))
+	if a, ok := errors.AsType[retryAfterer](err); ok {
+		if at := now.Add(retryAfter(now, expires, a.RetryAfter())); at.After(d.due) {
+			d.due = at
+		}
+	}
+	r.o.Log.Debug("fetch failed", "error", err, "took", took, "retry_in", d.due.Sub(now))
+	r.warn(now)
+}
+
+// warn says what a failure means for the child: that it began, and that it has outlasted the credentials.
+func (r *Refresher) warn(now time.Time) {
+	d, h := &r.d, r.held.Load()
+	retry := d.due.Sub(now).Round(time.Millisecond)
+	switch {
+	case h == nil: // Start returns the error
+	case h.valid(now) && !d.warned:
+		r.o.Log.Warn("refresh failed; what is held stays valid", "expires", ending(h), "retry_in", retry, "error", d.err)
+		d.warned = true
+	case !h.valid(now) && !d.lost:
+		r.o.Log.Warn("credentials have expired and can't be refreshed", "expired", h.creds.Expires, "retry_in", retry, "error", d.err)
+		d.warned, d.lost = true, true
+	}
+}
+
+// healed ends the outage, if there is one.
+func (r *Refresher) healed() {
+	d := &r.d
+	if d.warned {
+		r.o.Log.Warn("the source answers again", "expires", ending(r.held.Load()))
+	}
+	d.err, d.fatal, d.warned, d.lost = nil, false, false, false
+}
+
+// ending is for the log.
+func ending(h *held) any {
+	if !h.creds.CanExpire {
+		return "never"
+	}
+	return h.creds.Expires
+}
+
+type retryAfterer interface {
+	error
+	RetryAfter() time.Duration
+}
+
+func (r *Refresher) classify(err error) class {
+	if r.permanent(err) {
+		if r.at().Before(r.d.denied) {
+			return passing
+		}
+		return permanent
+	}
+	if r.o.Throttled != nil && r.o.Throttled(err) {
+		return throttled
+	}
+	return passing
+}
+
+func (r *Refresher) permanent(err error) bool { return r.o.Permanent != nil && r.o.Permanent(err) }
+
+// telling is the error of an outage to show: the latest, unless it only says that time ran out and an earlier one says more.
+func telling(before, latest error) error {
+	if before == nil || !errors.Is(latest, context.DeadlineExceeded) && !errors.Is(latest, context.Canceled) {
+		return latest
+	}
+	return before
+}
+
+// An endedError is an answer that is over already, or as good as.
+type endedError struct{ left time.Duration }
+
+func (e endedError) Error() string {
+	if e.left > 0 {
+		return fmt.Sprintf("source returned credentials that end in %v", e.left.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("source returned credentials that ended %v ago", -e.left.Round(time.Second))
+}
+
+// Hints: where STS is asked and its clock known, lives are reckoned by that; elsewhere the two clocks must agree.
+func (endedError) Hints() []string {
+	return []string{"check this machine's clock (date -u) and what hands out the credentials"}
+}
