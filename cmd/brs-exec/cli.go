@@ -14,77 +14,76 @@ import (
 )
 
 // cli is the command line: the only place that makes a flag. What the flags say
-// of themselves stands in manual.go: kong reads these tags letter by letter at
-// every start, for a millisecond and more with the help in them.
+// of themselves stands in manual.go, since kong reads these tags at every start.
 //
 // A flag without `novar` has the variable BRS_EXEC_<FLAG> (see variables).
 // Names are those of `aws sts assume-role` and the aws cli.
 type cli struct {
-	RoleARN           []string `sep:"none"`
-	RoleSessionName   string
+	RoleARN           []string      `name:"role-arn" sep:"none"`
+	RoleSessionName   string        `name:"role-session-name"`
 	Duration          time.Duration `name:"duration-seconds"`
-	ExternalID        string
-	Policy            string
-	PolicyARNs        []string `name:"policy-arns" sep:"none"`
-	Tags              []string `sep:"none"`
-	TransitiveTagKeys []string `sep:"none"`
-	SourceIdentity    string
-	ProvidedContexts  []string `sep:"none"`
+	ExternalID        string        `name:"external-id"`
+	Policy            string        `name:"policy"`
+	PolicyARNs        []string      `name:"policy-arns" sep:"none"`
+	Tags              []string      `name:"tags" sep:"none"`
+	TransitiveTagKeys []string      `name:"transitive-tag-keys" sep:"none"`
+	SourceIdentity    string        `name:"source-identity"`
+	ProvidedContexts  []string      `name:"provided-contexts" sep:"none"`
 
-	ExpectAccount string
+	ExpectAccount string `name:"expect-account"`
 
-	SerialNumber string
-	TokenCode    string `novar:""`
-	MFACommand   string
+	SerialNumber string `name:"serial-number"`
+	TokenCode    string `name:"token-code" novar:""`
+	MFACommand   string `name:"mfa-command"`
 
-	Profile                 string
-	Region                  string
-	WebIdentityTokenFile    string
-	WebIdentityTokenCommand string
-	WebIdentity             string
-	Audience                string
-	CredentialCommand       string
-	IoTEndpoint             string `name:"iot-endpoint"`
-	IoTRoleAlias            string `name:"iot-role-alias"`
-	IoTCertificate          string `name:"iot-certificate"`
-	IoTPrivateKey           string `name:"iot-private-key"`
-	IoTThingName            string `name:"iot-thing-name"`
-	IoTCA                   string `name:"iot-ca"`
-	NoSession               bool
-	MustLast                time.Duration
+	Profile                 string        `name:"profile"`
+	Region                  string        `name:"region"`
+	WebIdentityTokenFile    string        `name:"web-identity-token-file"`
+	WebIdentityTokenCommand string        `name:"web-identity-token-command"`
+	WebIdentity             string        `name:"web-identity"`
+	Audience                string        `name:"audience"`
+	CredentialCommand       string        `name:"credential-command"`
+	IoTEndpoint             string        `name:"iot-endpoint"`
+	IoTRoleAlias            string        `name:"iot-role-alias"`
+	IoTCertificate          string        `name:"iot-certificate"`
+	IoTPrivateKey           string        `name:"iot-private-key"`
+	IoTThingName            string        `name:"iot-thing-name"`
+	IoTCA                   string        `name:"iot-ca"`
+	NoSession               bool          `name:"no-session"`
+	MustLast                time.Duration `name:"must-last"`
 
-	STSEndpointURL       string
-	CABundle             string
-	UseFIPSEndpoint      bool
-	UseDualstackEndpoint bool
-	ConnectTimeout       time.Duration
-	ReadTimeout          time.Duration
-	StartTimeout         time.Duration
-	RetryDenied          time.Duration
+	STSEndpointURL       string        `name:"sts-endpoint-url"`
+	CABundle             string        `name:"ca-bundle"`
+	UseFIPSEndpoint      bool          `name:"use-fips-endpoint"`
+	UseDualstackEndpoint bool          `name:"use-dualstack-endpoint"`
+	ConnectTimeout       time.Duration `name:"connect-timeout"`
+	ReadTimeout          time.Duration `name:"read-timeout"`
+	StartTimeout         time.Duration `name:"start-timeout"`
+	RetryDenied          time.Duration `name:"retry-denied"`
 
-	MaxTTL    time.Duration
-	Port      int
-	Lazy      bool
-	TokenIn   string `default:"both" enum:"both,env,file"`
-	SameUser  bool
-	AllowHost []string `sep:"none"`
+	MaxTTL    time.Duration `name:"max-ttl"`
+	Port      int           `name:"port"`
+	Lazy      bool          `name:"lazy"`
+	TokenIn   string        `name:"token-in" default:"both" enum:"both,env,file"`
+	SameUser  bool          `name:"same-user"`
+	AllowHost []string      `name:"allow-host" sep:"none"`
 
-	KillAfter      time.Duration
-	OnWrapperDeath string `default:"term" enum:"term,hup,kill,none"`
-	StartEarly     bool
-	NoIsolation    bool
-	AllowIMDS      bool
+	KillAfter      time.Duration `name:"kill-after"`
+	OnWrapperDeath string        `name:"on-wrapper-death" default:"term" enum:"term,hup,kill,none"`
+	StartEarly     bool          `name:"start-early"`
+	NoIsolation    bool          `name:"no-isolation"`
+	AllowIMDS      bool          `name:"allow-imds"`
 
-	LogLevel  string `default:"warn" enum:"error,warn,info,debug"`
-	LogFormat string `default:"text" enum:"text,json"`
-	LogFile   string
-	Whoami    bool `novar:""`
-	Version   bool `novar:""`
-	Help      bool `novar:"" short:"h"`
+	LogLevel  string `name:"log-level" default:"warn" enum:"error,warn,info,debug"`
+	LogFormat string `name:"log-format" default:"text" enum:"text,json"`
+	LogFile   string `name:"log-file"`
+	Whoami    bool   `name:"whoami" novar:""`
+	Version   bool   `name:"version" novar:""`
+	Help      bool   `name:"help" novar:"" short:"h"`
 
-	Sandbox    bool `novar:""`
-	SandboxTTL time.Duration
-	DemoClient bool `novar:"" hidden:""`
+	Sandbox    bool          `name:"sandbox" novar:""`
+	SandboxTTL time.Duration `name:"sandbox-ttl"`
+	DemoClient bool          `name:"demo-client" novar:"" hidden:""`
 
 	sandbox *sandboxServer // running, with --sandbox
 
@@ -94,19 +93,11 @@ type cli struct {
 // parse reads the command line and the BRS_EXEC_* variables of env.
 // With --help or --version it has printed them to stdout, and done is true.
 func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) {
-	c = new(cli)
-	vars := &variables{env: env}
-	k, err := kong.New(c,
-		kong.Name("brs-exec"),
-		kong.NoDefaultHelp(),
-		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
-		kong.Resolvers(vars),
-	)
-	if err != nil {
-		return nil, false, err
-	}
-	if _, err := k.Parse(args); err != nil {
-		return nil, false, vars.explain(err)
+	if c, err = parseWith(mentioned(args, env), args, env); err != nil {
+		// Something is wrong: all flags are needed to say what.
+		if c, err = parseWith(reflect.VisibleFields(reflect.TypeFor[cli]()), args, env); err != nil {
+			return nil, false, err
+		}
 	}
 	switch {
 	case c.Help:
@@ -122,6 +113,60 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 		c.Command = c.Command[1:] // kong leaves the one that ended our flags
 	}
 	return c, false, c.check()
+}
+
+// mentioned are the fields of cli that these arguments and variables can be
+// about. kong takes 30 microseconds a flag to make its model at a cold start, two
+// milliseconds for all: as much as the rest of brs-exec. A word of the command
+// that looks like a flag of ours costs just that.
+func mentioned(args, env []string) []reflect.StructField {
+	all := reflect.VisibleFields(reflect.TypeFor[cli]())
+	names := make(map[string]bool)
+	for _, arg := range args {
+		if name, ok := strings.CutPrefix(arg, "--"); ok {
+			name, _, _ = strings.Cut(name, "=")
+			names[name] = true
+		}
+	}
+	for _, entry := range env {
+		if name, ok := strings.CutPrefix(entry, variablePrefix); ok {
+			name, _, _ = strings.Cut(name, "=")
+			names[strings.ToLower(strings.ReplaceAll(name, "_", "-"))] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(f reflect.StructField) bool {
+		return f.Name != "Command" && f.Name != "Help" && !names[f.Tag.Get("name")]
+	})
+}
+
+// parseWith lets kong parse into a struct of these fields of cli.
+func parseWith(fields []reflect.StructField, args, env []string) (*cli, error) {
+	fields = slices.DeleteFunc(fields, func(f reflect.StructField) bool { return !f.IsExported() })
+	grammar := reflect.New(reflect.StructOf(fields))
+	vars := &variables{env: env}
+	k, err := kong.New(grammar.Interface(),
+		kong.Name("brs-exec"),
+		kong.NoDefaultHelp(),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
+		kong.Resolvers(vars),
+	)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := k.Parse(args); err != nil {
+		return nil, vars.explain(err)
+	}
+	c := new(cli)
+	v := reflect.ValueOf(c).Elem()
+	for i, f := range fields {
+		v.FieldByName(f.Name).Set(grammar.Elem().Field(i))
+	}
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if value, ok := f.Tag.Lookup("default"); ok && v.FieldByIndex(f.Index).IsZero() {
+			v.FieldByIndex(f.Index).SetString(value) // of what kong did not see
+		}
+	}
+	return c, nil
 }
 
 // check refuses what no single flag can know to be wrong.

@@ -195,7 +195,8 @@ func TestLineHandler(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever the arguments, parse neither panics nor turns a misspelt
+// FuzzParse: whatever the arguments, parsing what they mention is parsing them
+// with all flags; parse neither panics nor turns a misspelt
 // flag into the command, and it changes nothing of the command's own words.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
@@ -206,6 +207,11 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, joined, variable string) {
 		args := strings.Split(joined, "\x00")
+		whole, wholeErr := parseWith(reflect.VisibleFields(reflect.TypeFor[cli]()), args, []string{variable})
+		part, partErr := parseWith(mentioned(args, []string{variable}), args, []string{variable})
+		if (wholeErr == nil) != (partErr == nil) || !reflect.DeepEqual(whole, part) {
+			t.Errorf("%q, %q: got %+v, %v; want %+v, %v", args, variable, part, partErr, whole, wholeErr)
+		}
 		c, done, err := parse(args, []string{variable}, io.Discard)
 		if err != nil || done || len(c.Command) == 0 {
 			return

@@ -10,12 +10,9 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"time"
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
@@ -106,16 +103,6 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		err = refused.why()
 	}
 	return status, err
-}
-
-// settle gives the memory of the start (TLS, XML, the command line) back to the
-// system once a command has proved to be no short one.
-func settle(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Second):
-		debug.FreeOSMemory()
-	}
 }
 
 // exitStatus is that of what runs no command.
