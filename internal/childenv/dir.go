@@ -47,9 +47,10 @@ type file struct {
 }
 
 const (
-	prefix   = "brs-exec-" // of the directory's name
-	keepTime = 30 * time.Second
-	tooYoung = time.Minute // a younger leftover may be a run that has not locked its directory yet
+	prefix     = "brs-exec-" // of the directory's name
+	keepTime   = 30 * time.Second
+	sweepDelay = time.Second
+	tooYoung   = time.Minute // a younger leftover may be a run that has not locked its directory yet
 )
 
 // prefixes of the file names, and the only files that a sweep removes
@@ -157,15 +158,21 @@ func (d *Dir) Files() Files {
 }
 
 // Keep looks after the directory every 30 seconds until ctx ends: it marks the files as used, for cleaners that go by
-// age, and makes again what one has taken all the same. First it sweeps what killed runs left in the same place.
+// age, and makes again what one has taken all the same. After a second, which a short command does not last, it sweeps
+// what killed runs left in the same place.
 // It warns once when it can't, and once when it can again.
 func (d *Dir) Keep(ctx context.Context) {
 	if d.path == "" {
 		return
 	}
-	sweep(ctx, d.place)
 	tick := time.NewTicker(keepTime)
 	defer tick.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(sweepDelay):
+		sweep(ctx, d.place)
+	}
 	failing := false
 	for {
 		select {
