@@ -31,10 +31,10 @@ const (
 
 // refreshAt is when a credential's successor is fetched: about half of its life, spread so that a fleet which one
 // cron line started does not refresh in step. Lives of seconds are let go further: what is half over when it comes is
-// another's, who may not have a successor yet.
+// another's, who has no successor yet and is not to be asked more often than every 5 s.
 func refreshAt(issued, expires time.Time, u float64) time.Time {
 	life := expires.Sub(issued)
-	return issued.Add(max(between(life, 0.45, 0.55, u), min(leastLook, life-time.Second)))
+	return issued.Add(max(between(life, 0.45, 0.55, u), min(leastLook, life-500*time.Millisecond)))
 }
 
 // lookAgain is how long to leave alone a source that handed out the same credential again, or a shorter-lived one.

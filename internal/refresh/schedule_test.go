@@ -30,7 +30,7 @@ func TestRefreshAt(t *testing.T) {
 		{"12 s, earliest", 12 * sec, 0, 5400 * ms},
 		{"12 s, latest", 12 * sec, almost, 6600 * ms},
 		{"8 s: not within 5 s", 8 * sec, 0, 5 * sec},
-		{"3 s: a second before the end", 3 * sec, 0, 2 * sec},
+		{"3 s: half a second before the end", 3 * sec, 0, 2500 * ms},
 		{"1 s", sec, 0.5, 500 * ms},
 		{"no life", 0, 0.5, 0},
 	}
