@@ -5,6 +5,7 @@ package runner
 import (
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -13,7 +14,8 @@ import (
 
 // helpers are the commands that the test binary is under other names.
 var helpers = map[string]func(){
-	"masked": maskedMain,
+	"masked":   maskedMain,
+	"ignoring": ignoringMain,
 }
 
 // maskedMain blocks signals and becomes a command: masked TERM,USR1 command [args…]
@@ -24,9 +26,20 @@ func maskedMain() {
 		mask |= bit(unix.SignalNum("SIG" + name))
 	}
 	sigprocmask(sigBlock, mask)
-	path, _, err := Find(os.Args[2:], os.Environ())
+	become(os.Args[2:])
+}
+
+// ignoringMain ignores a signal, be it SEGV, and becomes a command: ignoring 11 command [args…]
+func ignoringMain() {
+	sig, _ := strconv.Atoi(os.Args[1])
+	rtSigaction(syscall.Signal(sig), &sigaction{handler: sigIgn}, nil)
+	become(os.Args[2:])
+}
+
+func become(argv []string) {
+	path, _, err := Find(argv, os.Environ())
 	if err == nil {
-		err = syscall.Exec(path, os.Args[2:], os.Environ())
+		err = syscall.Exec(path, argv, os.Environ())
 	}
 	panic(err)
 }
