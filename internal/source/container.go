@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -20,22 +21,25 @@ func (b *builder) fromContainer(c *chain) error {
 	} else if err := checkContainer(endpoint); err != nil {
 		return err
 	}
-	provider := endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
-		o.HTTPClient, o.Retryer, o.APIOptions = b.http, aws.NopRetryer{}, b.cfg.APIOptions
-		o.AuthorizationToken = b.env.ContainerAuthorizationToken
-		if file := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
-			o.AuthorizationTokenProvider = endpointcreds.TokenProviderFunc(func() (string, error) { return readToken(file) })
-		}
-	})
-	c.provider = container{provider, b.s}
+	file := os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+	c.provider = container{b.s, file, b.env.ContainerAuthorizationToken, func(token string) aws.CredentialsProvider {
+		return endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
+			o.HTTPClient, o.Retryer, o.APIOptions = b.http, aws.NopRetryer{}, b.cfg.APIOptions
+			o.AuthorizationToken = token
+		})
+	}}
 	return nil
 }
 
-// readToken reads at every request: EKS rotates the file.
+// readToken reads at every request: EKS rotates the file. The SDK would do it, too, but its error hides ours.
 func readToken(file string) (string, error) {
+	const variable = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 	token, err := os.ReadFile(file)
-	if err != nil {
-		return "", badInput("is it mounted in this container?", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %v", err)
+	switch {
+	case err != nil:
+		return "", badInput("is it mounted in this container?", "%s: %v", variable, err)
+	case bytes.ContainsAny(token, "\r\n"):
+		return "", badInput("it must hold the token alone: printf, not echo, writes it", "%s: %s holds a line break", variable, file)
 	}
 	return string(token), nil
 }
@@ -71,12 +75,20 @@ func containerHost(host string) bool {
 
 // A container's errors say what was asked, and that nothing but the network passes by itself.
 type container struct {
-	aws.CredentialsProvider
-	s *Source
+	s         *Source
+	tokenFile string // "": token is
+	token     string
+	with      func(token string) aws.CredentialsProvider
 }
 
 func (c container) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := c.CredentialsProvider.Retrieve(ctx)
+	token, err := c.token, error(nil)
+	if c.tokenFile != "" {
+		if token, err = readToken(c.tokenFile); err != nil {
+			return aws.Credentials{}, c.s.explain(call{op: "container credentials"}, err)
+		}
+	}
+	creds, err := c.with(token).Retrieve(ctx)
 	if err == nil {
 		return creds, nil
 	}
