@@ -21,16 +21,15 @@ func Run(sigs *Signals, c Command) (Status, error) {
 		return s, nil
 	}
 	defer sigs.end()
-	pid, s, err := start(c, nil)
-	if err != nil {
-		return s, err
+	r := &child{Command: c, sigs: sigs, young: true}
+	if err := r.start(); err != nil {
+		return r.status, err
 	}
+	defer r.finish() // after a panic, too: the terminal may be raw
 	sigs.mark()
 	if c.Started != nil {
-		c.Started(pid)
+		c.Started(r.pid)
 	}
-	r := &child{Command: c, sigs: sigs, pid: pid, young: true}
-	defer r.probe.stop()
 	return r.run(), nil
 }
 
@@ -72,6 +71,35 @@ func forkExec(path string, argv []string, c Command, tty *os.File) (int, error) 
 	return pid, err
 }
 
+// start starts the command, on a terminal of its own if it is to have one.
+func (c *child) start() (err error) {
+	var tty *os.File
+	if c.PTY {
+		c.status = Failed
+		if c.relay, tty, err = newRelay(); err != nil {
+			return err
+		}
+		defer tty.Close()
+	}
+	c.pid, c.status, err = start(c.Command, tty)
+	if c.relay != nil {
+		c.relay.start()
+		if err != nil {
+			c.relay.finish()
+		}
+	}
+	return err
+}
+
+// finish ends what start and run have begun.
+func (c *child) finish() {
+	c.probe.stop()
+	endSession()
+	if c.relay != nil {
+		c.relay.finish()
+	}
+}
+
 // child is the running command. Run's goroutine owns it.
 type child struct {
 	Command
@@ -81,6 +109,7 @@ type child struct {
 	young   bool     // the mark that follows its start has not been read
 	waiting []waiter // signals that may yet turn out to have reached it
 	probe   *probe   // nil: none
+	relay   *relay   // nil: no terminal of its own
 	killer  <-chan time.Time
 
 	stopped bool // as last waited for
@@ -93,15 +122,24 @@ type child struct {
 }
 
 func (c *child) run() Status {
-	probeTime := time.After(probeDelay)
+	var probeTime <-chan time.Time
+	if c.relay == nil {
+		probeTime = time.After(probeDelay)
+	}
 	for !c.ended {
 		var due <-chan time.Time
 		if len(c.waiting) > 0 {
 			due = time.After(time.Until(c.waiting[0].due))
 		}
+		var again <-chan time.Time
+		if c.relay.waits() {
+			again = time.After(foregroundPoll)
+		}
 		select {
 		case e := <-c.sigs.events:
 			c.handle(e)
+		case <-again:
+			c.relay.enter()
 		case <-due:
 			c.settle()
 		case <-probeTime:
@@ -161,6 +199,12 @@ func (c *child) stopAlong(sig syscall.Signal) {
 	c.stopped, c.resumed = true, false
 	c.stops++
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return stops(w.sig) })
+	if c.relay != nil {
+		c.relay.leave()
+		raise(sig)
+		c.relay.enter()
+		return
+	}
 	if !c.elsewhere() {
 		raise(sig)
 		return

@@ -9,28 +9,29 @@ import (
 	"unsafe"
 )
 
-// step is one system call of the new process between vfork and execve. It shares
-// our memory and may do nothing else: fork_linux_$GOARCH.s walks through the list.
+// step is one system call of a new process that shares our memory and may do
+// nothing but system calls: fork_linux_$GOARCH.s walks through a list of them,
+// which ends with an exit or an execve.
 type step struct {
 	nr     uintptr
 	args   [6]uintptr
 	check  uintptr // checkNothing …
 	want   uintptr
 	result uintptr
+	copy   uintptr // checkFork: where else the parent stores the new process's id
 }
 
 const (
 	checkNothing = 0
-	checkError   = 1 // a negative result ends the new process
+	checkError   = 1 // a negative result ends the process
 	checkSame    = 2 // a result other than want does
+	checkFork    = 3 // a clone: the new process goes on at the step *want
 )
 
-// vforkSteps starts a process (CLONE_VFORK|CLONE_VM) that does the n steps and
-// exits, unless one of them is an execve. It returns clone's result when the
-// process has got that far.
+// cloneSteps starts a process that does the steps.
 //
 //go:noescape
-func vforkSteps(first *step, n int) (pid int)
+func cloneSteps(flags uintptr, first *step) (pid int)
 
 // program is a list of steps, and what they point to.
 type program struct {
@@ -41,19 +42,27 @@ type program struct {
 // fork starts the command with the signal dispositions and the mask that we came
 // with, which the syscall package can't do.
 func fork(path string, argv []string, c Command, tty *os.File) (int, error) {
-	if !Early() {
+	switch {
+	case !Early():
 		return forkExec(path, argv, c, tty)
+	case tty != nil:
+		return forkSession(path, argv, c, tty)
 	}
 	p := program{steps: make([]step, 0, 80)}
-	p.signals()
-	p.stdio(tty)
-	p.deathSignal(deathSignal(c.OnWrapperDeath))
-	p.may(syscall.SYS_PRLIMIT64, 0, syscall.RLIMIT_NOFILE, ptr(&entryNofile), 0)
-	p.must(syscall.SYS_RT_SIGPROCMASK, sigSetmask, ptr(&entryBlocked), 0, 8)
-	if err := p.exec(path, argv, c.Env); err != nil {
+	p.closed()
+	if err := p.command(path, argv, c); err != nil {
 		return 0, err
 	}
 	return p.run()
+}
+
+// command is the steps that all commands have.
+func (p *program) command(path string, argv []string, c Command) error {
+	p.signals()
+	p.deathSignal(deathSignal(c.OnWrapperDeath))
+	p.may(syscall.SYS_PRLIMIT64, 0, syscall.RLIMIT_NOFILE, ptr(&entryNofile), 0)
+	p.must(syscall.SYS_RT_SIGPROCMASK, sigSetmask, ptr(&entryBlocked), 0, 8)
+	return p.exec(path, argv, c.Env)
 }
 
 // signals sets every action: until the exec there must be no handler of ours.
@@ -69,18 +78,10 @@ func (p *program) signals() {
 
 var sigactions = [2]sigaction{sigDfl: {handler: sigDfl}, sigIgn: {handler: sigIgn}}
 
-// stdio makes tty the controlling terminal of a new session; without one it closes
-// what the Go runtime opened in place of closed descriptors.
-func (p *program) stdio(tty *os.File) {
-	if tty != nil {
-		p.must(syscall.SYS_SETSID)
-		p.must(syscall.SYS_IOCTL, tty.Fd(), syscall.TIOCSCTTY, 0)
-	}
+// closed closes what the Go runtime opened in place of closed descriptors.
+func (p *program) closed() {
 	for fd := range uintptr(3) {
-		switch {
-		case tty != nil:
-			p.must(syscall.SYS_DUP3, tty.Fd(), fd, 0)
-		case entryClosed&(1<<fd) != 0:
+		if entryClosed&(1<<fd) != 0 {
 			p.may(syscall.SYS_CLOSE, fd)
 		}
 	}
@@ -124,24 +125,47 @@ func (p *program) must(nr uintptr, args ...uintptr) {
 	p.steps[len(p.steps)-1].check = checkError
 }
 
-// run starts the process. It begins with every signal blocked.
+const (
+	cloneVM     = 0x100
+	cloneVfork  = 0x4000
+	cloneParent = 0x8000
+)
+
+// run starts the process and returns when it has become the command, or has failed to.
 func (p *program) run() (int, error) {
+	pid, err := p.clone(cloneVM | cloneVfork)
+	if err != nil {
+		return 0, err
+	}
+	if errno := p.failed(); errno != 0 {
+		syscall.Wait4(pid, nil, 0, nil)
+		return 0, errno
+	}
+	return pid, nil
+}
+
+// clone starts the process. It begins with every signal blocked.
+func (p *program) clone(flags uintptr) (int, error) {
 	mask := sigprocmask(sigSetmask, ^uint64(0))
 	syscall.ForkLock.Lock()
-	pid := vforkSteps(&p.steps[0], len(p.steps))
+	pid := cloneSteps(flags|uintptr(syscall.SIGCHLD), &p.steps[0])
 	syscall.ForkLock.Unlock()
 	sigprocmask(sigSetmask, mask)
 	runtime.KeepAlive(p)
 	if pid < 0 {
 		return 0, &forkError{syscall.Errno(-pid)}
 	}
+	return pid, nil
+}
+
+// failed is the error of the step that ended the process.
+func (p *program) failed() syscall.Errno {
 	for _, s := range p.steps {
 		if errno := -int(s.result); s.check == checkError && 0 < errno && errno < 4096 {
-			syscall.Wait4(pid, nil, 0, nil)
-			return 0, syscall.Errno(errno)
+			return syscall.Errno(errno)
 		}
 	}
-	return pid, nil
+	return 0
 }
 
 func ptr[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }

@@ -2,17 +2,15 @@
 
 #define SYS_clone 56
 #define SYS_exit 60
-#define CLONE_VFORK_VM_SIGCHLD 0x4111
-#define STEP_SIZE 80
+#define STEP_SIZE 88
 
-// func vforkSteps(first *step, n int) (pid int)
+// func cloneSteps(flags uintptr, first *step) (pid int)
 //
 // The child shares our stack: it keeps to registers and never returns. SYSCALL
 // spares all of them but AX, CX and R11.
-TEXT ·vforkSteps(SB),NOSPLIT|NOFRAME,$0-24
-	MOVQ	first+0(FP), R12
-	MOVQ	n+8(FP), R13
-	MOVL	$CLONE_VFORK_VM_SIGCHLD, DI
+TEXT ·cloneSteps(SB),NOSPLIT|NOFRAME,$0-24
+	MOVQ	flags+0(FP), DI
+	MOVQ	first+8(FP), R12
 	XORL	SI, SI
 	XORL	DX, DX
 	XORL	R10, R10
@@ -33,22 +31,37 @@ child:
 	MOVQ	40(R12), R8
 	MOVQ	48(R12), R9
 	SYSCALL
+	MOVQ	56(R12), BX // check
+	CMPQ	BX, $3
+	JEQ	forked
 	MOVQ	AX, 72(R12)
-	CMPQ	56(R12), $1
+	CMPQ	BX, $1
 	JLT	next
 	JGT	same
 	TESTQ	AX, AX
 	JLT	exit
-	JMP	next
-same:
-	CMPQ	AX, 64(R12)
-	JNE	exit
 next:
 	ADDQ	$STEP_SIZE, R12
-	DECQ	R13
-	JNZ	child
+	JMP	child
+same:
+	CMPQ	AX, 64(R12)
+	JEQ	next
 exit:
 	MOVL	$253, DI
 	MOVL	$SYS_exit, AX
 	SYSCALL
 	INT	$3
+
+forked:
+	TESTQ	AX, AX
+	JLT	exit
+	JEQ	jump
+	MOVQ	AX, 72(R12)
+	MOVQ	80(R12), BX // copy
+	TESTQ	BX, BX
+	JEQ	next
+	MOVQ	AX, 0(BX)
+	JMP	next
+jump:
+	MOVQ	64(R12), R12 // want
+	JMP	child

@@ -2,16 +2,14 @@
 
 #define SYS_exit 93
 #define SYS_clone 220
-#define CLONE_VFORK_VM_SIGCHLD 0x4111
-#define STEP_SIZE 80
+#define STEP_SIZE 88
 
-// func vforkSteps(first *step, n int) (pid int)
+// func cloneSteps(flags uintptr, first *step) (pid int)
 //
 // See the amd64 one. SVC spares all registers but R0.
-TEXT ·vforkSteps(SB),NOSPLIT|NOFRAME,$0-24
-	MOVD	first+0(FP), R19
-	MOVD	n+8(FP), R20
-	MOVD	$CLONE_VFORK_VM_SIGCHLD, R0
+TEXT ·cloneSteps(SB),NOSPLIT|NOFRAME,$0-24
+	MOVD	flags+0(FP), R0
+	MOVD	first+8(FP), R19
 	MOVD	ZR, R1
 	MOVD	ZR, R2
 	MOVD	ZR, R3
@@ -31,23 +29,35 @@ child:
 	MOVD	40(R19), R4
 	MOVD	48(R19), R5
 	SVC
+	MOVD	56(R19), R6 // check
+	CMP	$3, R6
+	BEQ	forked
 	MOVD	R0, 72(R19)
-	MOVD	56(R19), R6
 	CBZ	R6, next
 	CMP	$1, R6
 	BNE	same
 	TBNZ	$63, R0, exit
-	B	next
+next:
+	ADD	$STEP_SIZE, R19
+	B	child
 same:
 	MOVD	64(R19), R6
 	CMP	R6, R0
-	BNE	exit
-next:
-	ADD	$STEP_SIZE, R19
-	SUBS	$1, R20
-	BNE	child
+	BEQ	next
 exit:
 	MOVD	$253, R0
 	MOVD	$SYS_exit, R8
 	SVC
 	BRK
+
+forked:
+	TBNZ	$63, R0, exit
+	CBZ	R0, jump
+	MOVD	R0, 72(R19)
+	MOVD	80(R19), R6 // copy
+	CBZ	R6, next
+	MOVD	R0, 0(R6)
+	B	next
+jump:
+	MOVD	64(R19), R19 // want
+	B	child

@@ -115,8 +115,36 @@ func (c *child) send(e event) {
 	if c.ended {
 		return
 	}
-	e.deliver(c.pid)
+	if c.relay == nil {
+		e.deliver(c.pid)
+	} else {
+		c.deliverInside(e)
+	}
 	c.hadEnough(e.sig)
+}
+
+// deliverInside signals what has the inner terminal, for the signals that terminals
+// send, and the command for others.
+func (c *child) deliverInside(e event) {
+	switch e.sig {
+	case syscall.SIGWINCH:
+		c.relay.resize() // the kernel tells those inside
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP:
+		if group := c.relay.group(); group > 0 {
+			syscall.Kill(-group, e.sig)
+			return
+		}
+		e.deliver(c.pid)
+	case syscall.SIGCONT:
+		syscall.Kill(-c.pid, e.sig)
+	case syscall.SIGHUP:
+		e.deliver(c.pid)
+		if e.from == byKernel {
+			c.relay.hangUp()
+		}
+	default:
+		e.deliver(c.pid)
+	}
 }
 
 // hadEnough starts KillAfter's clock: the command has been asked to end.
@@ -134,6 +162,9 @@ func (c *child) hadEnough(sig syscall.Signal) {
 // the command a moment after us; it gets another only if it stays stopped.
 func (c *child) resume() bool {
 	c.wait()
+	if c.relay != nil {
+		c.relay.enter() // a shell's fg may have given our terminal back
+	}
 	waker := c.stops > 0 || c.resumed
 	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; {
 		late := c.elsewhere() || time.Now().After(end)

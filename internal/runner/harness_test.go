@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && (amd64 || arm64)
 
 package runner
 
@@ -379,7 +379,9 @@ func (s side) terminal(t *testing.T, argv ...string) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p = pollable(t, p)
+	if p, err = pollable(p); err != nil { // a Close must end a Read
+		t.Fatal(err)
+	}
 	term := &terminal{t: t, pty: p, proc: c}
 	var wg sync.WaitGroup
 	wg.Go(term.read)
@@ -523,24 +525,20 @@ func statField(file string, field int) string {
 	return strings.Fields(rest)[field]
 }
 
-// pollable makes a file of which a Close ends a Read: creack/pty's are blocking.
-func pollable(t *testing.T, f *os.File) *os.File {
-	t.Helper()
-	defer f.Close()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err == nil {
-		err = syscall.SetNonblock(fd, true)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return os.NewFile(uintptr(fd), f.Name())
-}
-
 func (p *terminal) resize(rows, cols uint16) {
 	if err := p.control(func(fd int) error {
 		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
 	}); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// canonical reports whether the terminal's line discipline edits lines.
+func (p *terminal) canonical() bool {
+	p.t.Helper()
+	var t *unix.Termios
+	if err := p.control(func(fd int) (err error) { t, err = getTermios(fd); return }); err != nil {
+		p.t.Fatal(err)
+	}
+	return t.Lflag&unix.ICANON != 0
 }

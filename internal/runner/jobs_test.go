@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && (amd64 || arm64)
 
 package runner
 
@@ -14,7 +14,7 @@ import (
 // stoppable is the helper with its terminal signals at their default action.
 const stoppable = " 2 3 18 20 21 22"
 
-var numbers = regexp.MustCompile(`\b\d{3,}\b`)
+var numbers = regexp.MustCompile(`\b\d{4,}\b|(\[\d+\]) \d+`)
 
 // answer types a line and returns what the shell prints before its next prompt,
 // process ids blotted out.
@@ -27,7 +27,7 @@ func (p *terminal) answer(line string) string {
 func (p *terminal) prompt() string {
 	p.t.Helper()
 	text := p.expect(`(?s)^(.*?)P> `)[1]
-	text = strings.ReplaceAll(numbers.ReplaceAllString(text, "PID"), "\r", "")
+	text = strings.ReplaceAll(numbers.ReplaceAllString(text, "${1}PID"), "\r", "")
 	text = regexp.MustCompile(`/tmp/\S*journal`).ReplaceAllString(text, "FILE")
 	return strings.TrimSpace(text)
 }

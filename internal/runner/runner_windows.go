@@ -94,5 +94,8 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	return Status(st.ExitCode()), nil
 }
 
+// Stderr is where a wrapper says something while its command runs.
+var Stderr = os.Stderr
+
 // Exit ends the process with the command's code, all 32 bits of it.
 func (s Status) Exit() { os.Exit(int(s)) }

@@ -64,9 +64,11 @@ func (s *source) open() {
 	}
 }
 
-// takeJobSignals catches what Catch leaves alone until there is a command.
+// takeJobSignals catches what Catch leaves alone until there is a command. TTIN and
+// TTOU keep their default action: caught, a read or write of the terminal from the
+// background would be restarted for ever.
 func (s *source) takeJobSignals() {
-	for _, sig := range [...]syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT} {
+	for _, sig := range [...]syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT} {
 		if !ignoredAtEntry(sig) {
 			catch(sig)
 		}

@@ -19,7 +19,11 @@ func main() {
 	flag.BoolVar(&c.PTY, "pty", false, "")
 	flag.DurationVar(&c.KillAfter, "kill-after", 0, "")
 	flag.StringVar(&c.OnWrapperDeath, "on-wrapper-death", "", "")
+	bad := flag.Bool("panic", false, "")
 	flag.Parse()
+	if *bad {
+		c.Started = func(int) { panic("as told") }
+	}
 	c.Args, c.Env = flag.Args(), os.Environ()
 	path, s, err := runner.Find(c.Args, c.Env)
 	if err == nil {

@@ -1,0 +1,196 @@
+//go:build linux && (amd64 || arm64)
+
+package runner
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Rows T01 to T06: --pty.
+
+func TestT01Terminal(t *testing.T) {
+	term := wrapped.shell(t, "bash")
+	outer := strings.TrimSpace(term.answer("tty"))
+	inner := term.answer(`w --pty sh -c 'tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo terminals'`)
+	if lines := strings.Fields(inner); len(lines) != 4 || !strings.HasPrefix(lines[0], "/dev/pts/") || lines[0] == outer ||
+		strings.Join(lines[1:], " ") != "24 80 terminals" {
+		t.Errorf("got %q; want another terminal than %s, 24 80, terminals", inner, outer)
+	}
+	if got, want := term.answer(`w --pty stty -a`), term.answer(`stty -a`); got != want {
+		t.Errorf("settings inside:\n%s\noutside:\n%s", got, want)
+	}
+	j := newJournal(t)
+	term.line("w --pty count " + string(j))
+	c := j.ready(t)
+	w := wrapped.wrapperOf(t, c, 1)
+	term.inForeground(w)
+	term.resize(30, 90)
+	if got := j.finish(t, w, "WINCH"); got != "WINCH" {
+		t.Errorf("resize: got %q; want one WINCH", got)
+	}
+	term.prompt()
+	term.line(`w --pty sh -c 'echo ready; read x; stty size'`)
+	term.expect(`ready`)
+	term.resize(40, 100)
+	term.send("\r")
+	term.expect(`(30 90|40 100)`)
+}
+
+// settings runs a line in a shell and compares the terminal's settings before and after.
+func settings(t *testing.T, line string, during func(term *terminal)) {
+	t.Helper()
+	term := wrapped.shell(t, "bash")
+	before := term.answer("stty -a")
+	term.line(line)
+	during(term)
+	term.prompt()
+	if after := term.answer("stty -a"); after != before {
+		t.Errorf("%s: settings after:\n%s\nbefore:\n%s", line, after, before)
+	}
+}
+
+func TestT02Restored(t *testing.T) {
+	for _, sig := range []string{"TERM", "HUP", "INT", "USR1"} {
+		j := newJournal(t)
+		settings(t, "w --pty sh -c 'echo ready $$ >"+string(j)+"; exec sleep 600'", func(*terminal) {
+			kill(t, sig, wrapped.wrapperOf(t, j.ready(t), 1))
+		})
+	}
+	settings(t, "w --pty true", func(*terminal) {})
+	settings(t, "w --pty nosuch-command", func(*terminal) {})
+	settings(t, `w --pty sh -c 'kill -SEGV $$'`, func(*terminal) {})
+	if *wrapperName != "brs-exec" {
+		settings(t, "w --pty --panic sleep 600 2>/dev/null", func(*terminal) {})
+	}
+}
+
+func TestT03Keys(t *testing.T) {
+	for _, c := range []struct{ key, want string }{{"\x03", "INT"}, {"\x1c", "QUIT"}} {
+		j := newJournal(t)
+		term := wrapped.terminal(t, "w", "--pty", "count", string(j))
+		j.ready(t)
+		raw(t, term)
+		term.send(c.key)
+		if got := j.finish(t, term.proc.Process.Pid, c.want); got != c.want {
+			t.Errorf("got %q; want one %s", got, c.want)
+		}
+	}
+	term := wrapped.shell(t, "bash")
+	term.line(`w --pty cat`)
+	raw(t, term)
+	term.send("hello\r")
+	term.expect(`hello\s+hello\s`)
+	term.send("\x04")
+	term.prompt()
+	if got := term.answer("echo $?"); got != "0" {
+		t.Errorf("after Ctrl-D: status %s; want 0", got)
+	}
+}
+
+// raw waits until the wrapper has made the terminal raw.
+func raw(t *testing.T, term *terminal) {
+	t.Helper()
+	eventually(t, "the terminal is raw", func() bool { return !term.canonical() })
+}
+
+func TestT03Stop(t *testing.T) {
+	earlyRow(t)
+	term := wrapped.shell(t, "bash")
+	before := term.answer("stty -a")
+	j := newJournal(t)
+	term.line("w --pty count " + string(j) + stoppable)
+	c := j.ready(t)
+	w := wrapped.wrapperOf(t, c, 1)
+	for range 5 {
+		raw(t, term)
+		term.send("\x1a")
+		stopped(t, w, c)
+		term.prompt()
+		if got := term.answer("stty -a"); got != before {
+			t.Errorf("settings while stopped:\n%s\nbefore:\n%s", got, before)
+		}
+		if got := term.answer("jobs"); !strings.Contains(got, "Stopped") {
+			t.Errorf("jobs: %q", got)
+		}
+		term.line("fg")
+		running(t, w, c)
+		term.inForeground(w)
+	}
+	raw(t, term)
+	term.send("\x03")
+	term.prompt()
+	if got := term.answer("echo $?"); got != "130" {
+		t.Errorf("after Ctrl-C: status %s; want 130", got)
+	}
+}
+
+func TestT04LastMegabyte(t *testing.T) {
+	const script = `head -c 786432 /dev/urandom | base64 -w0 | tee sum`
+	term := wrapped.command(t, "w", "--pty", "sh", "-c", script)
+	out, err := term.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := os.ReadFile(term.Dir + "/sum")
+	if len(want) != 1<<20 || sha256.Sum256(out) != sha256.Sum256(want) {
+		t.Errorf("got %d bytes; want the %d that were written", len(out), len(want))
+	}
+}
+
+func TestT05Grandchild(t *testing.T) {
+	row(t)
+	c := wrapped.command(t, "w", "--pty", "sh", "-c", `trap '' HUP; sleep 600 & echo $! >pid; echo last`)
+	begin := time.Now()
+	out, _ := c.Output()
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("took %v; want about 0.2 s", took)
+	}
+	if string(out) != "last\r\n" {
+		t.Errorf("got %q", out)
+	}
+	var pid int
+	data, _ := os.ReadFile(c.Dir + "/pid")
+	fmt.Sscan(string(data), &pid)
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func TestT06NoTerminal(t *testing.T) {
+	for _, c := range []struct{ script, want string }{
+		{`printf 'a\nb\n' | w --pty cat`, "a\r\nb\r\n[exit 0]"},
+		{`printf 'a\nb' | w --pty cat`, "a\r\nb[exit 0]"},
+		{`printf '' | w --pty cat`, "[exit 0]"},
+		{`w --pty sh -c 'test -t 0 && test -t 1 && echo out' </dev/null | cat`, "out\r\n[exit 0]"},
+		{`w --pty sh -c 'exit 7' </dev/null`, "[exit 7]"},
+		{`w --pty sh -c 'kill -TERM $$' </dev/null`, "[exit 143]"},
+		{`w --pty yes </dev/null | head -n1`, "y\r\n[exit 0]"},
+	} {
+		if got := wrapped.script(t, c.script).String(); got != c.want {
+			t.Errorf("%s: got %q; want %q", c.script, got, c.want)
+		}
+	}
+	t.Run("background", func(t *testing.T) {
+		row(t)
+		term := wrapped.shell(t, "bash")
+		term.answer("stty tostop")
+		before := term.answer("stty -a")
+		j := newJournal(t)
+		term.line(`w --pty sh -c 'echo ready $$ >` + string(j) + `; read x; echo got $x' &`)
+		c := j.ready(t)
+		term.prompt()
+		if got := term.answer("stty -a"); got != before {
+			t.Errorf("settings beside a background job:\n%s\nbefore:\n%s", got, before)
+		}
+		term.line("fg")
+		term.inForeground(wrapped.wrapperOf(t, c, 1))
+		raw(t, term)
+		term.send("word\r")
+		term.expect("got word")
+		term.prompt()
+	})
+}
