@@ -130,8 +130,10 @@ func (d *Dir) make(place string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err = d.create()
-	if err == nil {
-		err = d.fill()
+	for _, f := range d.files { // nobody knows the names yet: no need to make each appear whole
+		if err == nil {
+			err = nameless(f, d.draft(f.name, f.content))
+		}
 	}
 	if err != nil {
 		_ = d.remove()
