@@ -163,6 +163,7 @@ func (o Options) check() error {
 // listen takes the port, without keep-alive probes: on loopback they are four system calls per connection in vain.
 func listen(port int) (*net.TCPListener, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
+	lc.SetMultipathTCP(false) // or it is looked for in the kernel, for loopback
 	ln, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
