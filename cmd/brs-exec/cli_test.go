@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -187,11 +188,29 @@ func TestLineHandler(t *testing.T) {
 	log.With("a", 1).Info("rotated", "expires", time.Unix(0, 0), "life", 3599_876*time.Millisecond, "short", 12*time.Millisecond)
 	log.WithGroup("sts").Warn("two\nlines", "error", errors.New("x\ny"))
 	log.Error("gone", slog.Group("g", "k", "v"))
+	log.Warn("over", "error", fmt.Errorf("z: %w", hinted(errors.New("y"), "log in\nanew")), "retry_in", time.Second)
 	want := "brs-exec: rotated (a=1, expires=1970-01-01T00:00:00Z, life=59m59.9s, short=12ms)\n" +
 		"brs-exec: warning: two lines (sts.error=x y)\n" +
-		"brs-exec: error: gone (g=[k=v])\n"
+		"brs-exec: error: gone (g=[k=v])\n" +
+		"brs-exec: warning: over (error=z: y, retry_in=1s)\nbrs-exec: hint: log in anew\n"
 	if b.String() != want {
 		t.Errorf("got\n%s; want\n%s", b.String(), want)
+	}
+}
+
+func TestHintsInJSON(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log, closer, err := newLogger(&cli{LogLevel: "info", LogFormat: "json"}, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer.Close()
+	log.Warn("over", "error", hinted(errors.New("y"), "log in anew"))
+	log.Warn("over", "error", errors.New("y"))
+	with, without, _ := strings.Cut(b.String(), "\n")
+	if !strings.HasSuffix(with, `"msg":"over","error":"y","hint":"log in anew"}`) || !strings.HasSuffix(without, `"msg":"over","error":"y"}`+"\n") {
+		t.Errorf("got\n%s", b.String())
 	}
 }
 

@@ -12,17 +12,12 @@ package main
 import (
 	"log/slog"
 	"os"
-	"runtime"
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
 )
-
-func init() {
-	runtime.LockOSThread() // the thread that forks must live on: its end tells the child of ours (PR_SET_PDEATHSIG)
-}
 
 func main() {
 	runner.Harden()
@@ -78,17 +73,20 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	if err := s.begin(ctx); err != nil {
+	srv, err := ecsserver.Listen(s.creds, c.server(log))
+	if err != nil {
+		return runner.Failed, err
+	}
+	began := make(chan error, 1)
+	go func() { began <- s.begin(ctx) }()
+	dir := c.newDir(env, settings, srv.Token(), log) // while STS is asked
+	if err := <-began; err != nil {
+		logError(log, dir.Remove())
 		return runner.Failed, err
 	}
 	for _, w := range childenv.Warnings(env) {
 		log.Warn(w)
 	}
-	srv, err := ecsserver.Listen(s.creds, c.server(log))
-	if err != nil {
-		return runner.Failed, err
-	}
-	dir := c.newDir(env, settings, srv.Token(), log)
 	refused, stop := s.background(srv, dir)
 	defer stop()
 	status, err = runner.Run(sigs, runner.Command{

@@ -31,11 +31,23 @@ func (e hintError) Hints() []string { return []string{e.hint} }
 
 // report prints the error on one line, and its first hint on another.
 func report(w io.Writer, err error) {
-	fmt.Fprintf(w, "brs-exec: %s\n", oneLine(err.Error()))
+	fmt.Fprintf(w, "brs-exec: %s\n%s", oneLine(err.Error()), hintLine(err))
+}
+
+func hintLine(err error) string {
+	if hint := hintOf(err); hint != "" {
+		return "brs-exec: hint: " + hint + "\n"
+	}
+	return ""
+}
+
+// hintOf is what to type, or "".
+func hintOf(err error) string {
 	var h interface{ Hints() []string }
 	if errors.As(err, &h) && len(h.Hints()) > 0 {
-		fmt.Fprintf(w, "brs-exec: hint: %s\n", oneLine(h.Hints()[0]))
+		return oneLine(h.Hints()[0])
 	}
+	return ""
 }
 
 // oneLine keeps text from others (STS, a process, a file name) from breaking the
@@ -66,12 +78,22 @@ func newLogger(c *cli, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 		w, closer = f, f
 	}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), closer, nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: withHint})), closer, nil
 	}
 	return slog.New(&lineHandler{w: w, level: level, mu: new(sync.Mutex)}), closer, nil
 }
 
-// lineHandler writes a record as "brs-exec: warning: message (key=value, …)".
+// withHint puts the hint of an error beside it.
+func withHint(_ []string, a slog.Attr) slog.Attr {
+	err, _ := a.Value.Any().(error)
+	if hint := hintOf(err); hint != "" {
+		return slog.Attr{Value: slog.GroupValue(slog.String(a.Key, err.Error()), slog.String("hint", hint))} // without a key: inlined
+	}
+	return a
+}
+
+// lineHandler writes a record as "brs-exec: warning: message (key=value, …)". The hint of an error in it, which a warning
+// may have as well as an end, is another line.
 type lineHandler struct {
 	w      io.Writer
 	level  slog.Level
@@ -92,8 +114,11 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		b.WriteString("warning: ")
 	}
 	b.WriteString(oneLine(r.Message))
-	sep := " ("
+	sep, hint := " (", ""
 	add := func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok {
+			hint = hintLine(err)
+		}
 		if !a.Equal(slog.Attr{}) {
 			b.WriteString(sep + a.Key + "=" + oneLine(text(a.Value.Resolve())))
 			sep = ", "
@@ -107,7 +132,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	if sep == ", " {
 		b.WriteByte(')')
 	}
-	b.WriteByte('\n')
+	b.WriteString("\n" + hint)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, err := io.WriteString(h.w, b.String())

@@ -40,6 +40,7 @@ func cmdStandin(ts *testscript.TestScript, neg bool, args []string) {
 		"tokenfile": standTokenFile,
 		"github":    standGitHub,
 		"ci":        standCI,
+		"gitlab":    standGitLab,
 		"ecs":       standECS,
 		"eks":       standEKS,
 		"imds":      standIMDS,
@@ -229,7 +230,11 @@ func standCI(s *stack, ts *testscript.TestScript, _ []string) {
 	ts.Setenv("CI_STANDIN", s.serve(ts, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, t.issue(r.FormValue("audience")))
 	}))
-	ts.Setenv("GITLAB_OIDC_TOKEN", sandbox.WebIdentityToken("project_path:g/p", "https://gitlab.example.com", time.Now().Add(3*time.Hour)))
+}
+
+// gitlab is a job with an id_tokens entry: one token for all of the job.
+func standGitLab(_ *stack, ts *testscript.TestScript, _ []string) {
+	ts.Setenv("GITLAB_OIDC_TOKEN", sandbox.WebIdentityToken("project_path:g/p", "https://gitlab.example.com", time.Now().Add(time.Hour)))
 }
 
 // circleci and buildkiteAgent are those programs as far as a job has them mint a token.
