@@ -33,7 +33,7 @@ const (
 
 // variables is the one place that decides. Order: the identity that goes, the endpoint that comes, what keeps it
 // reachable. AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_RETRY_MODE and the like are settings, not identities: not here, so
-// they pass. So does AWS_SDK_LOAD_CONFIG: it only makes sdk-go v1 read AWS_CONFIG_FILE, which is ours.
+// they pass.
 var variables = []Variable{
 	remove("AWS_ACCESS_KEY_ID", everySDK, staticKey),
 	remove("AWS_SECRET_ACCESS_KEY", everySDK, staticKey),
@@ -71,6 +71,9 @@ var variables = []Variable{
 		"its only name for the credentials file (CLIENTS 8)", emptyFile},
 	{"AWS_CONFIG_FILE", "set to the kept settings; left with --no-isolation", fileSDKs,
 		"a [default] in it outranks the endpoint as well (CLIENTS 7, 8)", configFile},
+	{"AWS_SDK_LOAD_CONFIG", "set to 1; left with --no-isolation", "JS v2, sdk-go v1",
+		"without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE and reads ~/.aws/credentials (lib/util.js, getProfilesFromSharedConfig)",
+		func(in input) (string, action) { return "1", putIf(!in.NoIsolation, leave) }},
 	{"BOTO_CONFIG", "set to an empty file", "botocore BotoProvider, boto",
 		"keys in it outrank the endpoint, and unset it means /etc/boto.cfg and ~/.boto (CLIENTS 6, botocore/credentials.py)",
 		func(in input) (string, action) { return orNull(in.Credentials), put }},
