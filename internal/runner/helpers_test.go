@@ -14,8 +14,9 @@ import (
 
 // helpers are the commands that the test binary is under other names.
 var helpers = map[string]func(){
-	"masked":   maskedMain,
-	"ignoring": ignoringMain,
+	"masked":    maskedMain,
+	"ignoring":  ignoringMain,
+	"subreaper": subreaperMain,
 }
 
 // maskedMain blocks signals and becomes a command: masked TERM,USR1 command [args…]
@@ -34,6 +35,12 @@ func ignoringMain() {
 	sig, _ := strconv.Atoi(os.Args[1])
 	rtSigaction(syscall.Signal(sig), &sigaction{handler: sigIgn}, nil)
 	become(os.Args[2:])
+}
+
+// subreaperMain becomes a command that orphans go to: subreaper command [args…]
+func subreaperMain() {
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	become(os.Args[1:])
 }
 
 func become(argv []string) {

@@ -1,0 +1,146 @@
+//go:build linux && (amd64 || arm64)
+
+package runner
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rows O01 to O07: the wrapper's death, what is left behind, PID 1.
+
+func TestO01WrapperKilled(t *testing.T) {
+	for _, pty := range []bool{false, true} {
+		j := newJournal(t)
+		argv := []string{"w", "count", string(j)}
+		if pty {
+			argv = []string{"w", "--pty", "count", string(j)}
+		}
+		w := wrapped.start(t, argv...)
+		if !pty {
+			wrapped.probed(t, w)
+		}
+		family := childrenOf(w)
+		syscall.Kill(w, syscall.SIGKILL)
+		j.has(t, "TERM")
+		c := j.ready(t)
+		for _, pid := range family {
+			if pid != c {
+				eventually(t, "the wrapper's helpers are gone", func() bool { return strings.Contains("ZX", procStat(pid, 0)) })
+			}
+		}
+		if got := j.finish(t, c); !onlySome(got, "TERM") && !pty {
+			t.Errorf("got %q; want TERM", got)
+		}
+	}
+	for name, want := range map[string]string{"hup": "HUP", "none": ""} {
+		j := newJournal(t)
+		w := wrapped.start(t, "w", "--on-wrapper-death", name, "count", string(j))
+		c := j.ready(t)
+		syscall.Kill(w, syscall.SIGKILL)
+		eventually(t, "orphaned", func() bool { return procStat(c, 1) != strconv.Itoa(w) })
+		if got := j.finish(t, c, strings.Fields(want)...); !onlySome(got, want) {
+			t.Errorf("--on-wrapper-death=%s: got %q; want %q", name, got, want)
+		}
+	}
+}
+
+// onlySome: the kernel sends PR_SET_PDEATHSIG's signal for each thread of the
+// wrapper that the command falls to before the last one ends, a moment apart.
+func onlySome(got, sig string) bool {
+	return strings.TrimSpace(strings.ReplaceAll(got, sig, "")) == "" && (got == "") == (sig == "")
+}
+
+func TestO02GrandchildLives(t *testing.T) {
+	j := newJournal(t)
+	r := wrapped.script(t, `w sh -c 'count `+string(j)+` >/dev/null 2>&1 & while ! [ -s `+string(j)+` ]; do sleep .01; done; exit 4'`)
+	if got := r.String(); got != "[exit 4]" {
+		t.Errorf("got %s; want exit 4", got)
+	}
+	if got := j.finish(t, j.ready(t)); got != "" {
+		t.Errorf("the grandchild got %q; want nothing", got)
+	}
+}
+
+func TestO03NothingLeft(t *testing.T) {
+	row(t)
+	for _, script := range []string{`w sleep .3`, `w --pty sleep .3`, `w sh -c 'sleep .2; kill -TERM $$'`, `w --pty sh -c 'sleep .2; kill -TERM $$'`, `w nosuch`} {
+		c := wrapped.command(t, "bash", "-c", script+"; :")
+		c.Run()
+		eventually(t, script+": nothing of the session is left", func() bool { return syscall.Kill(-c.Process.Pid, 0) == syscall.ESRCH })
+	}
+}
+
+// namespace runs argv as PID 1 of a new PID namespace.
+func namespace(argv ...string) []string {
+	return append([]string{"unshare", "--pid", "--fork", "--mount-proc", "--"}, argv...)
+}
+
+func needsNamespace(t *testing.T) {
+	t.Helper()
+	needs(t, "unshare")
+	if out, err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("unshare --pid: %v: %s", err, out)
+		}
+		t.Skipf("no PID namespaces here: %s", out)
+	}
+}
+
+// daemons makes 100 orphans, and waits until no zombie is left.
+const daemons = `for i in $(seq 100); do (sleep .05 & sleep 0 &) ; done
+while [ $(pgrep -c sleep) -gt 0 ]; do sleep .02; done
+i=0; while grep -q '^State:.*Z' /proc/[0-9]*/status 2>/dev/null && [ $i -lt 500 ]; do sleep .02; i=$((i+1)); done
+grep -l '^State:.*Z' /proc/[0-9]*/status 2>/dev/null | wc -l; exit 9`
+
+func TestO04ReapsAsPID1(t *testing.T) {
+	needsNamespace(t)
+	r := wrapped.run(t, namespace(wrapped.w(), "bash", "-c", daemons)...)
+	if want := "0\n[exit 9]"; r.String() != want {
+		t.Errorf("got %v; want %s\n%s", r, want, r.err)
+	}
+}
+
+func TestO05SignalsAsPID1(t *testing.T) {
+	needsNamespace(t)
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP, syscall.SIGQUIT} {
+		j := newJournal(t)
+		c := wrapped.command(t, namespace(wrapped.w(), "count", string(j))...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		j.ready(t)
+		init := childrenOf(c.Process.Pid)[0]
+		syscall.Kill(init, sig)
+		name := strings.TrimPrefix(unix.SignalName(sig), "SIG")
+		if got := j.finish(t, init, name); got != name {
+			t.Errorf("got %q; want one %s", got, name)
+		}
+		c.Wait()
+	}
+	// Death by a signal is 128 and its number: PID 1 can't die of one itself.
+	r := wrapped.run(t, namespace(wrapped.w(), "sh", "-c", "kill -TERM $$")...)
+	if want := "[exit 143]"; r.String() != want {
+		t.Errorf("got %v; want %s", r, want)
+	}
+}
+
+func TestO07InheritedChildren(t *testing.T) {
+	row(t)
+	// A child from before the exec, and an orphan that comes to a subreaper.
+	const look = `sleep .5; grep -l "^PPid:.*$PPID\$" /proc/[0-9]*/status | xargs grep -h ^State | grep -c Z`
+	for _, script := range []string{
+		`sleep .1 & exec w sh -c '` + look + `'`,
+		`exec subreaper w sh -c '(sleep .1 &); ` + look + `'`,
+	} {
+		if got := wrapped.script(t, script).String(); got != "0\n[exit 1]" {
+			t.Errorf("%s: got %q; want no zombie", script, got)
+		}
+	}
+}
