@@ -1,0 +1,121 @@
+package conformance
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+)
+
+// building: one at a time, since some builds take what a machine has.
+var building sync.Mutex
+
+// prepare builds the client, if the cache has it not, and returns its folder there.
+// Its error is what the document shows for a client that could not be had.
+func (c *client) prepare() (dir string, err error) {
+	c.once.Do(func() {
+		building.Lock()
+		defer building.Unlock()
+		c.dir, c.err = c.cached()
+	})
+	return c.dir, c.err
+}
+
+func (c *client) cached() (string, error) {
+	source := filepath.Join("clients", c.folder())
+	key, err := hash(source)
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, c.folder()+"-"+key)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	part, err := os.MkdirTemp(cache, c.folder()+"-part-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(part)
+	if err := os.CopyFS(part, os.DirFS(source)); err != nil {
+		return "", err
+	}
+	if c.build != nil {
+		if err := c.build(part); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Rename(part, dir); err != nil {
+		if _, there := os.Stat(dir); there != nil { // not another process that was faster
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+func cacheDir() (string, error) {
+	if dir := os.Getenv("BRS_CONFORMANCE_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "brs-exec-conformance"), err
+}
+
+// hash is that of a folder's names and texts.
+func hash(dir string) (string, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		fmt.Fprintf(h, "%s\x00%d\x00%s", path, len(text), text)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil))[:12], err
+}
+
+// tool runs a build step in dir, behind everything else that the machine does.
+func tool(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	if nice, err := exec.LookPath("nice"); err == nil {
+		cmd = exec.Command(nice, append([]string{"-n", "10", name}, args...)...)
+	}
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off") // not -race, which CI sets for our own packages
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, args[0], err, tail(string(out), 600))
+	}
+	return nil
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+func pip(dir string) error {
+	if python == "" {
+		return fmt.Errorf("python3 with pip is missing")
+	}
+	return tool(dir, python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "lib", "-r", "requirements.txt")
+}
+
+func npm(dir string) error {
+	return tool(dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+}
+
+func goBuild(dir string) error { return tool(dir, "go", "build", "-o", "who", ".") }

@@ -1,0 +1,171 @@
+package conformance
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var document = filepath.Join("..", "docs", "CONFORMANCE.md")
+
+// results is what TestMatrix found, for the document.
+var results table
+
+type table struct {
+	mu   sync.Mutex
+	rows map[*client]*row
+}
+
+type row struct {
+	mu               sync.Mutex
+	version, missing string
+	rotations, short int // short: GETs a minute in the rotation run
+	gets             []string
+	outage           string
+	traps            map[string]cell
+}
+
+// cell is one trap of one client.
+type cell struct {
+	held          bool
+	naive, except string
+}
+
+func (t *table) row(c *client) *row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rows == nil {
+		t.rows = make(map[*client]*row)
+	}
+	r := &row{traps: make(map[string]cell)}
+	t.rows[c] = r
+	return r
+}
+
+func (r *row) set(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
+
+func (c cell) String() string {
+	switch {
+	case !c.held:
+		return "✗"
+	case c.naive == "other":
+		return "●"
+	case c.naive == "error":
+		return "◐"
+	case c.naive == "":
+		return "✓"
+	}
+	return "○"
+}
+
+const preamble = `# Which clients, and how we know
+
+Written by ` + "`CONFORMANCE=full go test ./conformance -timeout 40m -update`" + `: every client is a program of a few lines in
+[conformance/clients](../conformance/clients) with pinned versions, the SDK's default chain and nothing configured, under the
+real brs-exec. Who called is the word of a strict STS (or S3), never the client's.
+
+## Rotation and cost
+
+*Rotations* happened in one process, with one client object that called every 0.2 s, without one failed call. *GETs a minute*
+are those that the client sent to the endpoint at that pace, by the life of the credentials; they are answered from memory.
+*Gives up*: STS is down and the credential has expired; the client failed, after that long, and did not ask the instance
+metadata service that was there.
+
+| client | version | rotations | GETs a minute, life of seconds | 15 min | 1 h | gives up after | what to know |
+|---|---|---|---|---|---|---|---|
+`
+
+const trapsPreamble = `
+## Traps
+
+Each is something on the machine that offers another identity, or hides the endpoint. The other identity is valid at the same
+STS. ● the client was the role, and under a wrapper that only adds the endpoint to the environment it would have been the
+other; ◐ it was the role, and there it would have failed; ○ it was the role in both; ✓ it was the role, the other was not
+tried; ✗ it was not the role: see below. – does not concern it.
+
+`
+
+func (t *table) markdown() string {
+	var b strings.Builder
+	b.WriteString(preamble)
+	var there []*client
+	for _, c := range clients {
+		r := t.rows[c]
+		if r == nil || r.missing != "" {
+			continue
+		}
+		there = append(there, c)
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %s | %s | %s | %s |\n", c.name, r.version, r.rotations, r.short,
+			strings.Join(r.gets[:1], ""), strings.Join(r.gets[1:], ""), r.outage, cmp.Or(c.note, "nothing"))
+	}
+	b.WriteString(trapsPreamble)
+	t.trapTable(&b, there)
+	t.absent(&b)
+	return b.String()
+}
+
+func (t *table) trapTable(b *strings.Builder, there []*client) {
+	b.WriteString("| trap |")
+	for _, c := range there {
+		b.WriteString(" " + c.name + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(there)) + "\n")
+	var why []string
+	for _, trap := range traps {
+		b.WriteString("| " + trap.name + " |")
+		for _, c := range there {
+			cell, ok := t.rows[c].traps[trap.name]
+			if !ok {
+				b.WriteString(" – |")
+				continue
+			}
+			b.WriteString(" " + cell.String() + " |")
+			if cell.except != "" {
+				why = append(why, "- "+c.name+", "+trap.name+": "+cell.except)
+			}
+		}
+		b.WriteString("\n")
+	}
+	if why != nil {
+		b.WriteString("\n" + strings.Join(why, "\n") + "\n")
+	}
+}
+
+func (t *table) absent(b *strings.Builder) {
+	b.WriteString("\n## Not here\n\n")
+	for _, c := range clients {
+		if r := t.rows[c]; r != nil && r.missing != "" {
+			fmt.Fprintf(b, "- %s: `%s`\n", c.name, strings.Join(strings.Fields(r.missing), " "))
+		}
+	}
+	for _, s := range absent {
+		b.WriteString("- " + s + "\n")
+	}
+}
+
+// absent is what no registry that is reached here has.
+var absent = []string{
+	"aws-sdk-php, aws-sdk-net: their registries (Packagist, NuGet) are not reached from where this is tested.",
+	"aws-sdk-cpp by itself: no package has it; it is PyArrow's and awscrt's relative.",
+}
+
+// The document names each client of the table.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		if !strings.Contains(string(text), "| "+c.name+" |") && !strings.Contains(string(text), "- "+c.name+":") {
+			t.Errorf("%s is not in %s: run the full matrix with -update", c.name, document)
+		}
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package conformance
+
+func onlyLoopback() (done bool, status int) {
+	return true, fail("CONFORMANCE_LO needs Linux's network namespaces")
+}

@@ -1,0 +1,95 @@
+// Package conformance runs real SDK clients under the real brs-exec and writes
+// what came of it to docs/CONFORMANCE.md.
+//
+//	go test ./conformance                                       # the clients that need no build, about a minute
+//	CONFORMANCE=full go test ./conformance -timeout 40m         # all of them; -update writes the document
+//	CONFORMANCE=full CONFORMANCE_LO=1 go test ./conformance …   # the same where there is nothing but loopback (Linux, root)
+//
+// Each folder of clients/ is a program of a few lines with a lock file, copied and
+// built in a cache outside the repository ($BRS_CONFORMANCE_CACHE, else
+// brs-exec-conformance in the user's cache directory) the first time it is needed.
+// Nothing about credentials is configured in any of them.
+//
+// Who called is never the client's word: the sandbox (an STS that checks signatures
+// and expiry) and an S3 of this package (s3_test.go) say it.
+package conformance
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var (
+	update = flag.Bool("update", false, "write docs/CONFORMANCE.md (with CONFORMANCE=full)")
+	full   = os.Getenv("CONFORMANCE") == "full"
+
+	brsExec string // the binary under test
+	python  string // an interpreter, "" without
+)
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	flag.Parse()
+	if *update && !full {
+		return fail("-update needs CONFORMANCE=full: the document tells of all clients")
+	}
+	if err := flag.Set("test.parallel", "4"); err != nil { // loops wait, mostly
+		return fail(err)
+	}
+	dir, err := os.MkdirTemp("", "brs-exec-conformance-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	brsExec = filepath.Join(dir, "brs-exec")
+	if out, err := exec.Command("go", "build", "-o", brsExec, "brs-exec/cmd/brs-exec").CombinedOutput(); err != nil {
+		return fail(fmt.Sprintf("go build: %v\n%s", err, out))
+	}
+	if err := dependOn(filepath.Join("..", "cmd"), filepath.Join("..", "internal"), "clients"); err != nil {
+		return fail(err)
+	}
+	if out, err := exec.Command("python3", "-c", "import sys, pip; print(sys.executable)").Output(); err == nil {
+		python = strings.TrimSpace(string(out)) // a version manager's shim would ask for a HOME
+	}
+	if os.Getenv("CONFORMANCE_LO") != "" {
+		if done, status := onlyLoopback(); done {
+			return status
+		}
+	}
+	status := m.Run()
+	if *update && status == 0 {
+		if err := os.WriteFile(document, []byte(results.markdown()), 0o644); err != nil {
+			return fail(err)
+		}
+	}
+	return status
+}
+
+func fail(why any) int {
+	fmt.Fprintln(os.Stderr, "conformance:", why)
+	return 1
+}
+
+// dependOn makes go test's cache know that these files matter: what a test stats
+// is part of the key, what a go build that it runs reads is not.
+func dependOn(dirs ...string) error {
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

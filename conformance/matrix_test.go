@@ -1,0 +1,214 @@
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"brs-exec/internal/sandbox"
+)
+
+// limit is what one start and one call may take on a machine that is busy.
+const limit = 90 * time.Second
+
+func TestMatrix(t *testing.T) {
+	for _, c := range clients {
+		if !c.fast && !full {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := results.row(c)
+			if _, err := c.prepare(); err != nil {
+				r.set(func() { r.missing = err.Error() })
+				skip(t, err)
+			}
+			t.Run("rotation", func(t *testing.T) { t.Parallel(); rotation(t, c, r) })
+			t.Run("lives", func(t *testing.T) { t.Parallel(); lives(t, c, r) })
+			t.Run("outage", func(t *testing.T) { t.Parallel(); outage(t, c, r) })
+			t.Run("traps", func(t *testing.T) { t.Parallel(); allTraps(t, c, r) })
+		})
+	}
+}
+
+// skip names what is missing in one visible line; under CI=true it is an error.
+func skip(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	fmt.Fprintf(os.Stderr, "conformance: SKIPPED %s: %s\n", t.Name(), line)
+	t.Skip(line)
+}
+
+// command is the client's, ready to run in w.
+func (c *client) command(w *world, args ...string) []string {
+	if c.env != nil {
+		w.set(c.env(c.dir)...)
+	}
+	return append(c.argv(c.dir), args...)
+}
+
+// loop is what a client tells of itself after a while.
+type loop struct {
+	Version      string
+	Calls        int
+	Errors, Arns []string
+}
+
+// runLoop lets the client call for that long, and holds what it tells against what
+// the services saw. It returns the number of keys that it used.
+func runLoop(t *testing.T, c *client, w *world, length time.Duration) (l loop, o outcome, keys int) {
+	t.Helper()
+	o = w.brsExec(length+limit, c.command(w, "loop", fmt.Sprint(length.Seconds()))...)
+	if err := json.Unmarshal([]byte(o.stdout), &l); err != nil || o.status != 0 {
+		t.Fatalf("status %d, %v: %q, stderr %s", o.status, err, o.stdout, o.stderr)
+	}
+	calls, asked := w.seen()
+	used := make(map[string]bool)
+	for _, call := range calls {
+		if used[call.key] = true; call.arn != want || call.code != "" {
+			t.Errorf("a call by %q ended in %q", call.arn, call.code)
+		}
+	}
+	if len(l.Errors) > 0 || !slices.Equal(l.Arns, []string{want}) || l.Calls < 2 || len(calls) < l.Calls {
+		t.Errorf("the client: %+v; the services saw %d calls; stderr %s", l, len(calls), o.stderr)
+	}
+	if len(asked) > 0 {
+		t.Errorf("it also asked for %q", asked)
+	}
+	if o.gets > 2*l.Calls+2 { // JS v2 asks twice a call when the end is near
+		t.Errorf("%d GETs for %d calls", o.gets, l.Calls)
+	}
+	return l, o, len(used)
+}
+
+// rotation: in one process, with one client object, over at least three rotations.
+func rotation(t *testing.T, c *client, r *row) {
+	life, length := 8*time.Second, 24*time.Second
+	if c.life > 0 {
+		life, length = c.life, c.loop
+	}
+	l, o, keys := runLoop(t, c, newWorld(t, life, nil), length)
+	if keys < 4 {
+		t.Errorf("%d keys in %v: fewer than three rotations", keys, length)
+	}
+	r.set(func() { r.version, r.rotations, r.short = l.Version, keys-1, perMinute(o.gets, length) })
+}
+
+// lives: how often a client asks when the life is the least that STS gives, and the usual one.
+func lives(t *testing.T, c *client, r *row) {
+	const length = 4 * time.Second
+	for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
+		l, o, _ := runLoop(t, c, newWorld(t, life, nil), length)
+		r.set(func() { r.gets = append(r.gets, getsText(o.gets, l.Calls, length)) })
+	}
+}
+
+func perMinute(gets int, length time.Duration) int {
+	return int(float64(gets) / length.Minutes())
+}
+
+func getsText(gets, calls int, length time.Duration) string {
+	if gets <= 2 {
+		return fmt.Sprintf("%d at the start", gets)
+	}
+	return fmt.Sprintf("%d (%d for %d calls)", perMinute(gets, length), gets, calls)
+}
+
+// outage: STS is down past expiry and instance metadata is to be had: the client must fail.
+func outage(t *testing.T, c *client, r *row) {
+	var calls atomic.Int64
+	w := newWorld(t, 4*time.Second, func(c sandbox.Call) error {
+		if c.Action == "AssumeRole" && !strings.Contains(c.Params.Get("RoleArn"), "leak") && calls.Add(1) > 1 {
+			return sandbox.ServiceUnavailable
+		}
+		return nil
+	})
+	argv := c.command(w, "who")
+	o := w.brsExec(limit, append([]string{"sh", "-c", `sleep 5; exec "$@"`, "sh"}, argv...)...)
+	seen, asked := w.seen()
+	if o.status == 0 || o.status == 125 || strings.Contains(o.stdout, "arn:") {
+		t.Errorf("status %d, %q; want a failure; stderr %s", o.status, o.stdout, o.stderr)
+	}
+	for _, call := range seen {
+		if call.arn != "" && call.arn != want {
+			t.Errorf("called as %q", call.arn)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("it asked for %q", asked)
+	}
+	t.Logf("gave up %v after expiry: status %d, %s", o.took-5*time.Second, o.status, tail(o.stderr, 400))
+	r.set(func() { r.outage = fmt.Sprintf("%.1f s", (o.took - 5*time.Second).Seconds()) })
+}
+
+// allTraps runs the client once in each trap; with -update also without brs-exec, to tell
+// which traps bite.
+func allTraps(t *testing.T, c *client, r *row) {
+	for _, trap := range traps {
+		if trap.java && c.language != "Java" {
+			continue
+		}
+		t.Run(trap.name, func(t *testing.T) {
+			cell := cell{except: c.except[trap.name]}
+			cell.held = oneTrap(t, c, trap)
+			if *update && !trap.outer {
+				cell.naive = naive(t, c, trap)
+			}
+			r.set(func() { r.traps[trap.name] = cell })
+		})
+	}
+}
+
+// oneTrap says whether the client was the role, and only that. That it can't be is
+// expected where the client's row says so.
+func oneTrap(t *testing.T, c *client, trap trap) bool {
+	w := newWorld(t, 15*time.Minute, nil)
+	trap.set(w)
+	w.seen()
+	o := w.brsExec(limit, c.command(w, "who")...)
+	calls, asked := w.seen()
+	held := o.status == 0 && strings.TrimSpace(o.stdout) == want && len(calls) > 0 && len(asked) == 0
+	for _, call := range calls {
+		held = held && call.arn == want && call.code == ""
+	}
+	if why := c.except[trap.name]; held == (why != "") {
+		t.Errorf("status %d, %q, calls %v, also asked %q, stderr %s; expected exception: %q", o.status, o.stdout, calls, asked, o.stderr, why)
+	}
+	return held
+}
+
+// naive says who the client is in the trap under a wrapper that only adds the endpoint.
+func naive(t *testing.T, c *client, trap trap) string {
+	w := newWorld(t, 15*time.Minute, nil)
+	trap.set(w)
+	w.naive()
+	w.seen()
+	o := w.run(limit, c.command(w, "who"))
+	calls, _ := w.seen()
+	for _, call := range calls {
+		if call.arn != "" && call.arn != want {
+			return "other"
+		}
+	}
+	if o.status != 0 || strings.TrimSpace(o.stdout) != want {
+		return "error"
+	}
+	return "role"
+}
+
+// What a variable that is no SDK's chain says goes with the rest.
+func TestBearerTokenIsGone(t *testing.T) {
+	w := newWorld(t, 15*time.Minute, nil)
+	w.set("AWS_BEARER_TOKEN_BEDROCK=leak")
+	if o := w.brsExec(limit, "sh", "-c", "env | grep BEARER || echo gone"); o.stdout != "gone\n" {
+		t.Errorf("%q, stderr %s", o.stdout, o.stderr)
+	}
+}
