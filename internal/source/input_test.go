@@ -157,19 +157,18 @@ func TestValidName(t *testing.T) {
 	}
 }
 
+// Clocks in step never measure less than 0: that would shorten lives.
 func TestSkewOf(t *testing.T) {
-	sent := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
-		roundTrip time.Duration
-		date      time.Time
-		want      time.Duration
-	}{
-		{0, sent, -500 * time.Millisecond},
-		{2 * time.Second, sent, 500 * time.Millisecond},
-		{0, sent.Add(-time.Hour), time.Hour - 500*time.Millisecond},
-	} {
-		if got := skewOf(sent, c.roundTrip, c.date); got != c.want {
-			t.Errorf("skewOf(%v, %v) = %v; want %v", c.roundTrip, c.date, got, c.want)
+		ahead time.Duration // of the local clock
+		want  time.Duration
+	}{{0, 0}, {time.Hour, time.Hour}, {-time.Minute, -time.Minute}} {
+		for _, fraction := range []time.Duration{0, time.Millisecond, 999 * time.Millisecond} {
+			now := noon.Add(fraction)
+			if got := skewOf(now.Add(c.ahead), now.Truncate(time.Second)); got != c.want+fraction {
+				t.Errorf("%v ahead, Date cut by %v: %v; want %v", c.ahead, fraction, got, c.want+fraction)
+			}
 		}
 	}
 }

@@ -138,8 +138,8 @@ func (s *Source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // ProviderSources says in the SDK's terms where the credentials come from.
 func (s *Source) ProviderSources() []aws.CredentialSource { return s.chain.sources }
 
-// Skew is the local clock minus STS's, from the last answer's Date; 0 if STS was not asked yet. It is good to about a
-// second.
+// Skew is the local clock minus STS's, from the last answer's Date; 0 if STS was not asked yet. It reads too large by up
+// to a second and the time that the answer took, never too small.
 func (s *Source) Skew() time.Duration { return time.Duration(s.skew.ns.Load()) }
 
 // Region is what the flags, the environment or the profile say; "" if none does. (STS alone is asked in the role's
