@@ -62,6 +62,9 @@ func TestEachFlagHasItsVariable(t *testing.T) {
 			continue
 		}
 		byVariable, _, err := parse([]string{"true"}, []string{variable(f.Name) + "=" + sample(f)}, io.Discard)
+		if err == nil {
+			byVariable.variables = nil // that it was one is the only difference
+		}
 		if err != nil || !reflect.DeepEqual(byFlag, byVariable) {
 			t.Errorf("%s: got %+v, %v; want as by the flag", variable(f.Name), byVariable, err)
 		}
@@ -140,11 +143,11 @@ func TestDuration(t *testing.T) {
 		{"9223372037", -1},
 		{"0x10", -1},
 	} {
-		c, _, err := parse([]string{"--max-ttl=" + test.in, "true"}, nil, io.Discard)
+		c, _, err := parse([]string{"--kill-after=" + test.in, "true"}, nil, io.Discard)
 		switch {
 		case test.want < 0 && err == nil:
-			t.Errorf("%q: got %v; want an error", test.in, c.MaxTTL)
-		case test.want >= 0 && (err != nil || c.MaxTTL != test.want):
+			t.Errorf("%q: got %v; want an error", test.in, c.KillAfter)
+		case test.want >= 0 && (err != nil || c.KillAfter != test.want):
 			t.Errorf("%q: got %v; want %v", test.in, err, test.want)
 		}
 	}

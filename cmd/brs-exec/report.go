@@ -51,8 +51,12 @@ func hintOf(err error) string {
 }
 
 // oneLine keeps text from others (STS, a process, a file name) from breaking the
-// line or driving the terminal.
+// line, flooding it or driving the terminal.
 func oneLine(s string) string {
+	const most = 2000
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) || r == ' ' {
@@ -88,6 +92,14 @@ func withHint(_ []string, a slog.Attr) slog.Attr {
 	err, _ := a.Value.Any().(error)
 	if hint := hintOf(err); hint != "" {
 		return slog.Attr{Value: slog.GroupValue(slog.String(a.Key, err.Error()), slog.String("hint", hint))} // without a key: inlined
+	}
+	return a
+}
+
+// inSeconds has durations as seconds in JSON, as AWS has them.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
 	}
 	return a
 }
