@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -35,7 +36,7 @@ func (c *client) cached() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, c.folder()+"-"+key)
+	dir := filepath.Join(cache, c.name+"-"+key)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -119,3 +120,15 @@ func npm(dir string) error {
 }
 
 func goBuild(dir string) error { return tool(dir, "go", "build", "-o", "who", ".") }
+
+// debian says whether a package is installed; a test installs nothing on the machine itself.
+func debian(packages ...string) func(string) error {
+	return func(dir string) error {
+		for _, name := range packages {
+			if err := tool(dir, "dpkg-query", "--status", name); err != nil {
+				return fmt.Errorf("needs Debian's packages: apt-get install %s", strings.Join(packages, " "))
+			}
+		}
+		return nil
+	}
+}

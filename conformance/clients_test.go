@@ -40,6 +40,11 @@ var clients = []*client{
 	{name: "js-v3", language: "JavaScript", build: npm, argv: nodeWho,
 		note: "warns on stderr that the token is given twice; `--token-in env` gives it once"},
 	{name: "js-v2", language: "JavaScript", build: npm, argv: nodeWho},
+	{name: "awscrt", language: "Python over C", build: pip, argv: pythonWho, env: pythonPath},
+	{name: "pyarrow", language: "Python over C++", build: pip, argv: pythonWho, env: pythonPath},
+	{name: "obstore", language: "Python over Rust", build: pip, argv: pythonWho, env: pythonPath},
+	{name: "minio-go", language: "Go", build: goBuild, argv: binaryWho},
+	{name: "aws-cli-v2", shares: "aws-cli-v1", language: "Python", build: debian("awscli"), argv: debianPythonWho, env: debianPythonPath},
 }
 
 func pythonWho(dir string) []string { return []string{python, filepath.Join(dir, "who.py")} }
@@ -51,6 +56,13 @@ func pythonPath(dir string) []string {
 	}
 	return []string{"PYTHONPATH=" + filepath.Join(dir, "lib") + string(filepath.ListSeparator) + loop, "PYTHONDONTWRITEBYTECODE=1"}
 }
+
+// debianPythonWho is the interpreter that Debian's packages are for.
+func debianPythonWho(dir string) []string {
+	return []string{"/usr/bin/python3", filepath.Join(dir, "who.py")}
+}
+
+func debianPythonPath(dir string) []string { return []string{pythonPath("none")[0]} }
 
 func binaryWho(dir string) []string { return []string{filepath.Join(dir, "who")} }
 
