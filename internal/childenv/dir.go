@@ -47,13 +47,14 @@ type file struct {
 }
 
 const (
-	prefix     = "brs-exec-" // of the directory's name
-	keepTime   = 30 * time.Second
-	sweepDelay = time.Second
-	tooYoung   = time.Minute // a younger leftover may be a run that has not locked its directory yet
+	prefix      = "brs-exec-" // of the directory's name, before rand.Text()
+	draftSuffix = ".new"
+	keepTime    = 30 * time.Second
+	sweepDelay  = time.Second
+	tooYoung    = time.Minute // a younger leftover may be a run that has not locked its directory yet
 )
 
-// prefixes of the file names, and the only files that a sweep removes
+// filePrefixes are what a file's name begins with, before rand.Text().
 var filePrefixes = []string{"config-", "credentials-", "token-"}
 
 // Places are the candidates for [Options]: TMPDIR, /tmp, /var/tmp, /dev/shm (on Windows and macOS, what the system
@@ -288,7 +289,7 @@ func (d *Dir) fill() error {
 
 // write makes one file appear whole: a client may open it at any moment, and half a token is a wrong one.
 func (d *Dir) write(f file) error {
-	draft := f.name + ".new"
+	draft := f.name + draftSuffix
 	err := d.draft(draft, f.content)
 	if err == nil {
 		err = d.root.Rename(draft, f.name)

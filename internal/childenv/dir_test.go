@@ -5,6 +5,7 @@ package childenv
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -416,8 +417,16 @@ func TestSweep(t *testing.T) {
 	}{
 		{name: "leftover", setup: func(*testing.T, string) {}},
 		{name: "killed while it wrote", setup: func(t *testing.T, path string) {
-			if err := os.WriteFile(filepath.Join(path, "token-X.new"), nil, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(path, "token-"+rand.Text()+".new"), nil, 0o600); err != nil {
 				t.Fatal(err)
+			}
+			age(t, path)
+		}},
+		{name: "killed before it wrote", setup: func(t *testing.T, path string) {
+			for _, name := range entries(t, path) {
+				if err := os.Remove(filepath.Join(path, name)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			age(t, path)
 		}},
@@ -452,6 +461,11 @@ func TestSweep(t *testing.T) {
 				t.Fatal(err)
 			}
 			age(t, path)
+			t.Cleanup(func() {
+				if got := entries(t, path); len(got) != 4 {
+					t.Errorf("got %v; want all four left alone", got)
+				}
+			})
 		}},
 		{name: "a symlink to a directory", stays: true, setup: func(t *testing.T, path string) {
 			target := leftover(t, newPlace(t))
@@ -488,6 +502,59 @@ func TestSweep(t *testing.T) {
 			}
 			if _, err := os.Lstat(other); err != nil {
 				t.Errorf("got %v; want other directories left alone", err)
+			}
+		})
+	}
+}
+
+// The user's own files stay: all of a directory that holds, or is, anything but what we make.
+func TestSweepLeavesWhatOnlyLooksLikeOurs(t *testing.T) {
+	const text = "4OFGOQIKTWQQNMAG7OJD5URR44"
+	const ours = prefix + text
+	tests := []struct{ dir, file string }{
+		{prefix + "proj", "config-" + text},
+		{prefix + "proj", "config-prod.yaml"},
+		{prefix + strings.ToLower(text), "config-" + text},
+		{prefix + text + "A", "config-" + text},
+		{prefix + text[1:], "config-" + text},
+		{prefix + text[1:] + "1", "config-" + text},
+		{"X" + ours, "config-" + text},
+		{ours, "config-prod.yaml"},
+		{ours, "token-" + text + ".bak"},
+		{ours, "token-" + text + ".new.new"},
+		{ours, "token-" + strings.ToLower(text)},
+		{ours, "token-"},
+		{ours, "lock"},
+		{ours, "token-" + text + "/"},
+		{ours, "token-" + text + "@"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.dir+"/"+tt.file, func(t *testing.T) {
+			place := newPlace(t)
+			dir := filepath.Join(place, tt.dir)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, strings.TrimRight(tt.file, "/@"))
+			var err error
+			switch tt.file[len(tt.file)-1] {
+			case '/':
+				err = os.Mkdir(path, 0o700)
+			case '@':
+				err = os.Symlink("/dev/null", path)
+			default:
+				err = os.WriteFile(path, nil, 0o600)
+			}
+			// and what we do make
+			err = errors.Join(err, os.WriteFile(filepath.Join(dir, "credentials-"+rand.Text()), nil, 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+			age(t, dir)
+			want := entries(t, dir)
+			sweep(t.Context(), place)
+			if got := entries(t, dir); !slices.Equal(got, want) {
+				t.Errorf("got %v; want %v", got, want)
 			}
 		})
 	}

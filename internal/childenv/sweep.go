@@ -2,6 +2,7 @@ package childenv
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ func sweep(ctx context.Context, place string) {
 	for ctx.Err() == nil {
 		names, err := dir.Readdirnames(256)
 		for _, name := range names {
-			if strings.HasPrefix(name, prefix) && ctx.Err() == nil {
+			if unguessable(name, prefix) && ctx.Err() == nil {
 				sweepOne(filepath.Join(place, name))
 			}
 		}
@@ -31,8 +32,8 @@ func sweep(ctx context.Context, place string) {
 	}
 }
 
-// sweepOne removes a leftover: a real directory, ours, older than a minute, whose lock can be had. What is in it
-// besides our files keeps it alive.
+// sweepOne removes a leftover: a real directory, ours, older than a minute, that holds nothing but what we make and
+// whose lock can be had.
 func sweepOne(path string) {
 	root, err := openOurs(path)
 	if err != nil {
@@ -43,28 +44,52 @@ func sweepOne(path string) {
 	if err != nil || time.Since(info.ModTime()) < tooYoung {
 		return
 	}
+	names, err := leftovers(root) // before the lock: on Windows that is a file inside
+	if err != nil {
+		return
+	}
 	lock := tryLock(root)
 	if lock == nil {
 		return
 	}
-	err = removeLeftovers(root)
-	lock.Close()
-	if err == nil {
-		_ = removeDir(root, path)
+	for _, name := range names {
+		_ = root.Remove(name)
 	}
+	lock.Close()
+	_ = removeDir(root, path)
 }
 
-func removeLeftovers(root *os.Root) error {
+// leftovers are the names in root, if each is that of a file of ours. One that isn't makes all of them the user's.
+func leftovers(root *os.Root) ([]string, error) {
 	dir, err := root.Open(".")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range names {
-		if slices.ContainsFunc(filePrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
-			_ = root.Remove(name)
+		info, err := root.Lstat(name)
+		if err != nil {
+			return nil, err
+		}
+		if !fileName(name) || !info.Mode().IsRegular() || !ours(info) {
+			return nil, errors.New("not a leftover")
 		}
 	}
-	return err
+	return names, nil
+}
+
+// fileName tells a name that [NewDir] or [Dir.Keep] gives a file.
+func fileName(name string) bool {
+	name = strings.TrimSuffix(name, draftSuffix)
+	return slices.ContainsFunc(filePrefixes, func(p string) bool { return unguessable(name, p) })
+}
+
+// unguessable tells prefix + rand.Text() from what a user may call a thing.
+func unguessable(name, prefix string) bool {
+	text, ok := strings.CutPrefix(name, prefix)
+	return ok && len(text) == 26 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
