@@ -103,13 +103,7 @@ func NewDir(o Options) *Dir {
 // noPlace is why none of the places would do.
 type noPlace []error
 
-func (e noPlace) Error() string {
-	reasons := make([]string, len(e))
-	for i, err := range e {
-		reasons[i] = err.Error()
-	}
-	return "no place for a private directory: " + strings.Join(reasons, "; ")
-}
+func (e noPlace) Error() string { return "no place for a private directory: " + several(e).Error() }
 
 func (e noPlace) Unwrap() []error { return e }
 
@@ -329,11 +323,11 @@ func (d *Dir) RemoveToken() error {
 	}
 	token := d.files[2]
 	d.files = d.files[:2:2]
-	return nameless(token, gone(d.root.Remove(token.name)))
+	return nameless(token, removeFile(d.root, token.name))
 }
 
-// Remove removes what NewDir and Keep made, and nothing else. What a child has put into the directory stays there,
-// and is the error.
+// Remove removes what NewDir and Keep made, and nothing else. What a child has put into the directory, or in the place
+// of a file, stays there, and is the error. What can't be removed keeps nothing else.
 func (d *Dir) Remove() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -345,13 +339,32 @@ func (d *Dir) remove() error {
 		return nil
 	}
 	defer d.close()
+	var errs several
 	for _, f := range d.files {
-		if err := gone(d.root.Remove(f.name)); err != nil {
-			return nameless(f, err)
+		if err := removeFile(d.root, f.name); err != nil {
+			errs = append(errs, nameless(f, err))
 		}
 	}
 	d.unlock() // Windows removes no directory with an open file in it; a sweep finds this one too young
-	return removeDir(d.root, d.path)
+	if err := removeDir(d.root, d.path); err != nil {
+		errs = append(errs, err)
+	}
+	if errs == nil {
+		return nil
+	}
+	return errs
+}
+
+// removeFile removes a file of ours. What a child has put in its place stays: it may be the user's.
+func removeFile(root *os.Root, name string) error {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return gone(err)
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("something else is in its place")
+	}
+	return gone(root.Remove(name))
 }
 
 // removeDir removes an empty directory by its path, if that is still the directory that root is.
@@ -396,6 +409,19 @@ func nameless(f file, err error) error {
 	}
 	return fmt.Errorf("%s file: %w", kind, err)
 }
+
+// several is errors.Join on one line.
+type several []error
+
+func (e several) Error() string {
+	reasons := make([]string, len(e))
+	for i, err := range e {
+		reasons[i] = err.Error()
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func (e several) Unwrap() []error { return e }
 
 // gone takes "does not exist" for done.
 func gone(err error) error {

@@ -346,6 +346,41 @@ func TestRemoveLeavesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
+// One file that can't be removed keeps none of the others, and what a child has put in a file's place stays.
+func TestRemoveGoesOn(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"directory":      func(path string) error { return os.Mkdir(path, 0o700) },
+		"full directory": func(path string) error { return os.MkdirAll(filepath.Join(path, "theirs"), 0o700) },
+		"symlink":        func(path string) error { return os.Symlink("/dev/null", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDir(t, newPlace(t))
+			f := d.Files()
+			for _, path := range []string{f.Config, f.Credentials} {
+				if err := errors.Join(os.Remove(path), put(path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := d.Remove()
+			if got := entries(t, d.path); !slices.Equal(got, []string{filepath.Base(f.Config), filepath.Base(f.Credentials)}) {
+				t.Errorf("got %v; want the token gone and theirs left", got)
+			}
+			if err == nil {
+				t.Fatal("got nil; want an error")
+			}
+			for _, path := range []string{f.Config, f.Credentials} {
+				kind, text, _ := strings.Cut(filepath.Base(path), "-")
+				if !strings.Contains(err.Error(), kind+" file: ") || strings.Contains(err.Error(), text) {
+					t.Errorf("got %v; want it to tell of the %s file without its name", err, kind)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), d.path) {
+				t.Errorf("got %v; want one line that says where", err)
+			}
+		})
+	}
+}
+
 func TestKeep(t *testing.T) {
 	place := newPlace(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -53,7 +53,7 @@ func sweepOne(path string) {
 		return
 	}
 	for _, name := range names {
-		_ = root.Remove(name)
+		_ = removeFile(root, name)
 	}
 	lock.Close()
 	_ = removeDir(root, path)
