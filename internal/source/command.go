@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"syscall"
 	"time"
 )
 
@@ -17,8 +16,8 @@ import (
 // Ctrl-C reaches them. What they print is secret; what they say on stderr is shown as it comes.
 const (
 	maxOutput = 64 << 10
-	// drain is how long a command that was told to end may take, and children that it left may hold its output.
-	drain = time.Second
+	// drain is how long children that a command left may hold its output.
+	drain = 400 * time.Millisecond
 )
 
 // run runs a command and returns its output. what names it in errors: the command line itself may hold a secret.
@@ -28,7 +27,7 @@ func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) 
 	out := &bounded{full: cancel}
 	cmd := shell(ctx, command)
 	cmd.Stdout, cmd.Stderr = out, s.stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return endTree(cmd.Process) }
 	cmd.WaitDelay = drain
 	err := cmd.Run()
 	if err = s.commandError(ctx, what, out, err); err != nil {

@@ -1,0 +1,73 @@
+package source
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// grace is how long a command and all that it started may take to end when they are told to.
+const grace = 400 * time.Millisecond
+
+// endTree ends a child of ours and what descends from it, in half a second. A group of their own would make that one
+// call, but keep the terminal's Ctrl-C from them. What has left the tree, as a daemon does, lives on.
+func endTree(root *os.Process) error {
+	tree := map[int]*os.Process{root.Pid: root}
+	grow(tree)
+	// First the shell: it must not go on with its next command. What isn't reaped yet has its pid for itself, so the tree
+	// is its tree.
+	if err := root.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+		return err
+	} else if err != nil { // Windows has no such signal
+		return root.Kill()
+	}
+	signal(tree, syscall.SIGTERM)
+	if wait(tree, grace) {
+		return nil
+	}
+	signal(tree, syscall.SIGKILL)
+	wait(tree, grace/4)
+	return nil
+}
+
+// wait says whether all have ended in time.
+func wait(tree map[int]*os.Process, limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for pause := 2 * time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 50*time.Millisecond) {
+		time.Sleep(pause)
+		if grow(tree); len(tree) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func signal(tree map[int]*os.Process, s syscall.Signal) {
+	for _, p := range tree {
+		p.Signal(s) // it may have ended meanwhile, or be another user's (sudo)
+	}
+}
+
+// grow takes out what has ended and adds the children of the rest: whose parent dies is nobody's child any more, so they
+// are remembered. (On Linux an os.Process is a pidfd: nobody else is ever signalled.) Where the system isn't asked which
+// processes there are, the tree is its root.
+func grow(tree map[int]*os.Process) {
+	running := processes()
+	for pid, p := range tree {
+		if _, lives := running[pid]; !lives && (running != nil || p.Signal(syscall.Signal(0)) != nil) {
+			delete(tree, pid)
+		}
+	}
+	for more := true; more; {
+		more = false
+		for pid, parent := range running {
+			if tree[parent] == nil || tree[pid] != nil {
+				continue
+			}
+			if p, err := os.FindProcess(pid); err == nil {
+				tree[pid], more = p, true
+			}
+		}
+	}
+}
