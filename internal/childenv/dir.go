@@ -127,7 +127,9 @@ func (d *Dir) make(place string) error {
 	err = d.create()
 	for _, f := range d.files { // nobody knows the names yet: no need to make each appear whole
 		if err == nil {
-			err = nameless(f, d.draft(f.name, f.content))
+			if err = nameless(f, d.draft(f.name, f.content)); err != nil {
+				err = fmt.Errorf("%s: %w", place, err)
+			}
 		}
 	}
 	if err != nil {
@@ -296,6 +298,9 @@ func (d *Dir) write(f file) error {
 
 func (d *Dir) draft(name string, content []byte) error {
 	const fresh = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if err := writable(len(content)); err != nil {
+		return err
+	}
 	w, err := d.root.OpenFile(name, fresh, 0o600)
 	if errors.Is(err, fs.ErrExist) { // of an earlier look that failed, or somebody's symlink
 		if err := d.root.Remove(name); err != nil {

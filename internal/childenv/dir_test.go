@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -218,6 +219,45 @@ func TestUnwritableFilesLeaveNothing(t *testing.T) {
 	}
 	if got := entries(t, place); len(got) != 0 || d.Files() != (Files{}) {
 		t.Errorf("got %v; want nothing", got)
+	}
+}
+
+// Under "ulimit -f 0" a place is no place. The attempt raises no SIGXFSZ: brs-exec catches it, as a signal to die of.
+func TestFileSizeLimit(t *testing.T) {
+	place := newPlace(t)
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	arrived := make(chan os.Signal, 2)
+	signal.Notify(arrived, unix.SIGXFSZ, unix.SIGWINCH)
+	defer signal.Stop(arrived)
+	under := func(limit uint64, o Options) *Dir {
+		t.Helper()
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: limit, Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Setrlimit(unix.RLIMIT_FSIZE, &was)
+		return NewDir(o)
+	}
+	config := bytes.Repeat([]byte("#"), 1024)
+	for _, limit := range []uint64{0, 1, 1023} {
+		d := under(limit, Options{Places: []string{place}, Config: config})
+		if !errors.Is(d.Err(), unix.EFBIG) || len(entries(t, place)) != 0 {
+			t.Errorf("limit %d: got %v, %v; want EFBIG and nothing left", limit, d.Err(), entries(t, place))
+		}
+	}
+	for limit, o := range map[uint64]Options{1024: {Places: []string{place}, Config: config}, 0: {Places: []string{place}}} {
+		d := under(limit, o)
+		if err := errors.Join(d.Err(), d.Remove()); err != nil {
+			t.Errorf("limit %d, which suffices: %v", limit, err)
+		}
+	}
+	if err := unix.Kill(os.Getpid(), unix.SIGWINCH); err != nil { // comes after all that is on its way
+		t.Fatal(err)
+	}
+	if got := <-arrived; got != unix.SIGWINCH {
+		t.Errorf("got %v; want no signal", got)
 	}
 }
 
