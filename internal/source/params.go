@@ -256,8 +256,6 @@ func parseTag(s string) (k, v string, err error) {
 		return "", "", badInput(hint, "--tags %q has no =", clip(s))
 	case k == "":
 		return "", "", badInput(hint, "--tags %q has no key", clip(s))
-	case !utf8.ValidString(s):
-		return "", "", badInput(hint, "--tags %q is not UTF-8", clip(s))
 	case utf8.RuneCountInString(k) > 128:
 		return "", "", badInput("shorten it", "--tags: the key %q has more than 128 characters", clip(k))
 	case utf8.RuneCountInString(v) > 256:

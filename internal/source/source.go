@@ -109,6 +109,9 @@ func New(ctx context.Context, o Options) (*Source, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := checkText(&o); err != nil {
+		return nil, err
+	}
 	p, err := parseParams(&o)
 	if err != nil {
 		return nil, err
