@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -83,9 +84,10 @@ type cli struct {
 
 	Sandbox    bool          `name:"sandbox" novar:""`
 	SandboxTTL time.Duration `name:"sandbox-ttl"`
-	DemoClient bool          `name:"demo-client" novar:"" hidden:""`
+	DemoClient time.Duration `name:"demo-client" novar:"" hidden:""`
 
-	sandbox *sandboxServer // running, with --sandbox
+	sandbox   *sandboxServer // running, with --sandbox
+	variables []string       // the flags whose variables were read
 
 	Command []string `arg:"" optional:"" passthrough:"partial"`
 }
@@ -93,26 +95,33 @@ type cli struct {
 // parse reads the command line and the BRS_EXEC_* variables of env.
 // With --help or --version it has printed them to stdout, and done is true.
 func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) {
+	if c, err = parseWith(mentioned(args, nil), args, nil); err == nil && (c.Help || c.Version) {
+		return nil, true, c.tell(stdout) // whatever the variables are: the manual lists them
+	}
 	if c, err = parseWith(mentioned(args, env), args, env); err != nil {
 		// Something is wrong: all flags are needed to say what.
 		if c, err = parseWith(reflect.VisibleFields(reflect.TypeFor[cli]()), args, env); err != nil {
 			return nil, false, err
 		}
 	}
-	switch {
-	case c.Help:
-		page, err := help()
-		fmt.Fprint(stdout, page)
-		return nil, true, err
-	case c.Version:
-		_, err := fmt.Fprintln(stdout, "brs-exec", version())
-		return nil, true, err
-	}
 	c.Command = args[len(args)-len(c.Command):] // kong's copy is not the same bytes where they are no UTF-8
 	if len(c.Command) > 0 && c.Command[0] == "--" {
 		c.Command = c.Command[1:] // kong leaves the one that ended our flags
 	}
 	return c, false, c.check()
+}
+
+// tell answers --help and --version.
+func (c *cli) tell(stdout io.Writer) error {
+	page := "brs-exec " + version() + "\n"
+	if c.Help {
+		var err error
+		if page, err = help(); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(stdout, page)
+	return err
 }
 
 // mentioned are the fields of cli that these arguments and variables can be
@@ -156,7 +165,12 @@ func parseWith(fields []reflect.StructField, args, env []string) (*cli, error) {
 	if _, err := k.Parse(args); err != nil {
 		return nil, vars.explain(err)
 	}
-	c := new(cli)
+	for _, f := range k.Model.Flags {
+		if f.Set && f.Target.Kind() == reflect.String && f.Target.String() == "" {
+			return nil, hinted(fmt.Errorf("--%s is empty", f.Name), "leave it out, or look where its value comes from")
+		}
+	}
+	c := &cli{variables: vars.read}
 	v := reflect.ValueOf(c).Elem()
 	for i, f := range fields {
 		v.FieldByName(f.Name).Set(grammar.Elem().Field(i))
@@ -172,7 +186,7 @@ func parseWith(fields []reflect.StructField, args, env []string) (*cli, error) {
 // check refuses what no single flag can know to be wrong.
 func (c *cli) check() error {
 	switch {
-	case c.DemoClient:
+	case c.DemoClient != 0:
 		return nil
 	case c.Whoami && len(c.Command) > 0:
 		return errors.New("--whoami runs no command")
@@ -180,6 +194,12 @@ func (c *cli) check() error {
 		return hinted(errors.New("no command to run"), `-- "$SHELL" runs a shell; --help lists the flags`)
 	case c.Port < 0 || c.Port > 65535:
 		return fmt.Errorf("--port %d: a port is 0 to 65535", c.Port)
+	case c.MaxTTL != 0 && c.MaxTTL < time.Second:
+		return fmt.Errorf("--max-ttl %v: one second at least", c.MaxTTL)
+	case c.SandboxTTL != 0 && c.SandboxTTL < demoLife:
+		return fmt.Errorf("--sandbox-ttl %v: %v at least, since expiries are whole seconds", c.SandboxTTL, demoLife)
+	case c.Sandbox && c.STSEndpointURL != "":
+		return hinted(errors.New("--sandbox is an STS of its own"), "drop --sts-endpoint-url, or --sandbox")
 	case c.SandboxTTL != 0 && !c.Sandbox:
 		return hinted(errors.New("--sandbox-ttl is for the sandbox only"), "add --sandbox")
 	case c.NoSession && c.StartEarly:
@@ -197,14 +217,14 @@ func duration(ctx *kong.DecodeContext, target reflect.Value) error {
 		return err
 	}
 	d, err := time.ParseDuration(text)
-	if n, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+	if n, numErr := strconv.ParseFloat(text, 64); numErr == nil && math.Abs(n) < math.MaxInt64/float64(time.Second) {
 		d, err = time.Duration(n*float64(time.Second)), nil
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("%q is no duration: write 1h30m, or a number of seconds", text)
 	case d < 0:
-		return fmt.Errorf("%q: a duration cannot be negative", text)
+		return fmt.Errorf("%q: a duration can't be negative", text)
 	}
 	target.SetInt(int64(d))
 	return nil
@@ -214,7 +234,7 @@ func duration(ctx *kong.DecodeContext, target reflect.Value) error {
 // variables takes an empty one for a value and knows no misspelt one.
 type variables struct {
 	env  []string
-	last string // the flag whose variable is being read: an error names the variable then
+	read []string // flags whose variables have been read; the last one is at work
 }
 
 const variablePrefix = "BRS_EXEC_"
@@ -230,20 +250,27 @@ func configures(f *kong.Flag) bool {
 // Validate refuses a BRS_EXEC_* variable that no flag has: a typing error must
 // not run the job as someone else.
 func (v *variables) Validate(app *kong.Application) error {
-	var known []string
+	var known, silent []string // without the prefix, or it would count as likeness
 	for _, f := range app.Flags {
+		name := strings.TrimPrefix(variable(f.Name), variablePrefix)
 		if configures(f) {
-			known = append(known, variable(f.Name))
+			known = append(known, name)
+		} else {
+			silent = append(silent, name)
 		}
 	}
 	for _, entry := range v.env {
 		name, value, _ := strings.Cut(entry, "=")
-		if value == "" || !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+		short, ours := strings.CutPrefix(name, variablePrefix)
+		if value == "" || !ours || slices.Contains(known, short) {
 			continue
 		}
 		err := fmt.Errorf("no such variable: %s", name)
-		if near := nearest(name, known); near != "" {
-			return hinted(err, "did you mean "+near+"?")
+		if slices.Contains(silent, short) {
+			return hinted(err, "--"+strings.ToLower(strings.ReplaceAll(short, "_", "-"))+" has none: give the flag")
+		}
+		if near := nearest(short, known); near != "" {
+			return hinted(err, "did you mean "+variablePrefix+near+"?")
 		}
 		return hinted(err, "unset it; --help lists the variables")
 	}
@@ -259,7 +286,7 @@ func (v *variables) Resolve(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, e
 	if value == "" {
 		return nil, nil
 	}
-	v.last = f.Name
+	v.read = append(v.read, f.Name)
 	if !f.IsSlice() {
 		return value, nil
 	}
@@ -269,6 +296,9 @@ func (v *variables) Resolve(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, e
 			list = append(list, line)
 		}
 	}
+	if len(list) == 0 {
+		return nil, errors.New("holds only empty lines")
+	}
 	return list, nil
 }
 
@@ -277,15 +307,41 @@ func (v *variables) explain(err error) error {
 	if e, ok := errors.AsType[*kong.ParseError](err); ok {
 		err = e.Unwrap()
 	}
-	text := err.Error()
-	if flag := "--" + v.last; v.last != "" && (strings.HasPrefix(text, flag+":") || strings.HasPrefix(text, flag+" must be")) {
-		err = errors.New(variable(v.last) + strings.TrimPrefix(text, flag))
+	if n := len(v.read); n > 0 {
+		err = byVariable(err, v.read[n-1:])
 	}
-	if what, near, ok := strings.Cut(text, ", did you mean "); ok {
-		return hinted(errors.New(what), "did you mean "+strings.ReplaceAll(near, `"`, ""))
+	text := strings.ReplaceAll(err.Error(), "expected string value but got", "needs a value, not")
+	for _, guess := range []string{", did you mean ", "; perhaps try "} {
+		if what, near, ok := strings.Cut(text, guess); ok {
+			return hinted(errors.New(what), strings.TrimPrefix(guess, ", ")+strings.ReplaceAll(near, `"`, ""))
+		}
+	}
+	if hintOf(err) != "" {
+		return err
+	}
+	return errors.New(text)
+}
+
+// byVariable has an error that begins with a flag begin with the variable that
+// it was set by: nobody typed the flag.
+func byVariable(err error, flags []string) error {
+	text := err.Error()
+	for _, name := range flags {
+		rest, ok := strings.CutPrefix(text, "--"+name)
+		if ok && (rest == "" || rest[0] == ' ' || rest[0] == ':') {
+			return hinted(renamed{err, variable(name) + rest}, hintOf(err))
+		}
 	}
 	return err
 }
+
+type renamed struct {
+	error
+	text string
+}
+
+func (r renamed) Error() string { return r.text }
+func (r renamed) Unwrap() error { return r.error }
 
 // lookup finds a variable as getenv(3) does: the first entry counts.
 func lookup(env []string, name string) (value string, ok bool) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,8 +30,11 @@ SDK client; every %v it asks STS who it is, and STS refuses what has expired.
 
 // demoClient is the child: the SDK's default chain, and a call every demoPause.
 // Each credential is a line, each call that went well a dot on it.
-func demoClient(ctx context.Context, w io.Writer) error {
-	fmt.Fprintf(w, demoIntro, demoLife, demoPause)
+func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
+	if os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") == "" {
+		return hinted(errors.New("--demo-client is the demonstration's own"), "--sandbox")
+	}
+	fmt.Fprintf(w, demoIntro, life, demoPause)
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return err
@@ -37,6 +42,9 @@ func demoClient(ctx context.Context, w io.Writer) error {
 	var d demo
 	for start := time.Now(); time.Since(start) < demoLength && ctx.Err() == nil; time.Sleep(demoPause) {
 		d.call(ctx, cfg, w, time.Since(start))
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return d.verdict(w)
 }

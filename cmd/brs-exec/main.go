@@ -12,6 +12,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"time"
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
@@ -22,6 +23,7 @@ import (
 func main() {
 	runner.Harden()
 	sigs := runner.Catch() // before anything else: the runner owns signals from here on
+	go dieOf(sigs)
 	status, err := run(sigs, os.Args[1:], os.Environ())
 	if s, ok := sigs.Ended(); ok && status == runner.Failed {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would
@@ -32,6 +34,16 @@ func main() {
 	status.Exit() // the only exit: every defer has run; may be death by a signal
 }
 
+// dieOf ends what a signal has ended but doesn't know it yet: a file that blocks
+// when it is opened (a FIFO) doesn't see the context.
+func dieOf(sigs *runner.Signals) {
+	<-sigs.Context().Done()
+	time.Sleep(time.Second)
+	if status, ok := sigs.Ended(); ok {
+		status.Exit()
+	}
+}
+
 // run is the whole way, from the command line to the command's end.
 func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
@@ -39,8 +51,8 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil || done {
 		return exitStatus(err), err
 	}
-	if c.DemoClient {
-		err := demoClient(ctx, os.Stdout)
+	if c.DemoClient != 0 {
+		err := demoClient(ctx, c.DemoClient, os.Stdout)
 		return exitStatus(err), err
 	}
 	log, logFile, err := newLogger(c, os.Stderr)
@@ -57,7 +69,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	}
 	src, err := c.newSource(ctx, log)
 	if err != nil {
-		return runner.Failed, err
+		return runner.Failed, byVariable(err, c.variables)
 	}
 	defer src.Close()
 	s := &session{cli: c, src: src, creds: refresh.New(src, c.refresh(src, log)), log: log}

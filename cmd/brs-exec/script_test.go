@@ -34,6 +34,12 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files inside the scripts")
 
 func TestMain(m *testing.M) {
+	if strings.HasSuffix(os.Args[0], ".test") { // not one of the commands below
+		flag.Parse()
+		if err := flag.Set("test.parallel", "6"); err != nil { // the scripts wait, mostly
+			panic(err)
+		}
+	}
 	testscript.Main(m, map[string]func(){
 		"brs-exec": main,
 		"whois":    whois,

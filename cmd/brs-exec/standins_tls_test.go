@@ -150,8 +150,10 @@ func standHTTPS(s *stack, ts *testscript.TestScript, _ []string) {
 
 // tlsSTS has a certificate for every name that it is asked by.
 func (s *stack) tlsSTS(ts *testscript.TestScript, a *authority) *httptest.Server {
+	address, err := a.sign("sts", time.Now().Add(time.Hour)) // for who asks by address: there is no SNI then
+	ts.Check(err)
 	var mu sync.Mutex // guards a
-	c := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c := &tls.Config{Certificates: []tls.Certificate{address}, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		pair, err := a.sign(hello.ServerName, time.Now().Add(time.Hour))

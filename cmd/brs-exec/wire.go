@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -156,16 +157,14 @@ const (
 // startSandbox starts the STS, and fills in what it stands for: the role, the
 // base credentials, and without a command the demonstration.
 func (c *cli) startSandbox() (stop func(), err error) {
-	life := sandboxLife
+	life := cmp.Or(c.SandboxTTL, sandboxLife)
 	if len(c.Command) == 0 && !c.Whoami {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
 		}
-		c.Command, life = []string{self, "--demo-client"}, demoLife
-	}
-	if c.SandboxTTL != 0 {
-		life = c.SandboxTTL
+		life = cmp.Or(c.SandboxTTL, demoLife)
+		c.Command = []string{self, "--demo-client=" + life.String()}
 	}
 	if len(c.RoleARN) == 0 {
 		c.RoleARN = []string{sandboxRole}

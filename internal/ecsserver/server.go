@@ -144,17 +144,17 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 
 func (o Options) check() error {
 	if o.MaxTTL < 0 || o.MaxTTL > 0 && o.MaxTTL < time.Second {
-		return fmt.Errorf("max ttl %v: must be one second or more", o.MaxTTL)
+		return fmt.Errorf("--max-ttl %v: must be one second or more", o.MaxTTL)
 	}
 	if o.Wait < 0 || o.Wait >= defaultLimits.answer {
 		return fmt.Errorf("wait %v: must be between 0 and %v", o.Wait, defaultLimits.answer)
 	}
 	if o.Port < 0 || o.Port > 65535 {
-		return fmt.Errorf("port %d: must be between 0 and 65535", o.Port)
+		return fmt.Errorf("--port %d: must be between 0 and 65535", o.Port)
 	}
 	for _, h := range o.AllowHosts {
 		if !validHost(h) {
-			return fmt.Errorf("allow host %q: must be a name or name:port, as in a Host header", h)
+			return fmt.Errorf("--allow-host %q: must be a name or name:port, as in a Host header", h)
 		}
 	}
 	return nil

@@ -209,13 +209,13 @@ func TestListenRefuses(t *testing.T) {
 		{"port taken", Options{Port: port}, "address already in use", true},
 		{"port too large", Options{Port: 65536}, "port 65536", false},
 		{"port negative", Options{Port: -1}, "port -1", false},
-		{"life too short", Options{MaxTTL: time.Second - 1}, "max ttl", false},
-		{"life negative", Options{MaxTTL: -1}, "max ttl", false},
+		{"life too short", Options{MaxTTL: time.Second - 1}, "--max-ttl", false},
+		{"life negative", Options{MaxTTL: -1}, "--max-ttl", false},
 		{"wait negative", Options{Wait: -1}, "wait", false},
-		{"a URL as host", Options{AllowHosts: []string{"http://x"}}, `allow host "http://x"`, false},
-		{"no host", Options{AllowHosts: []string{""}}, `allow host ""`, false},
-		{"any host", Options{AllowHosts: []string{"*"}}, `allow host "*"`, false},
-		{"host with a bad port", Options{AllowHosts: []string{"x:0"}}, `allow host "x:0"`, false},
+		{"a URL as host", Options{AllowHosts: []string{"http://x"}}, `--allow-host "http://x"`, false},
+		{"no host", Options{AllowHosts: []string{""}}, `--allow-host ""`, false},
+		{"any host", Options{AllowHosts: []string{"*"}}, `--allow-host "*"`, false},
+		{"host with a bad port", Options{AllowHosts: []string{"x:0"}}, `--allow-host "x:0"`, false},
 	} {
 		s, err := Listen(steady(), tt.o)
 		if err == nil {
