@@ -211,11 +211,18 @@ func (b *builder) fromInstance(c *chain, profile string) error {
 // nothing says where it was looked for credentials in vain.
 func (b *builder) nothing(last string) error {
 	files := profileFiles(&b.env)
-	profile := firstOf(b.shared.Profile, "default")
+	where := strings.Join(files, " or ")
+	if name := b.o.Profile; name != "" { // the environment's keys were left out of it
+		hint := "aws configure sso --profile " + name
+		if b.env.Credentials.HasKeys() {
+			hint = "drop --profile to begin with the keys in the environment; AWS_PROFILE=" + name + " keeps its other settings"
+		}
+		return badInput(hint, "no AWS credentials in profile %s of %s, no container endpoint, and %s", name, where, last)
+	}
 	hint := "aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; --sandbox needs none"
 	if names, _ := profileNames(files); len(names) > 0 && b.shared.Profile == "" {
 		hint = "--profile NAME; there are: " + strings.Join(names[:min(len(names), 8)], ", ")
 	}
 	return badInput(hint, "no AWS credentials: none in the environment, none in profile %s of %s, no container endpoint, and %s",
-		profile, strings.Join(files, " or "), last)
+		firstOf(b.shared.Profile, "default"), where, last)
 }
