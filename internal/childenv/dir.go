@@ -77,7 +77,8 @@ func within(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// NewDir makes the directory and its files in the first place that will do. It always returns a Dir: if there is no
+// NewDir makes the directory and its files in the first place that will do; as root, one that every other user reaches
+// goes before one that only root does. It always returns a Dir: if there is no
 // writable place, one without files, of which [Dir.Err] says why; [Build] then does without.
 func NewDir(o Options) *Dir {
 	d := &Dir{log: o.Log}
@@ -88,16 +89,48 @@ func NewDir(o Options) *Dir {
 	if o.Token != "" {
 		d.files = append(d.files, file{filePrefixes[2] + rand.Text(), []byte(o.Token)})
 	}
-	var errs []error
-	for _, place := range o.Places {
-		if err := d.make(place); err != nil {
-			errs = append(errs, err)
+	if errs := d.makeIn(o.Places); errs != nil {
+		d.err = noPlace(errs)
+	}
+	return d
+}
+
+// makeIn makes the directory in the first of the places that will do: those first that everybody reaches whom a child
+// may become.
+func (d *Dir) makeIn(places []string) []error {
+	errs := []error{} // also of no places
+	var closed []string
+	for _, place := range places {
+		place, err := resolve(place)
+		if err == nil && !reachable(place) {
+			closed = append(closed, place)
 			continue
 		}
-		return d
+		if err == nil {
+			err = d.make(place)
+		}
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
 	}
-	d.err = noPlace(errs)
-	return d
+	for _, place := range closed {
+		err := d.make(place)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// resolve is done once: the child may be elsewhere, and a symlink may be turned.
+func resolve(place string) (string, error) {
+	place, err := filepath.Abs(place)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(place)
 }
 
 // noPlace is why none of the places would do.
@@ -114,17 +147,10 @@ func (e noPlace) Hints() []string {
 
 // make makes the directory in place, or leaves nothing there.
 func (d *Dir) make(place string) error {
-	place, err := filepath.Abs(place) // the child may be elsewhere
-	if err != nil {
-		return err
-	}
-	if place, err = filepath.EvalSymlinks(place); err != nil {
-		return err
-	}
 	d.place, d.path = place, filepath.Join(place, prefix+rand.Text())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err = d.create()
+	err := d.create()
 	for _, f := range d.files { // nobody knows the names yet: no need to make each appear whole
 		if err == nil {
 			if err = nameless(f, d.draft(f.name, f.content)); err != nil {

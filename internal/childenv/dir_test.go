@@ -683,18 +683,91 @@ func locked(t *testing.T, path string) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
 }
 
-// A child of root's that drops to another user reads the paths that it was given, and can't list the directory.
-func TestDroppedChildReadsItsFiles(t *testing.T) {
+// A place that a child of root's could not reach after it dropped to another user (pam_tmpdir's) comes last.
+func TestRootPrefersAPlaceThatOthersReach(t *testing.T) {
 	asRoot(t)
-	place, err := os.MkdirTemp("/tmp", "childenv-test-") // every directory above must be open: t.TempDir's are not
+	open, closed, below, foreign := openPlace(t), newPlace(t), newPlace(t), openPlace(t)
+	if err := os.Chmod(below, 0o755); err != nil { // but t.TempDir's own parent is 0700
+		t.Fatal(err)
+	}
+	if err := os.Chown(foreign, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	in, out := filepath.Join(openPlace(t), "in"), filepath.Join(newPlace(t), "out")
+	if err := errors.Join(os.Symlink(below, in), os.Symlink(open, out)); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(in)
+	tests := []struct {
+		name   string
+		places []string
+		want   string
+	}{
+		{"closed itself", []string{closed, open}, open},
+		{"below a closed one", []string{below, open}, open},
+		{"open first", []string{open, closed}, open},
+		{"leads in", []string{in, open}, open},
+		{"leads out", []string{out, below}, open},
+		{"none, the first", []string{below, closed}, below},
+		{"none that will do", []string{closed, "/nowhere", foreign, "/proc/self"}, closed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := NewDir(Options{Places: tt.places, Token: "token"})
+			if d.place != tt.want || d.Err() != nil {
+				t.Errorf("got %s, %v; want %s", d.place, d.Err(), tt.want)
+			}
+			if err := d.Remove(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Whoever isn't root has no other users among his children, and gets the place that he named.
+func TestOthersGetTheFirstPlace(t *testing.T) {
+	open, mine := openPlace(t), filepath.Join(openPlace(t), "mine")
+	if err := os.Mkdir(mine, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(mine)
+	if os.Geteuid() == 0 {
+		if err := errors.Join(os.Chown(mine, nobody, nobody), syscall.Seteuid(nobody)); err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Seteuid(0)
+	}
+	d := NewDir(Options{Places: []string{mine, open}, Token: "token"})
+	if d.place != mine || d.Err() != nil {
+		t.Errorf("got %s, %v; want %s", d.place, d.Err(), mine)
+	}
+	if err := d.Remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+// openPlace is one that every user reaches: t.TempDir's are not.
+func openPlace(t *testing.T) string {
+	t.Helper()
+	place, err := os.MkdirTemp("/tmp", "childenv-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(place)
+	t.Cleanup(func() {
+		if err := os.Remove(place); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := os.Chmod(place, 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	d := newDir(t, place)
+	return place
+}
+
+// A child of root's that drops to another user reads the paths that it was given, and can't list the directory.
+func TestDroppedChildReadsItsFiles(t *testing.T) {
+	asRoot(t)
+	d := NewDir(Options{Places: []string{newPlace(t), openPlace(t)}, Token: "token", Config: []byte("[default]\n")})
 	defer d.Remove()
 	as := func(arg ...string) (string, error) {
 		cmd := exec.Command(arg[0], arg[1:]...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,23 @@ func trusted(place string) error {
 		return fmt.Errorf("%s: others can write there, and it is not sticky", place)
 	}
 	return nil
+}
+
+// reachable says whether a child can follow the paths into place, also one of root's that drops to another user:
+// that one needs search permission all the way, which pam_tmpdir's /tmp/user/0 lacks.
+func reachable(place string) bool {
+	for os.Geteuid() == 0 {
+		info, err := os.Lstat(place)
+		if err == nil && info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		up := filepath.Dir(place)
+		if up == place {
+			break
+		}
+		place = up
+	}
+	return true
 }
 
 func ours(info fs.FileInfo) bool {
