@@ -173,7 +173,7 @@ func (s *session) background(srv *ecsserver.Server, dir *childenv.Dir) (refused 
 	})
 	wg.Go(func() { logError(s.log, srv.Serve(ctx)) })
 	wg.Go(func() { dir.Keep(ctx) })
-	wg.Go(func() { settle(ctx) })
+	wg.Go(func() { settle(ctx, s.log) })
 	return refused, func() { // in this order: late grandchildren then send no token to whoever has the port next
 		logError(s.log, dir.RemoveToken())
 		end()

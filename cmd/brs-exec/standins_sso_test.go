@@ -85,12 +85,16 @@ func (p *portal) login(home string, refreshable bool) error {
 		return err
 	}
 	for _, key := range []string{ssoCorp, ssoStart} {
-		sum := sha1.Sum([]byte(key))
-		if err := os.WriteFile(filepath.Join(dir, hex.EncodeToString(sum[:])+".json"), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, cacheName(key)), data, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func cacheName(key string) string {
+	sum := sha1.Sum([]byte(key))
+	return hex.EncodeToString(sum[:]) + ".json"
 }
 
 func (p *portal) serve(s *stack, w http.ResponseWriter, r *http.Request) {
