@@ -121,6 +121,24 @@ func npm(dir string) error {
 
 func goBuild(dir string) error { return tool(dir, "go", "build", "-o", "who", ".") }
 
+// cargo builds with one job: a linker beside a compiler is what this takes at most.
+func cargo(dir string) error {
+	if err := tool(dir, "cargo", "build", "--quiet", "--locked", "--release", "--jobs", "1", "--target-dir", "target"); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(dir, "target", "release", "who"), filepath.Join(dir, "who")); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(dir, "target"))
+}
+
+func maven(dir string) error {
+	if err := tool(dir, "mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies"); err != nil {
+		return err
+	}
+	return tool(dir, "javac", "-cp", filepath.Join("lib", "*"), "-d", ".", "Who.java", "Loop.java")
+}
+
 // debian says whether a package is installed; a test installs nothing on the machine itself.
 func debian(packages ...string) func(string) error {
 	return func(dir string) error {

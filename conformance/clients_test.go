@@ -44,8 +44,21 @@ var clients = []*client{
 	{name: "pyarrow", language: "Python over C++", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "obstore", language: "Python over Rust", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "minio-go", language: "Go", build: goBuild, argv: binaryWho},
+	{name: "rust-object-store", language: "Rust", build: cargo, argv: binaryWho},
+	{name: "aws-sdk-rust", language: "Rust", build: cargo, argv: binaryWho},
+	{name: "java-v2", language: "Java", build: maven, argv: javaWho, except: javaExcept, note: javaNote},
+	{name: "java-v1", language: "Java", build: maven, argv: javaWho, except: javaExcept, note: javaNote},
+	{name: "hadoop-s3a", language: "Java", build: maven, argv: javaWho},
 	{name: "aws-cli-v2", shares: "aws-cli-v1", language: "Python", build: debian("awscli"), argv: debianPythonWho, env: debianPythonPath},
 }
+
+// javaProperties is the trap that outranks everything and that no environment can take away.
+const javaProperties = "Java system properties in `JAVA_TOOL_OPTIONS`"
+
+var javaExcept = map[string]string{javaProperties: "the options hold what else the program needs, so brs-exec leaves them " +
+	"and warns on stderr; the property comes first in [the chain](https://docs.aws.amazon.com/sdk-for-java/latest/developer-guide/credentials-chain.html)"}
+
+const javaNote = "`-Daws.accessKeyId` and its like outrank the endpoint; brs-exec warns of them in `JAVA_TOOL_OPTIONS`"
 
 func pythonWho(dir string) []string { return []string{python, filepath.Join(dir, "who.py")} }
 
@@ -67,3 +80,7 @@ func debianPythonPath(dir string) []string { return []string{pythonPath("none")[
 func binaryWho(dir string) []string { return []string{filepath.Join(dir, "who")} }
 
 func nodeWho(dir string) []string { return []string{"node", filepath.Join(dir, "who.js")} }
+
+func javaWho(dir string) []string {
+	return []string{"java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(dir, "lib", "*") + string(filepath.ListSeparator) + dir, "Who"}
+}

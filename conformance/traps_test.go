@@ -77,7 +77,7 @@ var traps = []trap{
 		w.set("AWS_CONTAINER_CREDENTIALS_FULL_URI="+w.otherURL+"/container",
 			"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="+w.write("pod-token", "somebody-else"))
 	}},
-	{name: "Java system properties in `JAVA_TOOL_OPTIONS`", java: true, set: func(w *world) {
+	{name: javaProperties, java: true, set: func(w *world) {
 		c := w.leak("java")
 		w.set("JAVA_TOOL_OPTIONS=-Daws.accessKeyId=" + c.AccessKeyID + " -Daws.secretAccessKey=" + c.SecretAccessKey +
 			" -Daws.secretKey=" + c.SecretAccessKey + " -Daws.sessionToken=" + c.SessionToken)
