@@ -225,7 +225,7 @@ func (b *builder) giveWithoutHop(c *chain) error {
 		return checkRoleDuration("--duration-seconds", "--duration-seconds ", w.duration)
 	}
 	if flag := firstOf(b.p.assumeRoleOnly(), b.p.narrowing()); flag != "" {
-		return badInput("add --role-arn ARN", "%s needs a role to assume, and %s has none", flag, c)
+		return badInput("add --role-arn ARN", "%s is for a role, and there is none to assume with %s", flag, c)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (s *Source) commandError(ctx context.Context, what string, out *bounded, er
 		return &problem{text: what + ": ended with brs-exec", err: context.Canceled}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &problem{text: fmt.Sprintf("%s: no end after %v", what, s.patience), err: context.DeadlineExceeded,
-			hints: []string{"it has no terminal to ask on (its stdin is /dev/null); run it by hand to see what it waits for"}}
+			hints: []string{slowHint}}
 	case exited && exit.ExitCode() == 127:
 		return badInput("write its whole path: it is found by /bin/sh in brs-exec's PATH", "%s: exit status 127, no such command", what)
 	case exited:

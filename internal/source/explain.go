@@ -66,14 +66,14 @@ func (s *Source) hint(c call, err error) string {
 	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 		return "a proxy or a login page answers in its place: is HTTPS_PROXY right?"
 	}
-	if c.hint == "" && c.signed() && code == "" && fromNetwork(err) {
-		return s.networkHint()
+	if c.hint == "" && code == "" && fromNetwork(err) {
+		return s.networkHint(c)
 	}
 	return c.hint
 }
 
-func (s *Source) networkHint() string {
-	if u := s.sts.Options().BaseEndpoint; u != nil {
+func (s *Source) networkHint(c call) string {
+	if u := s.sts.Options().BaseEndpoint; u != nil && c.signed() {
 		return "STS is asked at " + *u + ": is it the right one, and up?"
 	}
 	return "is the network up, and does it need HTTPS_PROXY?"
@@ -111,6 +111,9 @@ func (s *Source) hintByCode(c call, code, message string) string {
 	case "MalformedPolicyDocument", "MalformedPolicyDocumentException":
 		return "check --policy: aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY"
 	case "InvalidIdentityToken", "InvalidIdentityTokenException":
+		if strings.Contains(message, "valid JWT") {
+			return "it must be the provider's ID token, three parts with dots between them, not an access token"
+		}
 		return "check that IAM has an identity provider for the token's issuer, with its audience"
 	case "IDPRejectedClaim", "IDPRejectedClaimException":
 		return "the identity provider refused the token: is it expired, or for another audience?"
@@ -153,9 +156,9 @@ func (s *Source) keyHint(c call) string {
 		return "the role is in " + want + ", region " + s.stsRegion + " is not: --region " + partitionRegion(want)
 	}
 	if c.keys.SessionToken != "" {
-		return "does AWS_SESSION_TOKEN belong to the keys of " + c.by + ", and are they of this partition?"
+		return "do the session token and the keys from " + c.by + " belong together, and are they of this partition?"
 	}
-	return "the access key of " + c.by + " is deleted, inactive or another partition's"
+	return "the access key from " + c.by + " is deleted, inactive or another partition's"
 }
 
 func partitionOfARN(s string) string {
@@ -171,7 +174,7 @@ func (s *Source) signatureHint(c call, message string) string {
 	if off.Abs() > time.Minute || strings.Contains(message, "expired") || strings.Contains(message, "not yet current") {
 		return fmt.Sprintf("this machine's clock is %v off: set it (timedatectl set-ntp true)", off.Abs())
 	}
-	return "the secret key of " + c.by + " does not belong to its access key"
+	return "the secret key from " + c.by + " does not belong to its access key"
 }
 
 func validationHint(message string) string {

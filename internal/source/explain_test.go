@@ -78,11 +78,11 @@ func TestHints(t *testing.T) {
 		want string
 	}{
 		{"another partition", call{role: china, keys: keys}, code("InvalidClientTokenId", ""), 0, "--region cn-north-1"},
-		{"token of other keys", call{by: "environment variables", keys: session}, code("InvalidClientTokenId", ""), 0, "does AWS_SESSION_TOKEN belong"},
+		{"token of other keys", call{by: "environment variables", keys: session}, code("InvalidClientTokenId", ""), 0, "do the session token and the keys from environment variables belong"},
 		{"session over", call{by: "environment variables", keys: session}, code("ExpiredToken", ""), 0, "AWS_SESSION_TOKEN is over"},
 		{"clock", call{keys: keys}, code("SignatureDoesNotMatch", "Signature expired: …"), 12 * time.Minute, "clock is 12m0s off"},
 		{"clock behind", call{keys: keys}, code("SignatureDoesNotMatch", "Signature not yet current: …"), -time.Hour, "clock is 1h0m0s off"},
-		{"secret", call{by: "profile p", keys: keys}, code("SignatureDoesNotMatch", "The request signature we calculated …"), 0, "secret key of profile p"},
+		{"secret", call{by: "profile p", keys: keys}, code("SignatureDoesNotMatch", "The request signature we calculated …"), 0, "secret key from profile p"},
 		{"token denied", call{web: true, role: testRole}, code("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"), 0, "aud and sub"},
 		{"session of a session", call{keys: session}, code("AccessDenied", "Cannot call GetSessionToken with session credentials"), 0, "--role-arn"},
 		{"MFA age", call{role: testRole, keys: session, mfa: true}, code("AccessDenied", "User: arn:aws:iam::1:user/u is not authorized to perform: sts:AssumeRole"), 0, "aws:MultiFactorAuthAge"},

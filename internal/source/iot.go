@@ -32,6 +32,8 @@ type iot struct {
 	until    *deadline // the certificate's
 }
 
+const describeEndpoint = "aws iot describe-endpoint --endpoint-type iot:CredentialProvider"
+
 func (b *builder) fromIoT() (chain, error) {
 	o := b.o
 	for _, f := range []struct{ flag, value string }{
@@ -43,10 +45,10 @@ func (b *builder) fromIoT() (chain, error) {
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(o.IoTEndpoint, "https://"), "/")
 	if host == "" || strings.ContainsAny(host, "/?#@ ") {
-		return chain{}, badInput("aws iot describe-endpoint --endpoint-type iot:CredentialProvider", "--iot-endpoint %q is no host", clip(redact(o.IoTEndpoint)))
+		return chain{}, badInput(describeEndpoint, "--iot-endpoint %q is no host", clip(redact(o.IoTEndpoint)))
 	}
 	if strings.Contains(host, ".iot.") && !strings.Contains(host, ".credentials.iot.") {
-		return chain{}, badInput("aws iot describe-endpoint --endpoint-type iot:CredentialProvider", "--iot-endpoint %s is the one for data, not for credentials", host)
+		return chain{}, badInput(describeEndpoint, "--iot-endpoint %s is the one for data, not for credentials", host)
 	}
 	if err := checkAlias(o.IoTRoleAlias); err != nil {
 		return chain{}, err
@@ -73,7 +75,7 @@ func checkAlias(s string) error {
 func (i *iot) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := i.ask(ctx)
 	if err != nil {
-		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials", ca: "--iot-ca"}, err)
+		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials", ca: "--iot-ca", hint: "is --iot-endpoint right? " + describeEndpoint + " shows it"}, err)
 	}
 	return creds, nil
 }
@@ -87,7 +89,7 @@ func (i *iot) ask(ctx context.Context) (aws.Credentials, error) {
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+i.endpoint+"/role-aliases/"+i.alias+"/credentials", nil)
 	if err != nil {
-		return aws.Credentials{}, badInput("aws iot describe-endpoint --endpoint-type iot:CredentialProvider", "--iot-endpoint %q is no host", clip(i.endpoint))
+		return aws.Credentials{}, badInput(describeEndpoint, "--iot-endpoint %q is no host", clip(i.endpoint))
 	}
 	if i.thing != "" {
 		r.Header.Set("x-amzn-iot-thingname", i.thing)
@@ -166,6 +168,8 @@ func (i *iot) certificate() (tls.Certificate, error) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	switch {
+	case err != nil && !bytes.Contains(cert, []byte("-----BEGIN CERTIFICATE")):
+		return pair, badInput("-----BEGIN CERTIFICATE----- begins one", "--iot-certificate %s is no PEM file of a certificate", i.cert)
 	case err != nil && strings.Contains(err.Error(), "does not match"):
 		return pair, badInput("take both files of one certificate", "--iot-private-key %s is not the key of --iot-certificate %s", i.key, i.cert)
 	case err != nil:

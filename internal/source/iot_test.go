@@ -190,7 +190,7 @@ func TestWrongIoT(t *testing.T) {
 		{"no key", func(o *Options) { o.IoTPrivateKey = "/no/such" }, "--iot-private-key: open /no/such", ""},
 		{"no PEM", func(o *Options) { o.IoTPrivateKey = "/etc/hostname" }, "/etc/hostname is no PEM file", ""},
 		{"another key", func(o *Options) { o.IoTPrivateKey = a.path("other.key") }, "is not the key of", "both files of one certificate"},
-		{"swapped", func(o *Options) { o.IoTCertificate, o.IoTPrivateKey = o.IoTPrivateKey, o.IoTCertificate }, "--iot-certificate", "PEM files"},
+		{"swapped", func(o *Options) { o.IoTCertificate, o.IoTPrivateKey = o.IoTPrivateKey, o.IoTCertificate }, "is no PEM file of a certificate", "BEGIN CERTIFICATE"},
 		{"encrypted", func(o *Options) { o.IoTPrivateKey = a.path("encrypted.key") }, "is encrypted", "openssl pkey"},
 		{"encrypted, older", func(o *Options) { o.IoTPrivateKey = a.path("legacy.key") }, "is encrypted", "openssl pkey"},
 		{"expired", func(o *Options) { o.IoTCertificate, o.IoTPrivateKey = a.path("old.pem"), a.path("old.key") }, "has expired, on", ""},

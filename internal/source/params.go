@@ -138,8 +138,11 @@ func checkName(flag, s string, least, most int, more string) error {
 	if s == "" {
 		return nil
 	}
-	if len(s) < least || len(s) > most {
-		return badInput("shorten it: "+flag+" NAME", "%s %q has %d characters; AWS takes %d to %d", flag, clip(s), len(s), least, most)
+	switch n := len(s); {
+	case n < least:
+		return badInput(fmt.Sprintf("lengthen it to %d characters or more", least), "%s %q is too short for AWS", flag, s)
+	case n > most:
+		return badInput(fmt.Sprintf("shorten it to %d characters", most), "%s %q has %d characters; AWS takes %d", flag, clip(s), n, most)
 	}
 	if i := strings.IndexFunc(s, func(r rune) bool { return !nameRune(r) && !strings.ContainsRune(more, r) }); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(s[i:])

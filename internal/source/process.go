@@ -22,7 +22,7 @@ func (b *builder) process(what, command string) *process {
 func (p *process) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	out, err := p.errand.wait(ctx)
 	if err != nil {
-		return aws.Credentials{}, p.errand.s.explain(call{op: p.what}, err)
+		return aws.Credentials{}, p.errand.s.explain(call{op: p.what, hint: slowHint}, err)
 	}
 	creds, err := parseProcess(out, time.Now())
 	if err != nil {
@@ -30,6 +30,9 @@ func (p *process) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	return creds, nil
 }
+
+// slowHint is for a command that was not done when somebody needed it.
+const slowHint = "run it by hand to see what it waits for: it has no terminal to ask on, and its stdin is empty"
 
 // parseProcess shows nothing of what it reads.
 func parseProcess(out []byte, now time.Time) (aws.Credentials, error) {

@@ -53,19 +53,18 @@ func profileError(err error, name string, files []string) error {
 	if e, ok := errors.AsType[config.SharedConfigLoadError](err); ok {
 		return badInput("a line is [section], or key = value", "%s: %s", e.Filename, firstLine(e.Err.Error()))
 	}
-	return badInput("look at "+files[0]+" and "+files[1], "profile %s: %s", firstOf(name, "default"), parserText(err.Error()))
+	return parserError(strings.Join(strings.Fields(err.Error()), " "), firstOf(name, "default"), files)
 }
 
-// parserText words anew what the SDK's parser says awkwardly.
-func parserText(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
+// parserError words anew what the SDK's parser says awkwardly.
+func parserError(s, name string, files []string) error {
 	if strings.Contains(s, "partial credentials found") {
-		return "aws_access_key_id and aws_secret_access_key belong together, one is missing"
+		return badInput("aws configure --profile "+name+" asks for both", "profile %s: aws_access_key_id and aws_secret_access_key belong together, one is missing", name)
 	}
 	if session, ok := strings.CutPrefix(s, "failed to find SSO session section, "); ok {
-		return "there is no [sso-session " + session + "]"
+		return badInput("aws configure sso-session makes one", "profile %s: there is no [sso-session %s]", name, session)
 	}
-	return strings.TrimPrefix(s, "failed to ")
+	return badInput("look at "+files[0]+" and "+files[1], "profile %s: %s", name, strings.TrimPrefix(s, "failed to "))
 }
 
 // missingProfile names the files that were read, those that could not be, and the profile that was perhaps meant.

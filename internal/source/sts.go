@@ -129,7 +129,7 @@ func checkEndpoint(o *Options, s sts.Options) error {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return badInput("write https://sts.eu-west-1.amazonaws.com", "%s %q is no URL", from, clip(redact(*endpoint)))
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return badInput("write https://HOST", "%s %s has more than scheme, host and path", from, u.Host)
+		return badInput("write https://"+u.Host, "%s %s has more than scheme, host and path", from, u.Host)
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return badInput("write https://"+u.Host, "%s http://%s: credentials don't go over a network in the clear", from, u.Host)
 	case s.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled, s.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled:
