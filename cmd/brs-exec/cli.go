@@ -189,11 +189,11 @@ func (c *cli) check() error {
 	case c.DemoClient != 0:
 		return nil
 	case c.Whoami && len(c.Command) > 0:
-		return errors.New("--whoami runs no command")
+		return hinted(errors.New("--whoami runs no command"), "drop the command, or --whoami")
 	case len(c.Command) == 0 && !c.Whoami && !c.Sandbox:
 		return hinted(errors.New("no command to run"), `-- "$SHELL" runs a shell; --help lists the flags`)
 	case c.Port < 0 || c.Port > 65535:
-		return fmt.Errorf("--port %d: a port is 0 to 65535", c.Port)
+		return hinted(fmt.Errorf("--port %d: a port is 0 to 65535", c.Port), "leave it out: any free port will do")
 	case c.MaxTTL != 0 && c.MaxTTL < time.Second:
 		return fmt.Errorf("--max-ttl %v: one second at least", c.MaxTTL)
 	case c.SandboxTTL != 0 && c.SandboxTTL < demoLife:
@@ -203,7 +203,7 @@ func (c *cli) check() error {
 	case c.SandboxTTL != 0 && !c.Sandbox:
 		return hinted(errors.New("--sandbox-ttl is for the sandbox only"), "add --sandbox")
 	case c.NoSession && c.StartEarly:
-		return errors.New("--no-session needs the keys before the command starts: drop --start-early")
+		return hinted(errors.New("--no-session needs the keys before the command starts"), "drop --start-early")
 	case c.Sandbox && c.Profile != "":
 		return hinted(errors.New("--sandbox has base credentials of its own"), "drop --profile, or --sandbox")
 	}
@@ -222,9 +222,9 @@ func duration(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%q is no duration: write 1h30m, or a number of seconds", text)
+		return hinted(fmt.Errorf("%q is no duration", text), "write 1h30m, or a number of seconds")
 	case d < 0:
-		return fmt.Errorf("%q: a duration can't be negative", text)
+		return hinted(fmt.Errorf("%q: a duration can't be negative", text), "write 1h30m, or a number of seconds")
 	}
 	target.SetInt(int64(d))
 	return nil
@@ -313,11 +313,15 @@ func (v *variables) explain(err error) error {
 	text := strings.ReplaceAll(err.Error(), "expected string value but got", "needs a value, not")
 	for _, guess := range []string{", did you mean ", "; perhaps try "} {
 		if what, near, ok := strings.Cut(text, guess); ok {
-			return hinted(errors.New(what), strings.TrimPrefix(guess, ", ")+strings.ReplaceAll(near, `"`, ""))
+			return hinted(errors.New(what), strings.TrimLeft(guess, ",; ")+strings.ReplaceAll(near, `"`, ""))
 		}
 	}
 	if hintOf(err) != "" {
 		return err
+	}
+	if flag, rest, ok := strings.Cut(text, " must be one of "); ok {
+		choice, got, _ := strings.Cut(rest, " but got ")
+		return hinted(fmt.Errorf("%s: there is no %s", flag, got), "one of "+strings.ReplaceAll(strings.ReplaceAll(choice, `"`, ""), ",", ", "))
 	}
 	return errors.New(text)
 }
