@@ -33,7 +33,7 @@ func TestCloseEndsDescendants(t *testing.T) {
 			until(t, func() bool { return len(pids(t, file)) > 0 })
 			start := time.Now()
 			s.Close()
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 1500*time.Millisecond { // a second, and a busy machine
 				t.Errorf("took %v", took)
 			}
 			if err := <-got; err == nil {

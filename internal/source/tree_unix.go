@@ -1,7 +1,8 @@
+//go:build unix
+
 package source
 
 import (
-	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -13,22 +14,27 @@ const grace = 400 * time.Millisecond
 // endTree ends a child of ours and what descends from it, in half a second. A group of their own would make that one
 // call, but keep the terminal's Ctrl-C from them. What has left the tree, as a daemon does, lives on.
 func endTree(root *os.Process) error {
-	tree := map[int]*os.Process{root.Pid: root}
-	grow(tree)
-	// First the shell: it must not go on with its next command. What isn't reaped yet has its pid for itself, so the tree
-	// is its tree.
-	if err := root.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+	if err := root.Signal(syscall.SIGSTOP); err != nil {
 		return err
-	} else if err != nil { // Windows has no such signal
-		return root.Kill()
 	}
+	tree := map[int]*os.Process{root.Pid: root} // nobody else has the pid of what isn't reaped
+	halt(tree)
 	signal(tree, syscall.SIGTERM)
+	signal(tree, syscall.SIGCONT)
 	if wait(tree, grace) {
 		return nil
 	}
+	halt(tree)
 	signal(tree, syscall.SIGKILL)
 	wait(tree, grace/4)
 	return nil
+}
+
+// halt stops them all, or a shell whose child ends first would go on with its next command, and nobody know of that.
+func halt(tree map[int]*os.Process) {
+	for more := true; more; more = grow(tree) {
+		signal(tree, syscall.SIGSTOP)
+	}
 }
 
 // wait says whether all have ended in time.
@@ -52,7 +58,7 @@ func signal(tree map[int]*os.Process, s syscall.Signal) {
 // grow takes out what has ended and adds the children of the rest: whose parent dies is nobody's child any more, so they
 // are remembered. (On Linux an os.Process is a pidfd: nobody else is ever signalled.) Where the system isn't asked which
 // processes there are, the tree is its root.
-func grow(tree map[int]*os.Process) {
+func grow(tree map[int]*os.Process) (grown bool) {
 	running := processes()
 	for pid, p := range tree {
 		if _, lives := running[pid]; !lives && (running != nil || p.Signal(syscall.Signal(0)) != nil) {
@@ -66,8 +72,9 @@ func grow(tree map[int]*os.Process) {
 				continue
 			}
 			if p, err := os.FindProcess(pid); err == nil {
-				tree[pid], more = p, true
+				tree[pid], more, grown = p, true, true
 			}
 		}
 	}
+	return grown
 }
