@@ -38,6 +38,24 @@ func badInput(hint, format string, args ...any) error {
 	return p
 }
 
+// whole refuses an answer that lacks what every session of AWS has; a program that plays STS gives the same at every try.
+func whole(c aws.Credentials) error {
+	var lacks string
+	switch {
+	case c.AccessKeyID == "":
+		lacks = "AccessKeyId"
+	case c.SecretAccessKey == "":
+		lacks = "SecretAccessKey"
+	case c.SessionToken == "":
+		lacks = "SessionToken"
+	case c.CanExpire && c.Expires.Unix() <= 0: // SSO counts from 1970
+		lacks = "Expiration"
+	default:
+		return nil
+	}
+	return badInput("AWS never answers so: is it the right endpoint?", "an answer without %s", lacks)
+}
+
 // Permanent says that no retry will heal err: it was refused, or what the user wrote is wrong.
 //
 // Everything else may pass: what the SDK itself retries (5xx, throttling, the network), a deadline, an answer that isn't
@@ -126,7 +144,9 @@ func apiError(err error) (code, message string) {
 
 // describe says what happened without the SDK's "operation error STS: AssumeRole, https response error StatusCode: …".
 func describe(err error) string {
-	if code, message := apiError(err); code != "" {
+	if code, message := apiError(err); code == "UnknownError" { // the SDK found no STS error in the answer
+		return unreadable(err)
+	} else if code != "" {
 		return code + ": " + firstLine(message)
 	} else if message != "" {
 		return firstLine(message)
@@ -175,7 +195,9 @@ func network(e *url.Error) string {
 	if dns, ok := errors.AsType[*net.DNSError](e); ok {
 		return dns.Name + ": " + dns.Err
 	}
-	if op, ok := errors.AsType[*net.OpError](e); ok && op.Op == "dial" {
+	if op, ok := errors.AsType[*net.OpError](e); ok && op.Op == "proxyconnect" {
+		return "the proxy: " + firstLine(op.Err.Error())
+	} else if ok && op.Op == "dial" {
 		return host + ": " + firstLine(op.Err.Error())
 	}
 	return host + ": " + firstLine(e.Err.Error())

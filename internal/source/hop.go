@@ -51,7 +51,11 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	creds, err := stscreds.NewAssumeRoleProvider(assumer{h, caller, code}, h.arn, h.options).Retrieve(ctx)
+	if err == nil {
+		err = whole(creds)
+	}
 	if err != nil {
+		creds = aws.Credentials{}
 		err = h.s.explain(call{op: "assume role " + h.arn, by: h.by, role: h.arn, keys: caller, mfa: h.mfa != nil}, err)
 	}
 	if code != "" {

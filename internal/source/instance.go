@@ -42,6 +42,9 @@ func (i *instance) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if !client.expires.IsZero() {
 		creds.Expires = client.expires
 	}
+	if err := whole(creds); err != nil {
+		return aws.Credentials{}, i.s.explain(call{op: "instance metadata"}, err)
+	}
 	return creds, nil
 }
 
@@ -54,8 +57,11 @@ func (i *instance) explain(ctx context.Context, err error) error {
 	case dial && status == 0 && !i.seen && ctx.Err() == nil:
 		return i.b.nothing("instance metadata does not answer: this is no EC2 instance")
 	}
-	return i.s.explain(call{op: "instance metadata"}, err)
+	return i.s.explain(call{op: "instance metadata", hint: hopHint}, err)
 }
+
+// hopHint: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-existing-instances.html
+const hopHint = "in a container the instance must allow two hops: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
 
 // An expiryReader notes when the credentials really expire: ec2rolecreds says an hour at most.
 type expiryReader struct {

@@ -50,12 +50,17 @@ func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by stri
 	if err == nil && out.Credentials == nil {
 		err = errEmpty
 	}
+	var creds aws.Credentials
+	if err == nil {
+		c := out.Credentials
+		creds = aws.Credentials{
+			AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
+			CanExpire: true, Expires: aws.ToTime(c.Expiration), AccountID: keys.AccountID, Source: "GetSessionToken",
+		}
+		err = whole(creds)
+	}
 	if err != nil {
 		return aws.Credentials{}, s.explain(call{op: "get session token with " + by, by: by, keys: keys}, err)
 	}
-	c := out.Credentials
-	return aws.Credentials{
-		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
-		CanExpire: true, Expires: aws.ToTime(c.Expiration), AccountID: keys.AccountID, Source: "GetSessionToken",
-	}, nil
+	return creds, nil
 }

@@ -127,6 +127,9 @@ func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		before := l.content()
 		creds, err := l.CredentialsProvider.Retrieve(ctx)
 		if err == nil {
+			if err = whole(creds); err != nil {
+				return aws.Credentials{}, l.s.explain(call{op: l.what}, err)
+			}
 			return creds, nil
 		}
 		if err = l.explain(err); !Permanent(err) || pause == 0 || before == "" || !l.changes(ctx, before, pause) {

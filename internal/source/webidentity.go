@@ -111,12 +111,15 @@ func (b *builder) tokenCommand(what, command string) func(context.Context) (jwt,
 func (w *webIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := w.token(ctx)
 	if err != nil {
-		return aws.Credentials{}, w.s.explain(call{op: "web identity"}, err)
+		return aws.Credentials{}, w.s.explain(call{op: "web identity", hint: slowHint}, err)
 	}
 	creds, err := stscreds.NewWebIdentityRoleProvider(w.s.sts, w.arn, token, func(o *stscreds.WebIdentityRoleOptions) {
 		o.RoleSessionName, o.Duration = w.name, orDefault(w.duration, defaultDuration)
 		o.Policy, o.PolicyARNs = optional(w.policy), w.policyARNs
 	}).Retrieve(ctx)
+	if err == nil {
+		err = whole(creds)
+	}
 	if err != nil {
 		return aws.Credentials{}, w.s.explain(call{op: "assume role " + w.arn + " with the token of " + w.from, role: w.arn, web: true}, err)
 	}
