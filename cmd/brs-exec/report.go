@@ -77,7 +77,7 @@ func newLogger(c *cli, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 	if c.LogFile != "" {
 		f, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
-			return nil, nil, fmt.Errorf("--log-file: %w", err)
+			return nil, nil, hinted(fmt.Errorf("--log-file: %w", err), "name a file in a directory that is there and can be written to")
 		}
 		w, closer = f, f
 	}
