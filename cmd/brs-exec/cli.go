@@ -195,9 +195,9 @@ func (c *cli) check() error {
 	case c.Port < 0 || c.Port > 65535:
 		return hinted(fmt.Errorf("--port %d: a port is 0 to 65535", c.Port), "leave it out: any free port will do")
 	case c.MaxTTL != 0 && c.MaxTTL < time.Second:
-		return fmt.Errorf("--max-ttl %v: one second at least", c.MaxTTL)
+		return hinted(fmt.Errorf("--max-ttl %v: an expiry is a whole second", c.MaxTTL), "--max-ttl 15m, or leave it out")
 	case c.SandboxTTL != 0 && c.SandboxTTL < demoLife:
-		return fmt.Errorf("--sandbox-ttl %v: %v at least, since expiries are whole seconds", c.SandboxTTL, demoLife)
+		return hinted(fmt.Errorf("--sandbox-ttl %v is too short: expiries are whole seconds", c.SandboxTTL), fmt.Sprintf("--sandbox-ttl %v, or longer", demoLife))
 	case c.Sandbox && c.STSEndpointURL != "":
 		return hinted(errors.New("--sandbox is an STS of its own"), "drop --sts-endpoint-url, or --sandbox")
 	case c.SandboxTTL != 0 && !c.Sandbox:
