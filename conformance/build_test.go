@@ -139,6 +139,13 @@ func maven(dir string) error {
 	return tool(dir, "javac", "-cp", filepath.Join("lib", "*"), "-d", ".", "Who.java", "Loop.java")
 }
 
+func terraform(dir string) error {
+	if _, err := exec.LookPath("terraform"); err != nil {
+		return fmt.Errorf("terraform is missing, and no registry has it")
+	}
+	return nil
+}
+
 // debian says whether a package is installed; a test installs nothing on the machine itself.
 func debian(packages ...string) func(string) error {
 	return func(dir string) error {

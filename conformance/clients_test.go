@@ -40,6 +40,8 @@ var clients = []*client{
 	{name: "js-v3", language: "JavaScript", build: npm, argv: nodeWho,
 		note: "warns on stderr that the token is given twice; `--token-in env` gives it once"},
 	{name: "js-v2", language: "JavaScript", build: npm, argv: nodeWho},
+	{name: "terraform", language: "Go", build: terraform, argv: terraformWho, life: 8 * time.Second, loop: 68 * time.Second,
+		note: "the S3 backend; it stores its state every 20 s, so a rotation run has few calls"},
 	{name: "awscrt", language: "Python over C", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "pyarrow", language: "Python over C++", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "obstore", language: "Python over Rust", build: pip, argv: pythonWho, env: pythonPath},
@@ -84,3 +86,5 @@ func nodeWho(dir string) []string { return []string{"node", filepath.Join(dir, "
 func javaWho(dir string) []string {
 	return []string{"java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(dir, "lib", "*") + string(filepath.ListSeparator) + dir, "Who"}
 }
+
+func terraformWho(dir string) []string { return []string{"sh", filepath.Join(dir, "who.sh")} }

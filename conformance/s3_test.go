@@ -15,7 +15,7 @@ import (
 )
 
 // s3 is as much of S3 as clients here need: objects, and GET /BUCKET/whoami whose body is
-// the caller's ARN. It takes a caller for who the sandbox says that the key's session is, refuses
+// the caller's ARN (whoami.tfstate: a Terraform state with that output). It takes a caller for who the sandbox says that the key's session is, refuses
 // what has expired, and checks the signature with the SDK's signer. There is one bucket, of any name.
 type s3 struct {
 	w       *world
@@ -46,8 +46,12 @@ func (s *s3) answer(rw http.ResponseWriter, r *http.Request, arn string, body []
 	defer s.mu.Unlock()
 	key := r.URL.Path
 	object, ok := s.objects[key]
-	if strings.HasSuffix(key, "/whoami") {
+	switch {
+	case strings.HasSuffix(key, "/whoami"):
 		object, ok = []byte(arn), true
+	case strings.HasSuffix(key, "/whoami.tfstate"):
+		object, ok = []byte(`{"version":4,"terraform_version":"1.0.0","serial":1,"lineage":"0","resources":[],`+
+			`"outputs":{"arn":{"value":"`+arn+`","type":"string"}}}`), true
 	}
 	switch {
 	case r.Method == http.MethodGet && strings.Count(strings.Trim(key, "/"), "/") == 0: // the bucket: nothing to list
