@@ -67,12 +67,15 @@ func (s *Source) hint(c call, err error) string {
 		return "a proxy or a login page answers in its place: is HTTPS_PROXY right?"
 	}
 	if c.hint == "" && code == "" && fromNetwork(err) {
-		return s.networkHint(c)
+		return s.networkHint(c, err)
 	}
 	return c.hint
 }
 
-func (s *Source) networkHint(c call) string {
+func (s *Source) networkHint(c call, err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
+		return "is HTTPS_PROXY right, and the proxy up?"
+	}
 	if u := s.sts.Options().BaseEndpoint; u != nil && c.signed() {
 		return "STS is asked at " + *u + ": is it the right one, and up?"
 	}
