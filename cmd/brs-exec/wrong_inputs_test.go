@@ -82,12 +82,21 @@ func difference(want, got string) string {
 	return b.String()
 }
 
+// varying is what differs from run to run.
+var varying = []struct {
+	what *regexp.Regexp
+	by   string
+}{
+	{regexp.MustCompile(`127\.0\.0\.1:[0-9]{2,}`), "127.0.0.1:PORT"},
+	{regexp.MustCompile(`gave up after [0-9.]+m?s:`), "gave up after 1s:"},
+	{regexp.MustCompile(`current date/time [0-9]+`), "current date/time NOW"},
+}
+
 // wrongWorld is a machine on which much is wrong.
 type wrongWorld struct {
-	dir   string
-	bin   string
-	env   []string
-	ports *regexp.Regexp
+	dir string
+	bin string
+	env []string
 }
 
 func newWrongWorld(t *testing.T) *wrongWorld {
@@ -115,7 +124,7 @@ func newWrongWorld(t *testing.T) *wrongWorld {
 	for _, srv := range []*httptest.Server{sts, s3, portal, hang, stale} {
 		t.Cleanup(srv.Close)
 	}
-	w := &wrongWorld{dir: t.TempDir(), bin: t.TempDir(), ports: regexp.MustCompile(`127\.0\.0\.1:[0-9]{2,}`)}
+	w := &wrongWorld{dir: t.TempDir(), bin: t.TempDir()}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +250,11 @@ func (w *wrongWorld) answer(t *testing.T, command string) string {
 	if strings.Contains(said, "hush") {
 		t.Errorf("%s: a secret is told:\n%s", command, said)
 	}
-	return w.ports.ReplaceAllString(strings.ReplaceAll(said, w.dir, "~"), "127.0.0.1:PORT")
+	said = strings.ReplaceAll(said, w.dir, "~")
+	for _, v := range varying {
+		said = v.what.ReplaceAllString(said, v.by)
+	}
+	return said
 }
 
 // patience is two seconds more than the timeout that the command names, if any.
