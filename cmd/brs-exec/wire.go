@@ -91,6 +91,7 @@ func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
 		ReadTimeout:  c.ReadTimeout,
 		Lazy:         c.Lazy,
 		RetryDenied:  c.RetryDenied,
+		Denied:       source.Denied,
 		Skew:         src.Skew,
 	}
 }

@@ -68,7 +68,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning) error {
 	}
 	life := h.ends.Sub(issued)
 	if life < leastLife {
-		return endedError{life}
+		return endedError{h.ends, life}
 	}
 	now, old := r.at(), r.held.Load()
 	switch {
@@ -114,7 +114,7 @@ func (r *Refresher) tell(h *held, life time.Duration) {
 		r.o.Log.Info("new credentials", "expires", h.creds.Expires, "life", life.Round(time.Second))
 		return
 	}
-	if !r.d.toldEndless {
+	if !r.d.toldEndless && h.creds.SessionToken != "" { // long-term keys don't end
 		r.d.toldEndless = true
 		r.o.Log.Warn("credentials do not say when they end; nothing can refresh them")
 	}

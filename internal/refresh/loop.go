@@ -17,7 +17,7 @@ type driver struct {
 	calls  []*call       // those that have not been heard of yet
 	skew   time.Duration // as last seen
 	shift  time.Duration // what follows from it
-	denied time.Time     // until then a permanent error counts as passing
+	denied time.Time     // until then a refusal counts as passing
 
 	err    error // of the outage so far; nil: none
 	fatal  bool  // the latest one won't heal by itself

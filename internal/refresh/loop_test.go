@@ -21,6 +21,7 @@ var (
 	errDenied   = &smithy.GenericAPIError{Code: "AccessDenied", Message: "not authorized"}
 	errThrottle = &smithy.GenericAPIError{Code: "Throttling"}
 	errInternal = &smithy.GenericAPIError{Code: "InternalFailure"}
+	errInput    = &smithy.GenericAPIError{Code: "ValidationError"}
 )
 
 func failing(err error) func(context.Context, int) error {
@@ -28,7 +29,10 @@ func failing(err error) func(context.Context, int) error {
 }
 
 func options(log *bytes.Buffer) Options {
-	o := Options{Permanent: hasCode("AccessDenied"), Throttled: hasCode("Throttling")}
+	denied, input := hasCode("AccessDenied"), hasCode("ValidationError")
+	o := Options{
+		Permanent: func(err error) bool { return denied(err) || input(err) }, Throttled: hasCode("Throttling"), Denied: denied,
+	}
 	if log != nil {
 		o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{
 			Level: slog.LevelInfo,
@@ -94,6 +98,7 @@ func TestStart(t *testing.T) {
 			},
 		},
 		{name: "denied for good", o: Options{RetryDenied: time.Minute}, fault: failing(errDenied), want: errDenied, least: time.Minute, most: 80 * sec, calls: 15, atMost: 30},
+		{name: "bad input is no new role", o: Options{RetryDenied: time.Minute}, fault: failing(errInput), want: errInput, calls: 1, atMost: 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -565,6 +570,30 @@ func TestEndless(t *testing.T) {
 		want := []string{"WARN credentials do not say when they end; nothing can refresh them", "WARN refresh failed; what is held stays valid"}
 		if got := said(&log); !slices.Equal(got, want) {
 			t.Errorf("said %q; want %q", got, want)
+		}
+	})
+}
+
+// Long-term keys end when somebody deletes them: that is no news.
+func TestLongTermKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		stop := running(t, New(&still{creds: aws.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "s"}}, options(&log)))
+		time.Sleep(3 * time.Hour)
+		if stop(); log.Len() > 0 {
+			t.Errorf("said %s", log.String())
+		}
+	})
+}
+
+// An answer without an end, which the year 1 stands for, is further away than a Duration reaches.
+func TestEndedLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options(nil)
+		o.StartTimeout = time.Second
+		err := New(&still{creds: issue(1, time.Time{})}, o).Start(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "ended at 0001-01-01T00:00:00Z") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

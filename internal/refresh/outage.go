@@ -65,8 +65,8 @@ type retryAfterer interface {
 }
 
 func (r *Refresher) classify(err error) class {
-	if r.permanent(err) {
-		if r.at().Before(r.d.denied) {
+	if r.o.Permanent != nil && r.o.Permanent(err) {
+		if r.mayBeNew(err) {
 			return passing
 		}
 		return permanent
@@ -77,7 +77,10 @@ func (r *Refresher) classify(err error) class {
 	return passing
 }
 
-func (r *Refresher) permanent(err error) bool { return r.o.Permanent != nil && r.o.Permanent(err) }
+// mayBeNew: err is what a role that was made seconds ago answers, and time is left for it to be known everywhere.
+func (r *Refresher) mayBeNew(err error) bool {
+	return r.at().Before(r.d.denied) && r.o.Denied != nil && r.o.Denied(err)
+}
 
 // telling is the error of an outage to show: the latest, unless it only says that time ran out and an earlier one says more.
 func telling(before, latest error) error {
@@ -88,11 +91,17 @@ func telling(before, latest error) error {
 }
 
 // An endedError is an answer that is over already, or as good as.
-type endedError struct{ left time.Duration }
+type endedError struct {
+	at   time.Time
+	left time.Duration
+}
 
 func (e endedError) Error() string {
 	if e.left > 0 {
 		return fmt.Sprintf("source returned credentials that end in %v", e.left.Round(time.Millisecond))
+	}
+	if e.left < -24*time.Hour {
+		return "source returned credentials that ended at " + e.at.UTC().Format(time.RFC3339)
 	}
 	return fmt.Sprintf("source returned credentials that ended %v ago", -e.left.Round(time.Second))
 }

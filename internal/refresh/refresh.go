@@ -53,7 +53,10 @@ type Options struct {
 	Throttled func(error) bool // the source has too much to do: ask less; nil: none is
 	// StartTimeout is all that the first credentials may take; 0: 30 s. ReadTimeout is the most for one attempt; 0: 10 s.
 	StartTimeout, ReadTimeout time.Duration
-	RetryDenied               time.Duration // how long, at the start, a Permanent error counts as passing; 0: not at all
+	// RetryDenied is how long, at the start, an error that is Denied counts as passing though it is Permanent: what a role
+	// answers that was made seconds ago. 0 or nil: not at all.
+	RetryDenied time.Duration
+	Denied      func(error) bool
 	// Lazy: nothing is fetched that nobody asked for. Past half of the life a Retrieve is answered from memory and starts
 	// a fetch; past the end it waits for it.
 	Lazy bool

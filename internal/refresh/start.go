@@ -37,7 +37,7 @@ func (r *Refresher) giveUp(ctx context.Context, begun time.Time) error {
 		return nil
 	case d.fatal:
 		return d.err
-	case now.Before(d.denied) && r.permanent(d.err):
+	case r.mayBeNew(d.err):
 	case !d.due.Before(begun.Add(r.o.StartTimeout)):
 		return fmt.Errorf("gave up after %v: %w", now.Sub(begun).Round(100*time.Millisecond), d.err)
 	}
