@@ -69,6 +69,7 @@ type cli struct {
 	SameUser  bool          `name:"same-user"`
 	AllowHost []string      `name:"allow-host" sep:"none"`
 
+	PTY            bool          `name:"pty"`
 	KillAfter      time.Duration `name:"kill-after"`
 	OnWrapperDeath string        `name:"on-wrapper-death" default:"term" enum:"term,hup,kill,none"`
 	StartEarly     bool          `name:"start-early"`

@@ -105,6 +105,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		Path:           path,
 		Args:           c.Command,
 		Env:            s.environment(env, srv, dir.Files()),
+		PTY:            c.PTY,
 		KillAfter:      c.KillAfter,
 		OnWrapperDeath: c.OnWrapperDeath,
 		Stop:           refused.done,

@@ -89,6 +89,7 @@ var manual = []struct {
 		{"allow-host", "NAME", "Further Host header to answer; repeatable"},
 	}},
 	{"Command:", [][3]string{
+		{"pty", "", "Give the command a terminal of its own"},
 		{"kill-after", "DURATION", "Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on"},
 		{"on-wrapper-death", "SIGNAL", "What the command gets if brs-exec is killed: term, hup, kill or none; default term (Linux)"},
 		{"start-early", "", "Start the command while the role is still being assumed; its first request waits"},
