@@ -23,6 +23,7 @@ type problem struct {
 	err       error // what the SDK said, for errors.As; its text is in text as far as it is of use
 	hints     []string
 	permanent bool
+	passing   bool // though the SDK's classes say otherwise
 }
 
 func (p *problem) Error() string   { return p.text }
@@ -59,13 +60,13 @@ func whole(c aws.Credentials) error {
 // Permanent says that no retry will heal err: it was refused, or what the user wrote is wrong.
 //
 // Everything else may pass: what the SDK itself retries (5xx, throttling, the network), a deadline, an answer that isn't
-// STS's (a captive portal). The SDK's classes leave out certificates, which it retries in vain.
+// STS's (a captive portal), a host that was there before. The SDK's classes leave out certificates, which it retries in vain.
 func Permanent(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
 	if p, ok := errors.AsType[*problem](err); ok {
-		if p.permanent || p.err == nil {
+		if p.permanent || p.passing || p.err == nil {
 			return p.permanent
 		}
 		return Permanent(p.err)
@@ -80,6 +81,12 @@ func Permanent(err error) bool {
 		return true
 	}
 	return refused(err) || unsent(err)
+}
+
+// missing: there is no such host. Of one that has answered before that is said while a VPN or its resolver is down.
+func missing(err error) bool {
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && e.IsNotFound
 }
 
 // unsent: the SDK could not even make a request of what it was given.

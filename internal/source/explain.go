@@ -26,6 +26,12 @@ type call struct {
 
 // explain makes one line of an error, and a hint of what AWS is known to mean by it.
 func (s *Source) explain(c call, err error) error {
+	p := s.word(c, err)
+	p.passing = missing(err) && s.worked.Load()
+	return p
+}
+
+func (s *Source) word(c call, err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		outer := &problem{text: c.op + ": " + strings.TrimPrefix(p.text, c.op+": "), err: err, hints: p.hints, permanent: p.permanent}
 		if hint := s.hint(c, err); hint != "" && len(p.hints) == 0 {
@@ -60,7 +66,10 @@ func (s *Source) hint(c call, err error) string {
 	if ourCertificate(err) {
 		return "is the certificate registered and active in this account and region?"
 	}
-	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
+	if missing(err) {
+		if s.worked.Load() {
+			return "it was there before: is the VPN up, and its name server?"
+		}
 		return "is the region right? --region, or --sts-endpoint-url"
 	}
 	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {

@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -98,6 +99,7 @@ type Source struct {
 	patience  time.Duration // with a command
 	mfas      []*mfa
 	untils    []func() time.Time
+	worked    atomic.Bool // Retrieve has brought credentials: every host of the chain exists
 
 	life context.Context // of commands and prompts
 	end  func()
@@ -135,7 +137,11 @@ func New(ctx context.Context, o Options) (*Source, error) {
 
 // Retrieve asks for new credentials, through the whole chain.
 func (s *Source) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	return s.chain.provider.Retrieve(ctx)
+	creds, err := s.chain.provider.Retrieve(ctx)
+	if err == nil {
+		s.worked.Store(true)
+	}
+	return creds, err
 }
 
 // ProviderSources says in the SDK's terms where the credentials come from.
