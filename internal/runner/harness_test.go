@@ -4,6 +4,7 @@ package runner
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -170,6 +171,7 @@ func environment(bin, home string) []string {
 		"PATH=" + bin + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
 		"HOME=" + home, "LC_ALL=C.UTF-8", "TERM=xterm", "PS1=P> ", "ENV=/dev/null", "HISTFILE=/dev/null",
 		"AWS_EC2_METADATA_DISABLED=true",
+		"GORACE=atexit_sleep_ms=0", // a second at each exit
 	}
 }
 
@@ -239,14 +241,16 @@ func (s side) run(t *testing.T, argv ...string) result {
 	return result{out.String(), errs.String(), c.ProcessState.Sys().(syscall.WaitStatus)}
 }
 
-// command is ended with the test.
+// command is ended with the test, or when it takes far too long.
 func (s side) command(t *testing.T, argv ...string) *exec.Cmd {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), s.find(argv[0]), argv[1:]...)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, s.find(argv[0]), argv[1:]...)
 	c.Args[0] = argv[0]
 	c.Env, c.Dir = s.env, t.TempDir()
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	c.WaitDelay = patience
+	c.WaitDelay = time.Second
 	return c
 }
 

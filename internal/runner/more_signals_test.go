@@ -48,7 +48,7 @@ func TestS17Nested(t *testing.T) {
 // TestS18TermAtStart: TERM comes at any moment after the start.
 func TestS18TermAtStart(t *testing.T) {
 	runs := 50
-	if *all {
+	if *all && !*load {
 		runs = 500
 	}
 	for i := range runs {
@@ -242,8 +242,8 @@ func TestS26Pkill(t *testing.T) {
 }
 
 func TestS27Idle(t *testing.T) {
-	if !*all {
-		t.Skip("takes 60 s; go test ./internal/runner -all runs it")
+	if !*all || *load {
+		t.Skip("takes 60 idle seconds; go test ./internal/runner -all runs it")
 	}
 	t.Parallel()
 	j := newJournal(t)

@@ -1,10 +1,16 @@
 package runner
 
 import (
+	"os"
+	"runtime"
 	"syscall"
+	"unsafe"
 )
 
-const prSetDumpable = 4
+const (
+	prSetDumpable       = 4
+	prGetChildSubreaper = 37
+)
 
 // Harden makes the process's memory and environment unreadable for others of the
 // same user, first of all the command: the base credentials are there. Call it
@@ -22,9 +28,26 @@ func setDeathSignal(a *syscall.SysProcAttr, name string) { a.Pdeathsig = deathSi
 
 // waitOptions keeps wait4(-1) from taking the children of others, those of os/exec
 // in the first place: those are the children of the threads that forked them, and
-// no other goroutine runs on Run's thread. The kernel gives orphans to the main
-// thread, which is Run's if main's goroutine was locked to it by an init function.
+// no other goroutine runs on Run's thread. Orphans and children from before our
+// exec are the main thread's; see init.
 const waitOptions = 0x20000000 // __WNOTHREAD
+
+// Where somebody's orphans come to us, main's goroutine stays on the main thread,
+// and Run with it. Elsewhere that would cost a thread switch at each step of main.
+func init() {
+	if reaps() {
+		runtime.LockOSThread()
+	}
+}
+
+// reaps reports whether we are PID 1, a subreaper by inheritance (the attribute
+// survives an exec), or have had children before our exec.
+func reaps() bool {
+	var subreaper int32
+	syscall.RawSyscall(syscall.SYS_PRCTL, prGetChildSubreaper, uintptr(unsafe.Pointer(&subreaper)), 0)
+	_, _, noChildren := syscall.RawSyscall6(syscall.SYS_WAITID, 0, 0, 0, syscall.WEXITED|syscall.WNOHANG|syscall.WNOWAIT, 0, 0)
+	return os.Getpid() == 1 || subreaper != 0 || noChildren == 0
+}
 
 func waitFor(int) int { return -1 }
 

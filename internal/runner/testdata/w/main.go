@@ -5,12 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 
 	"brs-exec/internal/runner"
 )
-
-func init() { runtime.LockOSThread() }
 
 func main() {
 	runner.Harden()
