@@ -82,24 +82,21 @@ func newLogger(c *cli, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 		w, closer = f, f
 	}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: withHint})), closer, nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: forMachines})), closer, nil
 	}
 	return slog.New(&lineHandler{w: w, level: level, mu: new(sync.Mutex)}), closer, nil
 }
 
-// withHint puts the hint of an error beside it.
-func withHint(_ []string, a slog.Attr) slog.Attr {
+// forMachines puts the hint of an error beside it, and has durations as seconds,
+// as AWS has them.
+func forMachines(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+		return a
+	}
 	err, _ := a.Value.Any().(error)
 	if hint := hintOf(err); hint != "" {
 		return slog.Attr{Value: slog.GroupValue(slog.String(a.Key, err.Error()), slog.String("hint", hint))} // without a key: inlined
-	}
-	return a
-}
-
-// inSeconds has durations as seconds in JSON, as AWS has them.
-func inSeconds(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
 	}
 	return a
 }
