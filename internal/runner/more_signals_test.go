@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -189,8 +190,11 @@ func TestS24HupToInnerShell(t *testing.T) {
 		w := s.wrapperOf(t, inner, 1)
 		group, _ := syscall.Getpgid(w)
 		kill(t, "HUP", -group)
-		term.send("\r") // bash runs traps when its prompt is answered
-		j.has(t, "HUP")
+		eventually(t, "HUP in the journal", func() bool {
+			term.send("\r") // bash runs traps when its prompt is answered
+			time.Sleep(20 * time.Millisecond)
+			return slices.Contains(j.lines(), "HUP")
+		})
 		term.expect(`P> `)
 		term.line(`echo rc $?`)
 		term.expect(`rc 9`)

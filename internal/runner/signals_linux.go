@@ -121,6 +121,9 @@ func (i *siginfo) event() event {
 	return e
 }
 
+// payload is the whole siginfo_t of a signal that sigqueue(3) sent.
+type payload struct{ queued *siginfo }
+
 const siQueue = -1 // SI_QUEUE: by sigqueue(3), with a value
 
 // deliver sends e on. What sigqueue(3) sent goes with its value and its sender.

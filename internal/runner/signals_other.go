@@ -12,8 +12,8 @@ import (
 // source is os/signal, which doesn't say who sent a signal.
 type source struct{ c chan os.Signal }
 
-// siginfo is what can't be had.
-type siginfo struct{}
+// payload can't be had here.
+type payload struct{}
 
 func (e event) deliver(pid int) { syscall.Kill(pid, e.sig) }
 

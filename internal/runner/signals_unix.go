@@ -14,7 +14,7 @@ type event struct {
 	from origin
 	pid  int // of the sender, when from is byProcess; 0 from outside of our PID namespace
 
-	queued *siginfo // if sigqueue(3) sent it
+	payload // what sigqueue(3) sent along
 }
 
 // origin is who sent a signal, as far as sigaction(2)'s si_code tells.
