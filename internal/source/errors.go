@@ -151,24 +151,21 @@ func apiError(err error) (code, message string) {
 
 // describe says what happened without the SDK's "operation error STS: AssumeRole, https response error StatusCode: …".
 func describe(err error) string {
-	if code, message := apiError(err); code == "UnknownError" { // the SDK found no STS error in the answer
-		return unreadable(err)
-	} else if code != "" {
-		return code + ": " + firstLine(message)
-	} else if message != "" {
-		return firstLine(message)
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	code, message := apiError(err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
-	}
-	if errors.Is(err, context.Canceled) {
+	case errors.Is(err, context.Canceled):
 		return "interrupted"
+	case foreign(err):
+		return unreadable(err)
+	case code != "":
+		return code + ": " + firstLine(message)
+	case message != "":
+		return firstLine(message)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return network(e)
-	}
-	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
-		return unreadable(err)
 	}
 	var op *smithy.OperationError
 	for errors.As(err, &op) {
@@ -210,9 +207,24 @@ func network(e *url.Error) string {
 	return host + ": " + firstLine(e.Err.Error())
 }
 
-func unreadable(err error) string {
-	if status := httpStatus(err); status != 0 {
-		return fmt.Sprintf("HTTP %d with an answer that isn't AWS's", status)
+// foreign: somebody answered, but not in AWS's words.
+func foreign(err error) bool {
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return true
 	}
-	return "an answer that isn't AWS's"
+	code, _ := apiError(err)
+	return httpStatus(err) != 0 && (code == "" || code == "UnknownError") // the latter is the SDK's own
+}
+
+// unreadable names who answered: perhaps nobody expected that one to be asked.
+func unreadable(err error) string {
+	const what = "an answer that isn't AWS's"
+	status, host := httpStatus(err), ""
+	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.Response != nil && r.Response.Response != nil && r.Response.Request != nil {
+		host = r.Response.Request.URL.Host + ": "
+	}
+	if status != 0 {
+		return fmt.Sprintf("%sHTTP %d with %s", host, status, what)
+	}
+	return host + what
 }

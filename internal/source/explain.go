@@ -2,6 +2,7 @@ package source
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/smithy-go"
 )
 
 // A call is what was being done when an error came.
@@ -60,8 +60,8 @@ func (s *Source) hint(c call, err error) string {
 	if hint := s.hintByCode(c, code, message); hint != "" {
 		return hint
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return firstOf(c.ca, "--ca-bundle") + " FILE names the roots to trust, such as your proxy's"
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return certificateHint(c, e)
 	}
 	if ourCertificate(err) {
 		return "is the certificate registered and active in this account and region?"
@@ -72,13 +72,33 @@ func (s *Source) hint(c call, err error) string {
 		}
 		return "is the region right? --region, or --sts-endpoint-url"
 	}
-	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
-		return "a proxy or a login page answers in its place: is HTTPS_PROXY right?"
+	if foreign(err) && c.hint == "" {
+		return s.foreignHint(c)
 	}
 	if c.hint == "" && code == "" && fromNetwork(err) {
 		return s.networkHint(c, err)
 	}
 	return c.hint
+}
+
+func (s *Source) foreignHint(c call) string {
+	if s.sts != nil && c.signed() {
+		if u := s.sts.Options().BaseEndpoint; u != nil {
+			return "STS is asked at " + *u + ": is that one? --sts-endpoint-url"
+		}
+	}
+	return "a proxy or a login page answers in its place: is HTTPS_PROXY right?"
+}
+
+// certificateHint: other roots cure only one of the three.
+func certificateHint(c call, err error) string {
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "the server is another one: is the endpoint's name right (--sts-endpoint-url), and what a proxy or name server makes of it?"
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return "is this machine's clock right (date -u)? else whoever runs the server must renew its certificate"
+	}
+	return firstOf(c.ca, "--ca-bundle") + " FILE names the roots to trust, such as your proxy's"
 }
 
 func (s *Source) networkHint(c call, err error) string {
