@@ -113,7 +113,7 @@ func (b *builder) connect() (err error) {
 		b.cfg.Region = partitionRegion(b.partition())
 		b.o.Log.Info("no region is set: STS is asked in the role's partition", "region", b.cfg.Region)
 	}
-	if strings.Trim(b.cfg.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(b.cfg.Region) > 63 { // it becomes part of a host name
+	if !isRegion(b.cfg.Region) {
 		return badInput("such as --region eu-west-1", "%s %q is no region", b.regionFrom(), clip(b.cfg.Region))
 	}
 	b.s.stsRegion = b.cfg.Region
@@ -125,6 +125,11 @@ func (b *builder) connect() (err error) {
 		b.s.caught = *u
 	}
 	return nil
+}
+
+// isRegion: it becomes part of a host name.
+func isRegion(s string) bool {
+	return len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && !strings.HasPrefix(s, "-") && !strings.HasSuffix(s, "-")
 }
 
 func (b *builder) regionFrom() string {

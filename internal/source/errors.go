@@ -32,11 +32,19 @@ func (p *problem) Hints() []string { return p.hints }
 
 // badInput is an error in what the user wrote: the same at every try.
 func badInput(hint, format string, args ...any) error {
-	p := &problem{text: fmt.Sprintf(format, args...), permanent: true}
+	p := &problem{text: middleCut(fmt.Sprintf(format, args...)), permanent: true}
 	if hint != "" {
-		p.hints = []string{hint}
+		p.hints = []string{middleCut(hint)}
 	}
 	return p
+}
+
+// middleCut keeps the ends of what a value that nobody can read has made long: what is wrong stands there.
+func middleCut(s string) string {
+	if r := []rune(s); len(r) > 600 {
+		return string(r[:400]) + "…" + string(r[len(r)-150:])
+	}
+	return s
 }
 
 // whole refuses an answer that lacks what every session of AWS has; a program that plays STS gives the same at every try.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -96,17 +97,28 @@ func checkRoleARN(what, write, s string) error {
 	a, err := arn.Parse(s)
 	switch {
 	case err != nil && s != "" && strings.Trim(s, nameRunes) == "":
-		return badInput(write+"arn:aws:iam::ACCOUNT:role/"+s, "%s %q is no ARN of a role", what, clip(s))
+		return badInput(write+"arn:aws:iam::ACCOUNT:role/"+clip(s), "%s %q is no ARN of a role", what, clip(s))
 	case err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(a.Resource, "assumed-role/"), "/")
-		return badInput("the role itself is "+write+"arn:"+a.Partition+":iam::"+a.AccountID+":role/"+name+" (and its path, if it has one)",
+		return badInput("the role itself is "+write+"arn:"+a.Partition+":iam::"+a.AccountID+":role/"+clip(name)+" (and its path, if it has one)",
 			"%s %q is a session of a role, not the role", what, clip(s))
 	case err != nil || a.Partition == "" || a.Service != "iam" || !isRole(a.Resource) || strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
 		return badInput(write+"arn:aws:iam::ACCOUNT:role/NAME", "%s %q is no ARN of a role", what, clip(s))
 	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
 		return badInput("an account is 12 digits: aws sts get-caller-identity shows yours", "%s %q: %q is no account", what, clip(s), clip(a.AccountID))
 	}
-	return nil
+	return checkRoleRunes(what, s, a)
+}
+
+// checkRoleRunes holds AWS's patterns of a role's path and name.
+func checkRoleRunes(what, s string, a arn.ARN) error {
+	dir, name := path.Split(a.Resource)
+	i := strings.IndexFunc(a.Partition+dir, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+	j := strings.IndexFunc(name, func(r rune) bool { return !nameRune(r) })
+	if i < 0 && j < 0 {
+		return nil
+	}
+	return badInput("letters, digits and _+=,.@- make a name: aws iam list-roles shows those there are", "%s %q is no ARN of a role: it has characters that AWS does not allow", what, clip(s))
 }
 
 func isRole(resource string) bool {

@@ -40,12 +40,12 @@ func profileFiles(env *config.EnvConfig) []string {
 func profileError(err error, name string, files []string) error {
 	if e, ok := errors.AsType[config.SharedConfigAssumeRoleError](err); ok {
 		if _, ok := e.Err.(config.SharedConfigProfileNotExistError); ok {
-			return missingProfile("source_profile "+e.Profile, "source_profile = ", e.Profile, files)
+			return missingProfile("source_profile "+clip(e.Profile), "source_profile = ", e.Profile, files)
 		}
 		return badInput("give it credentials of its own: source_profile must not lead in a circle", "profile %s: source_profile %s leads to no credentials", firstOf(name, "default"), e.Profile)
 	}
 	if e, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return missingProfile("profile "+e.Profile, "--profile ", e.Profile, files)
+		return missingProfile("profile "+clip(e.Profile), "--profile ", e.Profile, files)
 	}
 	if e, ok := errors.AsType[config.CredentialRequiresARNError](err); ok {
 		return badInput("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile", "profile %s has %s, but no role_arn", e.Profile, e.Type)
