@@ -71,9 +71,9 @@ func TestNothingElseAnswers(t *testing.T) {
 // processes also shows the sandbox, which checks expiry, who it is.
 func TestAWSCLIOverRotations(t *testing.T) {
 	needPython(t)
-	w := newWorld(t, sandbox.Options{TTL: 6 * time.Second}).base()
+	w := newWorld(t, sandbox.Options{TTL: 8 * time.Second}).base() // renewed after 5 s
 	w.set("AWS_ENDPOINT_URL_S3=" + moto(t))
-	out, errs, status := w.run(t, "--role-arn", role, "--", "sh", script("s3_loop.sh"), "20")
+	out, errs, status := w.run(t, "--role-arn", role, "--", "sh", script("s3_loop.sh"), "32")
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q, stdout %q", status, errs, out)
 	}
@@ -86,7 +86,7 @@ func TestAWSCLIOverRotations(t *testing.T) {
 func TestTerraformBackend(t *testing.T) {
 	needPython(t)
 	need(t, tools.terraform, "terraform", "https://developer.hashicorp.com/terraform/install")
-	w := newWorld(t, sandbox.Options{TTL: 5 * time.Second}).base()
+	w := newWorld(t, sandbox.Options{TTL: 8 * time.Second}).base() // renewed after 5 s
 	s3 := moto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
 	if resp, err := http.DefaultClient.Do(must(http.NewRequest("PUT", s3+"/brs-exec-state", nil))); err != nil || resp.StatusCode != 200 {
@@ -154,7 +154,7 @@ func TestChildOfAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(tmp) })
-	if err := os.Chmod(tmp, 0o1777); err != nil {
+	if err := os.Chmod(tmp, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
 	w.tmp = tmp

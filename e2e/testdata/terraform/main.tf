@@ -16,7 +16,7 @@ terraform {
 
 resource "terraform_data" "slow" {
   provisioner "local-exec" {
-    command = "sleep 9"
+    command = "sleep 17"
   }
 }
 
