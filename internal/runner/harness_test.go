@@ -391,7 +391,8 @@ func (s side) terminal(t *testing.T, argv ...string) *terminal {
 	wg.Go(term.read)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("terminal:\n%s", term.all())
+			ps, _ := exec.Command("ps", "-o", "pid,ppid,pgid,tpgid,stat,wchan:20,pending,args", "-s", strconv.Itoa(c.Process.Pid)).Output()
+			t.Logf("terminal:\n%s\n%s", term.all(), ps)
 		}
 		c.Process.Kill()
 		p.Close()
@@ -492,6 +493,17 @@ func (p *terminal) control(f func(fd int) error) error {
 		return e
 	}
 	return err
+}
+
+// waiting waits until the shell has nothing to do but wait for its job: bash, now
+// and then, misses what happens to one that it is only just continuing.
+func (p *terminal) waiting() {
+	p.t.Helper()
+	shell := p.proc.Process.Pid
+	eventually(p.t, "the shell waits", func() bool {
+		where, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", shell))
+		return procStat(shell, 0) == "S" && !strings.Contains(string(where), "tty")
+	})
 }
 
 // inForeground waits until pid's group has the terminal.

@@ -66,6 +66,7 @@ func TestJ01StopAndForeground(t *testing.T) {
 				term.line("fg")
 				running(t, w, c)
 				term.inForeground(w)
+				term.waiting()
 				term.send("\x03")
 				text += term.prompt()
 				rc := term.answer("echo $?")
@@ -208,6 +209,7 @@ func TestJ07StopTenTimes(t *testing.T) {
 			term.line("fg")
 			running(t, w, c)
 			term.inForeground(w)
+			term.waiting()
 		}
 		term.send("\x03")
 		term.prompt()
@@ -228,6 +230,7 @@ func TestJ07StopTenTimes(t *testing.T) {
 			eventually(t, "a CONT", func() bool { return strings.Count(strings.Join(j.lines(), " "), "CONT") > n })
 			running(t, w, c)
 			term.inForeground(w)
+			term.waiting()
 		}
 		return j.finish(t, w)
 	})

@@ -3,14 +3,20 @@
 package runner
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/sandbox"
 )
 
 // Rows O01 to O07: the wrapper's death, what is left behind, PID 1.
@@ -142,5 +148,37 @@ func TestO07InheritedChildren(t *testing.T) {
 		if got := wrapped.script(t, script).String(); got != "0\n[exit 1]" {
 			t.Errorf("%s: got %q; want no zombie", script, got)
 		}
+	}
+}
+
+// TestO06ReapsBesideRefresh: as PID 1 the wrapper takes orphans while os/exec waits
+// for the credential_process of each refresh.
+func TestO06ReapsBesideRefresh(t *testing.T) {
+	row(t)
+	if *wrapperName != "brs-exec" {
+		t.Skip("needs -wrapper brs-exec: there is nothing to refresh without it")
+	}
+	needsNamespace(t)
+	needs(t, "curl")
+	sts := sandbox.New(sandbox.Options{TTL: 2 * time.Second})
+	srv := httptest.NewServer(sts)
+	t.Cleanup(srv.Close)
+	base := sts.BaseCredentials()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config")
+	os.WriteFile(config, []byte("[profile p]\ncredential_process = "+dir+"/keys\n"), 0o600)
+	os.WriteFile(dir+"/keys", fmt.Appendf(nil, "#!/bin/sh\necho x >>%s/calls\nsleep .1\necho '{\"Version\":1,\"AccessKeyId\":%q,\"SecretAccessKey\":%q,\"Expiration\":\"'$(date -ud '+3 sec' +%%FT%%TZ)'\"}'\n",
+		dir, base.AccessKeyID, base.SecretAccessKey), 0o700)
+	c := wrapped.command(t, namespace(wrapped.w(), "bash", "-c", `end=$((SECONDS+8)); while [ $SECONDS -lt $end ]; do (sleep .05 & sleep .01 &); sleep .02; done
+curl -s -o /dev/null -w '%{http_code}' -H "Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN" $AWS_CONTAINER_CREDENTIALS_FULL_URI; exit 6`)...)
+	c.Env = append(environment(wrapped.dir, dir), "AWS_CONFIG_FILE="+config, "AWS_PROFILE=p", "AWS_REGION=us-east-1",
+		"AWS_ENDPOINT_URL_STS="+srv.URL, "BRS_EXEC_ROLE_ARN=arn:aws:iam::123456789012:role/etl")
+	var out, errs strings.Builder
+	c.Stdout, c.Stderr = &out, &errs
+	c.Run()
+	calls, _ := os.ReadFile(dir + "/calls")
+	if out.String() != "200" || errs.String() != "" || c.ProcessState.ExitCode() != 6 || len(calls) < 6 {
+		t.Errorf("got %q, status %d, stderr %q, %d runs of credential_process; want 200, 6, nothing, 3 or more",
+			out.String(), c.ProcessState.ExitCode(), errs.String(), len(calls)/2)
 	}
 }

@@ -121,6 +121,7 @@ func TestT03Stop(t *testing.T) {
 		term.line("fg")
 		running(t, w, c)
 		term.inForeground(w)
+		term.waiting()
 	}
 	raw(t, term)
 	term.send("\x03")
