@@ -113,7 +113,7 @@ func longTermRole(c aws.Credentials) tri {
 
 // fromProfile follows config.resolveCredsFromProfile, case for case. above are the sources that led here.
 func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSource) (c chain, err error) {
-	c.sources = above
+	c.sources, c.profile = above, p.Profile
 	if p.Profile != "" {
 		c.steps = []string{"profile " + p.Profile}
 	}
@@ -121,7 +121,7 @@ func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSour
 	case p.Source != nil:
 		steps := c.steps
 		if c, err = b.fromProfile(p.Source, append(above, aws.CredentialSourceProfileSourceProfile)); err == nil {
-			c.steps = append(steps, c.steps...)
+			c.steps, c.profile = append(steps, c.steps...), p.Profile
 		}
 	case p.Credentials.HasKeys():
 		c.add("", longTermRole(p.Credentials), aws.CredentialSourceProfile)
@@ -140,8 +140,10 @@ func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSour
 		c.add("credential_process", unknown, aws.CredentialSourceProfileProcess, aws.CredentialSourceProcess)
 		c.provider = b.process("credential_process of profile "+p.Profile, p.CredentialProcess)
 	case b.env.ContainerCredentialsRelativePath != "" || b.env.ContainerCredentialsEndpoint != "":
+		c.profile = "" // it says nothing of credentials
 		err = b.fromContainer(&c)
 	default:
+		c.profile = ""
 		err = b.fromInstance(&c, p.Profile)
 	}
 	if err == nil && p.RoleARN != "" {

@@ -16,6 +16,7 @@ type chain struct {
 	sources  []aws.CredentialSource // for the SDK
 	hops     []*hop
 	web      *webIdentity // the role that a token buys, if the base is one
+	profile  string       // whose credentials these are; "" if they are of none
 	role     tri          // the credentials are some role's session: AWS caps what assumes with them at an hour
 }
 
@@ -76,6 +77,7 @@ func (b *builder) build() (*Source, error) {
 	}
 	for _, arn := range b.roles {
 		b.assume(&c, &hop{arn: arn})
+		c.profile = ""
 	}
 	if err := b.giveFlags(&c); err != nil {
 		return nil, err

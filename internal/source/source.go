@@ -155,5 +155,20 @@ func (s *Source) Skew() time.Duration { return time.Duration(s.skew.ns.Load()) }
 // partition then.)
 func (s *Source) Region() string { return s.region }
 
+// Profile is the profile whose credentials, those of its own role if it has one, Retrieve yields: given by the flag, the
+// environment, or as [default]. "" if they are of no profile, or of a role on top of one.
+func (s *Source) Profile() string { return s.chain.profile }
+
+// RoleARN is the role whose session Retrieve yields, the flags' or a profile's; "" if that is not known, or none.
+func (s *Source) RoleARN() string {
+	if n := len(s.chain.hops); n > 0 {
+		return s.chain.hops[n-1].arn
+	}
+	if s.chain.web != nil {
+		return s.chain.web.arn
+	}
+	return ""
+}
+
 // Describe is the chain as a person understands it: "profile etl → arn:aws:iam::123456789012:role/etl".
 func (s *Source) Describe() string { return s.chain.String() }
