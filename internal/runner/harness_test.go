@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -62,6 +63,11 @@ func setUp(m *testing.M) int {
 	if err := install(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if signal.Ignored(sig) { // by nohup, or a script's &: our children shall not inherit that
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
 	}
 	if *load {
 		defer busy()()
@@ -495,14 +501,13 @@ func (p *terminal) control(f func(fd int) error) error {
 	return err
 }
 
-// waiting waits until the shell has nothing to do but wait for its job: bash, now
-// and then, misses what happens to one that it is only just continuing.
+// waiting waits until the shell has nothing to do but wait for its job.
 func (p *terminal) waiting() {
 	p.t.Helper()
 	shell := p.proc.Process.Pid
 	eventually(p.t, "the shell waits", func() bool {
 		where, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", shell))
-		return procStat(shell, 0) == "S" && !strings.Contains(string(where), "tty")
+		return procStat(shell, 0) == "S" && (strings.Contains(string(where), "do_wait") || strings.Contains(string(where), "sigsuspend"))
 	})
 }
 
