@@ -8,6 +8,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
 )
 
 // Harden does nothing here.
@@ -68,6 +71,9 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	if err != nil {
 		return NotExecutable, err
 	}
+	if c.OnWrapperDeath != "none" {
+		endWithUs(p.Pid)
+	}
 	if c.Started != nil {
 		c.Started(p.Pid)
 	}
@@ -92,6 +98,32 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	default:
 	}
 	return Status(st.ExitCode()), nil
+}
+
+// endWithUs puts the command into a job that ends when our last handle of it does,
+// be it that we are killed. What can't be done is left: the command runs.
+func endWithUs(pid int) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return
+	}
+	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{
+		BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{
+			// Grandchildren may live on, as elsewhere.
+			LimitFlags: windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | windows.JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
+		},
+	}
+	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
+	if err != nil {
+		return
+	}
+	process, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(pid))
+	if err != nil {
+		return
+	}
+	defer windows.CloseHandle(process)
+	windows.AssignProcessToJobObject(job, process) // job stays open as long as we live
 }
 
 // Stderr is where a wrapper says something while its command runs.
