@@ -20,10 +20,10 @@ func TestIncompleteAnswers(t *testing.T) {
 	all := map[string]string{"AccessKeyId": "A", "SecretAccessKey": "hush", "SessionToken": "T", "Expiration": "2036-01-01T00:00:00Z"}
 	for _, lacks := range []string{"Expiration", "SessionToken", "SecretAccessKey", "AccessKeyId"} {
 		for op, o := range map[string]Options{
-			"assume role " + testRole + ": ":                        {Base: testKeys, RoleARNs: []string{testRole}},
+			"assume role " + testRole + ": ":                        {base: testKeys, RoleARNs: []string{testRole}},
 			"assume role " + testRole + " with the token of ":       {WebIdentityTokenFile: token, RoleARNs: []string{testRole}},
-			"get session token with given keys: ":                   {Base: testKeys},
-			"assume role arn:aws:iam::111111111111:role/a: an answ": {Base: testKeys, RoleARNs: []string{"arn:aws:iam::111111111111:role/a", testRole}},
+			"get session token with given keys: ":                   {base: testKeys},
+			"assume role arn:aws:iam::111111111111:role/a: an answ": {base: testKeys, RoleARNs: []string{"arn:aws:iam::111111111111:role/a", testRole}},
 		} {
 			t.Run(op+lacks, func(t *testing.T) {
 				sts := newStub(t)

@@ -32,7 +32,7 @@ func TestBareStatus(t *testing.T) {
 			io.WriteString(w, c.body)
 			return true
 		}
-		_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
+		_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
 		host := strings.TrimPrefix(sts.URL, "http://")
 		want := fmt.Sprintf("assume role %s: %s: HTTP %d with an answer that isn't AWS's", testRole, host, c.status)
 		if err == nil || err.Error() != want {
@@ -54,7 +54,7 @@ func TestCertificateHints(t *testing.T) {
 	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}, CABundle: bundle,
+	_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, CABundle: bundle,
 		STSEndpointURL: strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)}).Retrieve(t.Context())
 	if hint := hintOf(err); err == nil || !strings.Contains(hint, "--sts-endpoint-url") || strings.Contains(hint, "--ca-bundle") || !Permanent(err) {
 		t.Errorf("another name: %v; hint %q", err, hint)

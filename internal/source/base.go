@@ -18,7 +18,9 @@ func (b *builder) base() (chain, error) {
 	o := b.o
 	switch {
 	case o.Base != nil:
-		return chain{provider: o.Base, steps: []string{firstOf(o.BaseName, "given keys")}}, nil
+		return chain{provider: o.Base, steps: []string{o.BaseName}}, nil
+	case o.base != nil:
+		return chain{provider: o.base, steps: []string{"given keys"}}, nil
 	case o.WebIdentityTokenFile != "" || o.WebIdentityTokenCommand != "" || o.WebIdentity != "":
 		return b.fromWebIdentityFlags()
 	case o.CredentialCommand != "":

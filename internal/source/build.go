@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"os"
 	"strings"
 	"time"
 
@@ -47,11 +48,8 @@ type builder struct {
 func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
 	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr), patience: orDefault(o.commandTime, time.Minute)}}
 	b.s.life, b.s.end = context.WithCancel(context.WithoutCancel(ctx))
-	var err error
-	if b.env, err = config.NewEnvConfig(); err != nil {
-		return nil, badInput("unset it, or set it to one of those", "environment: %s", describe(err))
-	}
-	if b.shared, err = loadProfile(ctx, o, &b.env); err != nil {
+	err := b.load(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if b.name, err = sessionName(o.RoleSessionName, b.env.RoleSessionName); err != nil {
@@ -65,6 +63,19 @@ func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
 	b.cfg = awsConfig(o, &b.env, &b.shared, b.http)
 	b.s.region = b.cfg.Region
 	return b, nil
+}
+
+// load has the SDK read the environment and the files, unless they are not to count.
+func (b *builder) load(ctx context.Context) (err error) {
+	if b.o.Base != nil {
+		b.env.Region = firstOf(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
+		return nil
+	}
+	if b.env, err = config.NewEnvConfig(); err != nil {
+		return badInput("unset it, or set it to one of those", "environment: %s", describe(err))
+	}
+	b.shared, err = loadProfile(ctx, b.o, &b.env)
+	return err
 }
 
 func (b *builder) build() (*Source, error) {

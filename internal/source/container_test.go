@@ -20,7 +20,7 @@ import (
 // sessions are credentials of the sandbox that a container or instance is handed, new each time.
 func sessions(t *testing.T, sts *testSTS) func() aws.Credentials {
 	t.Helper()
-	base := mustNew(t, Options{Base: credentialsOf(sts), RoleARNs: []string{"arn:aws:iam::222222222222:role/host"}, RoleSessionName: "i-1"})
+	base := mustNew(t, Options{base: credentialsOf(sts), RoleARNs: []string{"arn:aws:iam::222222222222:role/host"}, RoleSessionName: "i-1"})
 	return func() aws.Credentials {
 		c, err := base.Retrieve(t.Context())
 		if err != nil {

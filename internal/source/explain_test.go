@@ -123,7 +123,7 @@ func TestDescribe(t *testing.T) {
 
 func TestNoSession(t *testing.T) {
 	sts := newStub(t)
-	c := mustRetrieve(t, mustNew(t, Options{Base: testKeys, NoSession: true}))
+	c := mustRetrieve(t, mustNew(t, Options{base: testKeys, NoSession: true}))
 	if c.AccessKeyID != "AKIATEST" || c.CanExpire || len(sts.calls()) != 0 {
 		t.Errorf("got %s, %d calls", c.AccessKeyID, len(sts.calls()))
 	}

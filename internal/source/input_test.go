@@ -69,7 +69,7 @@ func TestWrongInput(t *testing.T) {
 		{"bundle", Options{CABundle: "/no/such.pem"}, "--ca-bundle: open /no/such.pem", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.o.Base = testKeys
+			c.o.base = testKeys
 			_, err := New(t.Context(), c.o)
 			if err == nil || !strings.Contains(err.Error(), c.text) || strings.ContainsAny(err.Error(), "\n") {
 				t.Fatalf("got %v; want %q in it", err, c.text)

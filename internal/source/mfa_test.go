@@ -100,7 +100,7 @@ func TestMFAInAssumeRole(t *testing.T) {
 	sts := newStub(t)
 	var log bytes.Buffer
 	s := mustNew(t, Options{
-		Base: credentials.NewStaticCredentialsProvider("ASIAX", "s", "t"), RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321",
+		base: credentials.NewStaticCredentialsProvider("ASIAX", "s", "t"), RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321",
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	mustRetrieve(t, s)
@@ -131,7 +131,7 @@ func TestMFAWithoutRole(t *testing.T) {
 // A code that STS did not judge is sent again; one that it refused is not.
 func TestMFACodeAndFailure(t *testing.T) {
 	sts := newStub(t)
-	s := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321"})
+	s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321"})
 	sts.refuse(503, "ServiceUnavailable", "later")
 	if _, err := s.Retrieve(t.Context()); err == nil || Permanent(err) {
 		t.Fatalf("got %v", err)
@@ -159,7 +159,7 @@ func TestWrongMFA(t *testing.T) {
 		{"no terminal", Options{SerialNumber: testSerial, tty: "/no/such/tty"}, "no terminal to ask on", "--mfa-command"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.o.Base, c.o.RoleARNs = testKeys, []string{testRole}
+			c.o.base, c.o.RoleARNs = testKeys, []string{testRole}
 			_, err := New(t.Context(), c.o)
 			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || !Permanent(err) {
 				t.Errorf("%v; hint %q", err, hintOf(err))
@@ -174,7 +174,7 @@ func TestWrongMFA(t *testing.T) {
 		{"exit 3", "exit status 3"},
 		{"no-such-command", "no such command"},
 	} {
-		s := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, MFACommand: c.command, Stderr: new(bytes.Buffer)})
+		s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, MFACommand: c.command, Stderr: new(bytes.Buffer)})
 		if err := s.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), c.text) || !Permanent(err) || hintOf(err) == "" {
 			t.Errorf("%s: %v; hint %q", c.command, err, hintOf(err))
 		}
@@ -236,7 +236,7 @@ func TestMFAPromptInterrupted(t *testing.T) {
 	}
 	defer user.Close()
 	defer tty.Close()
-	s := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, tty: tty.Name()})
+	s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, tty: tty.Name()})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		bufio.NewReader(user).ReadString(':') // arn

@@ -116,7 +116,7 @@ func TestSameSettingsAsTheSDK(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := sts.NewFromConfig(cfg).Options()
-			got := mustNew(t, Options{Profile: c.profile, Base: testKeys}).sts.Options()
+			got := mustNew(t, Options{Profile: c.profile, base: testKeys}).sts.Options()
 			if cfg.Region == "" {
 				want.Region = "us-east-1"
 			}

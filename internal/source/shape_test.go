@@ -7,13 +7,13 @@ import (
 
 func TestRegionShape(t *testing.T) {
 	for _, r := range []string{"-x", "x-", "-", "eu_west_1", "EU-WEST-1", "eu west", "eu-west-1.evil.example", "é", "a/b", strings.Repeat("x", 64)} {
-		_, err := New(t.Context(), Options{Base: testKeys, RoleARNs: []string{testRole}, Region: r})
+		_, err := New(t.Context(), Options{base: testKeys, RoleARNs: []string{testRole}, Region: r})
 		if err == nil || !strings.HasPrefix(err.Error(), `--region "`) || !strings.Contains(hintOf(err), "eu-west-1") || !Permanent(err) {
 			t.Errorf("%q: %v; hint %q", r, err, hintOf(err))
 		}
 	}
 	for _, r := range []string{"eu-west-1", "local", "us-isob-east-1", "x", "0"} {
-		mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}, Region: r})
+		mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, Region: r})
 	}
 }
 
@@ -21,13 +21,13 @@ func TestRegionShape(t *testing.T) {
 func TestRoleShape(t *testing.T) {
 	const account = "arn:aws:iam::123456789012:role/"
 	for _, s := range []string{account + "a\x1bb", account + "日本", account + "a!b", account + "pa\x1bth/a", account + "ü/a", account + "a\x7f", "arn:a\x1bws:iam::123456789012:role/a"} {
-		_, err := New(t.Context(), Options{Base: testKeys, RoleARNs: []string{s}})
+		_, err := New(t.Context(), Options{base: testKeys, RoleARNs: []string{s}})
 		if err == nil || !strings.HasPrefix(err.Error(), "--role-arn ") || hintOf(err) == "" || strings.ContainsAny(err.Error()+hintOf(err), "\x1b\n") {
 			t.Errorf("%q: %v; hint %q", s, err, hintOf(err))
 		}
 	}
 	for _, s := range []string{account + "a", account + "p/q!~/a_+=,.@-Z9", "arn:aws-us-gov:iam::123456789012:role/a"} {
-		mustNew(t, Options{Base: testKeys, RoleARNs: []string{s}})
+		mustNew(t, Options{base: testKeys, RoleARNs: []string{s}})
 	}
 }
 
@@ -39,8 +39,8 @@ func TestLongValues(t *testing.T) {
 		"account": {RoleARNs: []string{"arn:aws:iam::" + long + ":role/x"}}, "name": {RoleARNs: []string{testRole}, RoleSessionName: long},
 		"policy file": {RoleARNs: []string{testRole}, Policy: "file:///" + long}, "tag": {RoleARNs: []string{testRole}, Tags: []string{long}},
 		"transitive": {RoleARNs: []string{testRole}, TransitiveTagKeys: []string{long}}, "token file": {RoleARNs: []string{testRole}, WebIdentityTokenFile: "/" + long},
-		"bundle": {Base: testKeys, CABundle: "/" + long}, "region": {Base: testKeys, Region: long}, "url": {Base: testKeys, STSEndpointURL: "http://" + long},
-		"endpoint": {IoTEndpoint: long, IoTRoleAlias: "a", IoTCertificate: long, IoTPrivateKey: long}, "serial": {Base: testKeys, RoleARNs: []string{testRole}, SerialNumber: long},
+		"bundle": {base: testKeys, CABundle: "/" + long}, "region": {base: testKeys, Region: long}, "url": {base: testKeys, STSEndpointURL: "http://" + long},
+		"endpoint": {IoTEndpoint: long, IoTRoleAlias: "a", IoTCertificate: long, IoTPrivateKey: long}, "serial": {base: testKeys, RoleARNs: []string{testRole}, SerialNumber: long},
 	} {
 		_, err := New(t.Context(), o)
 		if err == nil || len(err.Error()) > 1000 || len(hintOf(err)) > 1000 || hintOf(err) == "" {

@@ -77,12 +77,14 @@ type Options struct {
 
 	Stderr io.Writer // of commands; nil: os.Stderr
 
-	// Base stands in for the chain: the sandbox's keys, or a test's.
+	// Base, the sandbox's keys, stands in for the chain, and for all else that the user's environment and files say: of
+	// those AWS_REGION or AWS_DEFAULT_REGION alone counts.
 	Base     aws.CredentialsProvider
 	BaseName string // of Base, for Describe
 
-	tty         string        // a test's terminal; "": /dev/tty
-	commandTime time.Duration // a test's; 0: a minute
+	base        aws.CredentialsProvider // a test's keys, in an environment that counts
+	tty         string                  // a test's terminal; "": /dev/tty
+	commandTime time.Duration           // a test's; 0: a minute
 }
 
 // A Source is an aws.CredentialsProvider. Retrieve and Prepare are not to be called at the same time as themselves or one

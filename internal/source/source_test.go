@@ -169,7 +169,7 @@ func writeConfig(t *testing.T, config, creds string) (configFile string) {
 func TestEveryParameterReachesSTS(t *testing.T) {
 	sts := newStub(t)
 	s := mustNew(t, Options{
-		Base: testKeys, RoleARNs: []string{testRole}, RoleSessionName: "name", Duration: 2 * time.Hour, ExternalID: "ext/1",
+		base: testKeys, RoleARNs: []string{testRole}, RoleSessionName: "name", Duration: 2 * time.Hour, ExternalID: "ext/1",
 		Policy: ` {"Version":"2012-10-17"} `, PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess", "arn=arn:aws:iam::aws:policy/job-function/X"},
 		Tags: []string{"Team=a,b;c", "Key=Cost Center,Value=x=y,z", "empty="}, TransitiveTagKeys: []string{"Team"}, SourceIdentity: "alice",
 		ProvidedContexts: []string{"ProviderArn=arn:aws:iam::aws:contextProvider/IdentityCenter,ContextAssertion=abcd"}, Version: "1.2",
@@ -201,7 +201,7 @@ func TestEveryParameterReachesSTS(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	sts := newStub(t)
 	t.Setenv("USER", "a user/with spaces")
-	mustRetrieve(t, mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}))
+	mustRetrieve(t, mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}))
 	r := sts.last(t)
 	if got := r.Get("RoleSessionName"); !strings.HasPrefix(got, "brs-exec-a-user-with-spaces-") || len(got) > 64 {
 		t.Errorf("session name %q", got)
@@ -210,7 +210,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("DurationSeconds %s; want 3600", got)
 	}
 	t.Setenv("AWS_ROLE_SESSION_NAME", "from-env")
-	mustRetrieve(t, mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}))
+	mustRetrieve(t, mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}))
 	if got := sts.last(t).Get("RoleSessionName"); got != "from-env" {
 		t.Errorf("session name %q; want the variable's", got)
 	}
@@ -222,7 +222,7 @@ func TestChain(t *testing.T) {
 	sts := newStub(t)
 	hub := "arn:aws:iam::111111111111:role/hub"
 	s := mustNew(t, Options{
-		Base: testKeys, RoleARNs: []string{hub, testRole}, RoleSessionName: "nn", ExternalID: "xx", SourceIdentity: "id",
+		base: testKeys, RoleARNs: []string{hub, testRole}, RoleSessionName: "nn", ExternalID: "xx", SourceIdentity: "id",
 		Tags: []string{"Team=x", "Job=y"}, TransitiveTagKeys: []string{"team"}, Policy: `{}`,
 	})
 	mustRetrieve(t, s)
@@ -291,7 +291,7 @@ region = eu-west-3
 func TestLongTermKeysBecomeASession(t *testing.T) {
 	sts := newStub(t)
 	var log bytes.Buffer
-	s := mustNew(t, Options{Base: testKeys, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := mustNew(t, Options{base: testKeys, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for range 2 {
 		if c := mustRetrieve(t, s); c.SessionToken == "" || !c.CanExpire {
 			t.Fatalf("no session: %s", c.AccessKeyID)
@@ -304,7 +304,7 @@ func TestLongTermKeysBecomeASession(t *testing.T) {
 		t.Errorf("%d warnings; want one:\n%s", n, log.String())
 	}
 	temporary := credentials.NewStaticCredentialsProvider("ASIAX", "s", "t")
-	if c := mustRetrieve(t, mustNew(t, Options{Base: temporary})); c.AccessKeyID != "ASIAX" || len(sts.calls()) != 2 {
+	if c := mustRetrieve(t, mustNew(t, Options{base: temporary})); c.AccessKeyID != "ASIAX" || len(sts.calls()) != 2 {
 		t.Errorf("temporary credentials were not served as they are: %s", c.AccessKeyID)
 	}
 }
@@ -320,7 +320,7 @@ func TestSTSRegion(t *testing.T) {
 	} {
 		t.Run(c.role+c.option+c.env, func(t *testing.T) {
 			t.Setenv("AWS_REGION", c.env)
-			s := mustNew(t, Options{Base: testKeys, RoleARNs: []string{c.role}, Region: c.option})
+			s := mustNew(t, Options{base: testKeys, RoleARNs: []string{c.role}, Region: c.option})
 			if got := s.sts.Options().Region; got != c.sts || s.Region() != c.child {
 				t.Errorf("STS in %q, child's %q; want %q, %q", got, s.Region(), c.sts, c.child)
 			}
@@ -330,7 +330,7 @@ func TestSTSRegion(t *testing.T) {
 
 func TestCallerIdentity(t *testing.T) {
 	sts := newStub(t)
-	s := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}})
+	s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}})
 	account, arn, id, err := s.CallerIdentity(t.Context(), aws.Credentials{AccessKeyID: "ASIAME", SecretAccessKey: "s", SessionToken: "t"})
 	if err != nil || account != "123456789012" || !strings.HasSuffix(arn, "/etl/x") || id != "U:x" {
 		t.Errorf("got %q, %q, %q, %v", account, arn, id, err)
@@ -348,7 +348,7 @@ func TestDeadline(t *testing.T) {
 	defer close(release)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}).Retrieve(ctx)
+	_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}).Retrieve(ctx)
 	if !errors.Is(err, context.DeadlineExceeded) || Permanent(err) || err.Error() != "assume role "+testRole+": no answer in time" {
 		t.Errorf("got %v, permanent %v", err, Permanent(err))
 	}
@@ -358,7 +358,7 @@ func TestDeadline(t *testing.T) {
 func TestNoRetry(t *testing.T) {
 	sts := newStub(t)
 	sts.refuse(503, "ServiceUnavailable", "later")
-	_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
+	_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
 	if len(sts.calls()) != 1 || Permanent(err) || Throttled(err) {
 		t.Errorf("%d calls, %v, permanent %v, throttled %v; want one call, passing", len(sts.calls()), err, Permanent(err), Throttled(err))
 	}
@@ -376,7 +376,7 @@ func TestClock(t *testing.T) {
 		stsError(w, 403, "SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z")
 		return true
 	}
-	s := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}})
+	s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}})
 	mustRetrieve(t, s)
 	if n := len(sts.calls()); n != 2 {
 		t.Errorf("%d calls; want the one and its correction", n)
@@ -410,7 +410,7 @@ func TestErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			sts := newStub(t)
 			sts.refuse(c.status, c.code, c.message)
-			_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
+			_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
 			if err == nil || !strings.HasPrefix(err.Error(), "assume role "+testRole+": "+c.code+": ") || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("got %v; want %q in it", err, c.text)
 			}
@@ -436,7 +436,7 @@ func TestEndpointURLThatCaughtSTS(t *testing.T) {
 	os.Unsetenv("AWS_ENDPOINT_URL_STS") // t.Setenv of newStub restores it
 	t.Setenv("AWS_ENDPOINT_URL", sts.URL)
 	sts.refuse(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
-	_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
+	_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
 	if hint := hintOf(err); !strings.Contains(hint, "AWS_ENDPOINT_URL sends STS to "+sts.URL) {
 		t.Errorf("%v; hint %q", err, hint)
 	}
@@ -460,7 +460,7 @@ func TestNetworkErrors(t *testing.T) {
 		{"certificate", untrusted.URL, "certificate", "--ca-bundle", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := mustNew(t, Options{Base: testKeys, RoleARNs: []string{testRole}, STSEndpointURL: c.url}).Retrieve(t.Context())
+			_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, STSEndpointURL: c.url}).Retrieve(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || Permanent(err) != c.permanent {
 				t.Errorf("%v; hint %q, permanent %v", err, hintOf(err), Permanent(err))
 			}
@@ -477,7 +477,7 @@ func TestTLSIsLazy(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", bundle)
 	newStub(t)
 	var asked []string
-	o := Options{Base: testKeys, RoleARNs: []string{testRole}, TLS: func(host, bundle string) (*tls.Config, error) {
+	o := Options{base: testKeys, RoleARNs: []string{testRole}, TLS: func(host, bundle string) (*tls.Config, error) {
 		asked = append(asked, host+" "+bundle)
 		return tlsFromBundle("", bundle)
 	}}
@@ -501,7 +501,7 @@ func TestCABundle(t *testing.T) {
 	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Base: testKeys, RoleARNs: []string{testRole}, STSEndpointURL: srv.URL}
+	o := Options{base: testKeys, RoleARNs: []string{testRole}, STSEndpointURL: srv.URL}
 	t.Run("flag", func(t *testing.T) {
 		o := o
 		o.CABundle = bundle

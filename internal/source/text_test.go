@@ -34,7 +34,7 @@ func TestNoUTF8(t *testing.T) {
 // Nothing but that is touched.
 func TestTextIsKept(t *testing.T) {
 	sts := newStub(t)
-	o := Options{RoleARNs: []string{testRole}, Base: testKeys}
+	o := Options{RoleARNs: []string{testRole}, base: testKeys}
 	for _, v := range []string{`a\,b`, `C:\x\`, "a,b;c", "日本 ü", " x ", "a\tb", `"`, "%41+&=="} {
 		o.Tags = []string{"k=" + v}
 		mustRetrieve(t, mustNew(t, o))
