@@ -16,6 +16,9 @@ type client struct {
 	argv   func(dir string) []string
 	env    func(dir string) []string
 
+	wanders bool   // asks 169.254.169.254, whatever the environment says
+	deliver string // --deliver, for a client that doesn't ask the endpoint
+
 	life, loop time.Duration     // of the rotation run; 0: 8 s and 24 s
 	except     map[string]string // traps that can't be held, and why
 	note       string            // what its user must know
@@ -52,6 +55,10 @@ var clients = []*client{
 	{name: "java-v1", language: "Java", build: maven, argv: javaWho, except: javaExcept, note: javaNote},
 	{name: "hadoop-s3a", language: "Java", build: maven, argv: javaWho},
 	{name: "aws-cli-v2", shares: "aws-cli-v1", language: "Python", build: debian("awscli"), argv: debianPythonWho, env: debianPythonPath},
+	{name: "ruby", language: "Ruby", deliver: "process", build: debian("ruby-aws-sdk-core"), argv: rubyWho,
+		note: "Debian's 3.168 knows no FULL_URI: `--deliver process`"},
+	{name: "php-async-aws", language: "PHP", deliver: "file", wanders: true, build: debian("php-cli", "php-async-aws-core"), argv: phpWho,
+		note: "AsyncAws knows neither FULL_URI nor credential_process: `--deliver file`, and a new client for each call, since it keeps the file's keys"},
 }
 
 // javaProperties is the trap that outranks everything and that no environment can take away.
@@ -88,3 +95,7 @@ func javaWho(dir string) []string {
 }
 
 func terraformWho(dir string) []string { return []string{"sh", filepath.Join(dir, "who.sh")} }
+
+func rubyWho(dir string) []string { return []string{"ruby", filepath.Join(dir, "who.rb")} }
+
+func phpWho(dir string) []string { return []string{"php", filepath.Join(dir, "who.php")} }

@@ -2,6 +2,4 @@
 
 package conformance
 
-func onlyLoopback() (done bool, status int) {
-	return true, fail("CONFORMANCE_LO needs Linux's network namespaces")
-}
+func onlyLoopback() (done bool, status int) { return false, 0 }

@@ -3,7 +3,9 @@
 //
 //	go test ./conformance                                       # the clients that need no build, about a minute
 //	CONFORMANCE=full go test ./conformance -timeout 40m         # all of them; -update writes the document
-//	CONFORMANCE=full CONFORMANCE_LO=1 go test ./conformance …   # the same where there is nothing but loopback (Linux, root)
+//
+// On Linux the full matrix runs in a network namespace that has nothing but loopback,
+// after its builds: nothing in it needs, or reaches, another address.
 //
 // Each folder of clients/ is a program of a few lines with a lock file, copied and
 // built in a cache outside the repository ($BRS_CONFORMANCE_CACHE, else
@@ -30,6 +32,7 @@ var (
 	full   = os.Getenv("CONFORMANCE") == "full"
 
 	brsExec string // the binary under test
+	onlyLo  bool   // there is no other address here
 	python  string // an interpreter, "" without
 )
 
@@ -52,13 +55,10 @@ func testMain(m *testing.M) int {
 	if out, err := exec.Command("go", "build", "-o", brsExec, "brs-exec/cmd/brs-exec").CombinedOutput(); err != nil {
 		return fail(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
-	if err := dependOn(filepath.Join("..", "cmd"), filepath.Join("..", "internal"), "clients"); err != nil {
-		return fail(err)
-	}
 	if out, err := exec.Command("python3", "-c", "import sys, pip; print(sys.executable)").Output(); err == nil {
 		python = strings.TrimSpace(string(out)) // a version manager's shim would ask for a HOME
 	}
-	if os.Getenv("CONFORMANCE_LO") != "" {
+	if full {
 		if done, status := onlyLoopback(); done {
 			return status
 		}
@@ -78,8 +78,9 @@ func fail(why any) int {
 }
 
 // dependOn makes go test's cache know that these files matter: what a test stats
-// is part of the key, what a go build that it runs reads is not.
-func dependOn(dirs ...string) error {
+// is part of the key, what a go build that TestMain runs reads is not.
+func dependOn(t *testing.T, dirs ...string) {
+	t.Helper()
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
@@ -88,8 +89,7 @@ func dependOn(dirs ...string) error {
 			return err
 		})
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 	}
-	return nil
 }

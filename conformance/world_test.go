@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -177,12 +178,16 @@ type outcome struct {
 }
 
 // brsExec runs a command under brs-exec as the role, on top of the base credentials.
-func (w *world) brsExec(limit time.Duration, argv ...string) outcome {
+func (w *world) brsExec(c *client, limit time.Duration, argv ...string) outcome {
 	w.t.Helper()
 	log := filepath.Join(w.dir, "log")
 	os.Remove(log)
-	o := w.run(limit, append([]string{brsExec, "--credential-command", "cat '" + filepath.Join(w.dir, "base.json") + "'",
-		"--role-arn", role, "--role-session-name", "conformance", "--log-level", "debug", "--log-file", log, "--"}, argv...))
+	args := []string{brsExec, "--credential-command", "cat '" + filepath.Join(w.dir, "base.json") + "'",
+		"--role-arn", role, "--role-session-name", "conformance", "--log-level", "debug", "--log-file", log}
+	if c.deliver != "" {
+		args = append(args, "--deliver", c.deliver)
+	}
+	o := w.run(limit, slices.Concat(args, []string{"--"}, argv))
 	text, err := os.ReadFile(log)
 	if err != nil {
 		w.t.Errorf("%v: %s", err, o.stderr)

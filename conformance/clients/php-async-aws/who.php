@@ -1,12 +1,12 @@
 <?php
 // The default chain of AsyncAws, PHP's other SDK; it knows neither FULL_URI nor
-// credential_process. usage: who | loop SECONDS, as in ../loop.py.
+// credential_process. A client keeps the keys of a file for its life, so each call has its
+// own client, as each request has in PHP. usage: who | loop SECONDS, as in ../loop.py.
 require '/usr/share/php/AsyncAws/Core/autoload.php';
 
 use AsyncAws\Core\Sts\StsClient;
 
-$sts = new StsClient(['endpoint' => getenv('AWS_ENDPOINT_URL_STS')]);
-$whoami = fn () => $sts->getCallerIdentity()->getArn();
+$whoami = fn () => (new StsClient(['endpoint' => getenv('AWS_ENDPOINT_URL_STS')]))->getCallerIdentity()->getArn();
 
 if ($argv[1] === 'who') {
     echo $whoami(), "\n";
