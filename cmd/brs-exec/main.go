@@ -81,7 +81,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return status, err
 	}
-	settings, err := c.settings(env)
+	settings, err := s.settings(env)
 	if err != nil {
 		return runner.Failed, err
 	}

@@ -129,9 +129,7 @@ func (s *session) environment(parent []string, srv *ecsserver.Server, files chil
 		TokenIn:        s.TokenIn,
 		AllowIMDS:      s.AllowIMDS,
 		NoIsolation:    s.NoIsolation,
-	}
-	if n := len(s.RoleARN); n > 0 {
-		e.RoleARN = s.RoleARN[n-1]
+		RoleARN:        s.src.RoleARN(),
 	}
 	if s.sandbox != nil {
 		e.STSURL = s.sandbox.url

@@ -111,21 +111,21 @@ func (c *cli) server(log *slog.Logger) ecsserver.Options {
 // settings are the contents of the child's AWS_CONFIG_FILE: the harmless ones of
 // the user's. With --no-isolation the command sees the user's files themselves:
 // a [default] that outranks the endpoint is refused then.
-func (c *cli) settings(env []string) ([]byte, error) {
+func (s *session) settings(env []string) ([]byte, error) {
 	config, credentials := childenv.ReadShared(env)
-	if c.NoIsolation {
+	if s.NoIsolation {
 		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
 			return nil, hinted(fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key),
 				"give that profile another name, or drop --no-isolation")
 		}
 	}
-	profile := c.Profile
+	profile := s.cli.Profile
 	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
 		if profile == "" {
 			profile, _ = lookup(env, name)
 		}
 	}
-	carryOver := c.Profile != "" && len(c.RoleARN) == 0 // the endpoint's identity is the profile's
+	carryOver := s.src.Profile() == cmp.Or(profile, "default") && !s.NoSession // the endpoint's identity is the profile's
 	return childenv.ChildConfig(config, credentials, profile, carryOver), nil
 }
 
