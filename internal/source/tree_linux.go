@@ -21,11 +21,18 @@ func processes() map[int]int {
 			continue
 		}
 		data, _ := os.ReadFile("/proc/" + name + "/stat")
-		if parent, ok := parseStat(string(data)); ok {
+		if parent, lives := parseStat(string(data)); lives {
 			running[pid] = parent
 		}
 	}
 	return running
+}
+
+// zombie: it has ended, and whoever took it over doesn't reap.
+func zombie(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	_, lives := parseStat(string(data))
+	return err == nil && !lives
 }
 
 // parseStat reads "PID (NAME) STATE PPID …"; the name may hold anything.
