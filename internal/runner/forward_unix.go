@@ -15,7 +15,8 @@ import (
 // waiter is a signal that is passed on when due, unless the probe gets it until then.
 type waiter struct {
 	event
-	due time.Time
+	came, due time.Time
+	maybe     bool // the probe may still get it
 }
 
 func (c *child) handle(e event) {
@@ -55,7 +56,7 @@ func (c *child) sent(e event) {
 	switch {
 	case c.probe == nil:
 		c.pass(e, 0)
-	case c.probe.got(e):
+	case c.probe.got(e, time.Now()):
 		c.hadEnough(e.sig)
 	default:
 		c.pass(e, groupWindow)
@@ -68,19 +69,20 @@ func (c *child) pass(e event, after time.Duration) {
 		c.send(e)
 		return
 	}
-	c.waiting = append(c.waiting, waiter{e, time.Now().Add(after)})
+	now := time.Now()
+	c.waiting = append(c.waiting, waiter{e, now, now.Add(after), after > 0})
 }
 
 // settle passes on what is due, but what the probe has got meanwhile.
 func (c *child) settle() {
 	for len(c.waiting) > 0 && !time.Now().Before(c.waiting[0].due) {
-		e := c.waiting[0].event
+		w := c.waiting[0]
 		c.waiting = c.waiting[1:]
-		if e.from == byProcess && c.probe != nil && c.probe.got(e) {
-			c.hadEnough(e.sig)
+		if w.maybe && c.probe.got(w.event, w.came) {
+			c.hadEnough(w.sig)
 			continue
 		}
-		c.send(e)
+		c.send(w.event)
 	}
 }
 

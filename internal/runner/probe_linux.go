@@ -42,6 +42,10 @@ const (
 	// sends to the processes one by one.
 	groupWindow = 20 * time.Millisecond
 
+	// reportLife is longer than a signal waits here, on however busy a machine.
+	reportLife = 10 * time.Second
+
+	// probePatience is how long an answer may take: a probe that somebody stopped gives none.
 	probePatience = time.Second
 )
 
@@ -74,20 +78,22 @@ func startProbe() *probe {
 	return &probe{pid: pid, sock: pair[0]}
 }
 
-// got reports whether the probe has had the same signal from the same sender
-// lately. A report serves for groupWindow, not once: two signals that came to us
-// as two may have come to the probe as one.
-func (p *probe) got(e event) bool {
+// got reports whether the probe, too, has had a signal that came to us at a time,
+// from the same sender, and no longer before. A report serves as often as it fits:
+// what came to us as two signals may have come to the probe as one.
+func (p *probe) got(e event, came time.Time) bool {
 	p.ask()
-	now, fresh := time.Now(), p.reports[:0]
-	found := false
+	now, found, kept := time.Now(), false, p.reports[:0]
 	for _, r := range p.reports {
-		if now.Sub(r.at) <= groupWindow {
-			fresh = append(fresh, r)
-			found = found || r.sig == e.sig && r.pid == e.pid
+		if now.Sub(r.at) > reportLife {
+			continue
+		}
+		kept = append(kept, r)
+		if r.sig == e.sig && r.pid == e.pid && came.Sub(r.at) <= groupWindow {
+			found = true
 		}
 	}
-	p.reports = fresh
+	p.reports = kept
 	return found
 }
 

@@ -14,6 +14,6 @@ const (
 
 func startProbe() *probe { return nil }
 
-func (*probe) got(event) bool { return false }
+func (*probe) got(event, time.Time) bool { return false }
 
 func (*probe) stop() {}
