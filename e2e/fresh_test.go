@@ -146,7 +146,7 @@ func TestOutageWithinTheLife(t *testing.T) {
 			w := newWorld(t, o).base()
 			e := w.serve(t, "--role-arn", role)
 			e.poll(t, 18*time.Second, 40*time.Millisecond, func(at time.Duration, a answer) {
-				if a.status != 200 || a.took > 200*time.Millisecond {
+				if a.status != 200 || a.took > within(200*time.Millisecond) {
 					t.Errorf("at %v: %d %s after %v", at, a.status, a.Code, a.took)
 				}
 			})
@@ -168,7 +168,7 @@ func TestOutageBeyondTheLife(t *testing.T) {
 			var bad, healed time.Duration
 			e.poll(t, 18*time.Second, 40*time.Millisecond, func(at time.Duration, a answer) {
 				switch {
-				case a.took > 600*time.Millisecond:
+				case a.took > within(600*time.Millisecond):
 					t.Errorf("at %v: answered after %v", at, a.took)
 				case a.status == 503 && a.Code != "":
 					bad, healed = max(bad, at), 0
@@ -182,7 +182,7 @@ func TestOutageBeyondTheLife(t *testing.T) {
 				t.Fatalf("failing until %v, healed at %v: the outage was not seen", bad, healed)
 			}
 			// Expired for 7 s at the outage's end; 1 s for this test's own clock.
-			if late := healed - end; late > 7*time.Second/3+time.Second {
+			if late := healed - end; late > within(7*time.Second/3+time.Second) {
 				t.Errorf("healed %v after the outage", late)
 			}
 			if n := calls.Load(); n > 36 { // 30 in the outage of 7 s past expiry, and those before and after
@@ -236,11 +236,15 @@ func stampede(t *testing.T, e *endpoint, clients int) {
 	t.Helper()
 	var wg sync.WaitGroup
 	var good atomic.Int64
-	start := make(chan struct{})
+	start, begun := make(chan struct{}), time.Now()
 	for range clients {
 		wg.Go(func() {
 			<-start
-			if a, err := e.get(); err != nil || a.status != 200 {
+			a, err := e.get()
+			for busy := time.Duration(lag.Load()) > 20*time.Millisecond; busy && err == nil && a.status == 503 && time.Since(begun) < 5*time.Second; {
+				a, err = e.get() // as SDKs do: what took STS's answer too long is this machine
+			}
+			if err != nil || a.status != 200 {
 				t.Errorf("%d %s: %v", a.status, a.Code, err)
 				return
 			}
