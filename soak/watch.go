@@ -16,22 +16,15 @@ type sample struct {
 	rss int // KiB
 }
 
-// watch samples every second until done. It also measures how late it wakes up itself: on a busy machine a late answer
-// is not the server's.
+// watch samples every second until done, and then once more.
 func (r *result) watch(pid int, done <-chan struct{}) {
-	r.samples = append(r.samples, look(pid))
-	const tick = 20 * time.Millisecond
-	for next, last := time.Now().Add(time.Second), time.Now(); ; {
+	for {
+		r.samples = append(r.samples, look(pid))
 		select {
 		case <-done:
 			r.samples = append(r.samples, look(pid))
 			return
-		case <-time.After(tick):
-		}
-		now := time.Now()
-		r.stall, last = max(r.stall, now.Sub(last)-tick), now
-		if now.After(next) {
-			r.samples, next = append(r.samples, look(pid)), now.Add(time.Second)
+		case <-time.After(time.Second):
 		}
 	}
 }
