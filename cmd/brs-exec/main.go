@@ -55,7 +55,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		err := demoClient(ctx, c.DemoClient, os.Stdout)
 		return exitStatus(err), err
 	}
-	log, logFile, err := newLogger(c, os.Stderr)
+	log, logFile, err := newLogger(c, runner.Stderr)
 	if err != nil {
 		return runner.Failed, err
 	}

@@ -25,8 +25,7 @@ func (c *child) handle(e event) {
 		c.young = false
 	case e.sig == syscall.SIGCHLD:
 		c.wait()
-	case e.from == byProcess && e.pid == os.Getpid():
-		// our own doing: PIPE from a write of ours, a stop
+	case e.own():
 	case e.sig == syscall.SIGCONT && c.resume():
 	case stops(e.sig) && c.stops > 0:
 		// It came before the CONT that we have yet to read, which has undone it.

@@ -4,6 +4,7 @@ package runner
 
 import (
 	"context"
+	"os"
 	"sync"
 	"syscall"
 )
@@ -16,6 +17,10 @@ type event struct {
 
 	payload // what sigqueue(3) sent along
 }
+
+// own reports whether the signal is of our own doing: PIPE or XFSZ of a write of
+// ours, which gets an error as well, or a stop.
+func (e event) own() bool { return e.from == byProcess && e.pid == os.Getpid() }
 
 // origin is who sent a signal, as far as sigaction(2)'s si_code tells.
 type origin int
@@ -110,7 +115,7 @@ func (s *Signals) read() {
 func (s *Signals) claimed(e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.running && !s.over && s.ended == nil && deadly(e.sig) {
+	if !s.running && !s.over && s.ended == nil && deadly(e.sig) && !e.own() {
 		s.ended = &Ended{e.sig}
 		s.cancel(s.ended)
 		s.release() // should something not heed the context, the next signal ends us
