@@ -102,7 +102,7 @@ func checkRoleARN(what, write, s string) error {
 		name, _, _ := strings.Cut(strings.TrimPrefix(a.Resource, "assumed-role/"), "/")
 		return badInput("the role itself is "+write+"arn:"+a.Partition+":iam::"+a.AccountID+":role/"+clip(name)+" (and its path, if it has one)",
 			"%s %q is a session of a role, not the role", what, clip(s))
-	case err != nil || a.Partition == "" || a.Service != "iam" || !isRole(a.Resource) || strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
+	case err != nil || a.Partition == "" || a.Service != "iam" || a.Region != "" || !isRole(a.Resource) || strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
 		return badInput(write+"arn:aws:iam::ACCOUNT:role/NAME", "%s %q is no ARN of a role", what, clip(s))
 	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
 		return badInput("an account is 12 digits: aws sts get-caller-identity shows yours", "%s %q: %q is no account", what, clip(s), clip(a.AccountID))
