@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"os"
 	"runtime"
 	"syscall"
 )
@@ -17,19 +16,4 @@ func calm() (undo func()) {
 		sigprocmask(sigSetmask, mask)
 		runtime.UnlockOSThread()
 	}
-}
-
-// Stderr is where a wrapper says something while its command runs: what is
-// written there neither stops a job in the background (stty tostop) nor ends the
-// wrapper when nobody reads it any more.
-var Stderr stderr
-
-type stderr struct{}
-
-func (stderr) Write(p []byte) (int, error) {
-	defer calm()()
-	if !writeAll(2, p) {
-		return 0, os.ErrClosed
-	}
-	return len(p), nil
 }

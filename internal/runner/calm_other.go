@@ -2,9 +2,4 @@
 
 package runner
 
-import "os"
-
 func calm() (undo func()) { return func() {} }
-
-// Stderr is os.Stderr here.
-var Stderr = os.Stderr
