@@ -14,7 +14,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,11 +33,11 @@ import (
 //
 //	go test ./internal/runner -all                            every row
 //	go test ./internal/runner -all -wrapper brs-exec          … with the real binary
-//	go test ./internal/runner -all -load -run 'Test[SJT]' -count 200 -timeout 0 -failfast
+//	internal/runner/testdata/stress 200                       signals, jobs and terminals 200 times, all processors busy
 var (
 	all         = flag.Bool("all", false, "run every row, not only the smoke set")
 	wrapperName = flag.String("wrapper", "w", "what is tested: w (the runner with the early entry point), plain (without), brs-exec")
-	load        = flag.Bool("load", false, "keep all processors busy meanwhile")
+	load        = flag.Int("load", 0, "how many processes keep the processors busy meanwhile")
 )
 
 // patience is how long anything may take that must happen.
@@ -69,16 +68,16 @@ func setUp(m *testing.M) int {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	if *load {
+	if *load > 0 {
 		defer busy()()
 	}
 	return m.Run()
 }
 
-// busy keeps two processes per processor running until the returned function is called.
+// busy keeps -load processes running until the returned function is called.
 func busy() func() {
 	var procs []*exec.Cmd
-	for range 2 * runtime.NumCPU() {
+	for range *load {
 		c := exec.Command("sh", "-c", "while :; do :; done")
 		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if c.Start() == nil {
