@@ -1,0 +1,141 @@
+//go:build linux && (amd64 || arm64)
+
+package runner
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The programs that people put around a wrapper, and that no row names.
+
+// TestTmux: the terminal of a tmux pane, with its keys, its size and its end.
+func TestTmux(t *testing.T) {
+	row(t)
+	needs(t, "tmux")
+	got := same(t, func(s side) string {
+		j := newJournal(t)
+		tmux := s.tmux(t)
+		tmux("new-session", "-d", "-x", "80", "-y", "24", s.find("w"), "count", string(j))
+		c := j.ready(t)
+		s.probed(t, s.wrapperOf(t, c, 1))
+		tmux("send-keys", "C-c")
+		j.has(t, "INT")
+		tmux("resize-window", "-x", "100")
+		j.has(t, "WINCH")
+		tmux("kill-session")
+		return j.finish(t, c, "HUP", "CONT")
+	})
+	if want := "INT WINCH HUP CONT"; got != want { // tmux sends the last two
+		t.Errorf("got %q; want %s", got, want)
+	}
+}
+
+// TestTmuxStop: Ctrl-Z, jobs and fg in a pane with a shell.
+func TestTmuxStop(t *testing.T) {
+	row(t)
+	needs(t, "tmux")
+	same(t, func(s side) string {
+		j := newJournal(t)
+		tmux := s.tmux(t)
+		shows := func(text string) {
+			eventually(t, "the pane shows "+text, func() bool { return strings.Contains(tmux("capture-pane", "-p"), text) })
+		}
+		tmux("new-session", "-d", "-x", "200", "-y", "24", "bash", "--norc", "-i")
+		shows("P>")
+		tmux("send-keys", "w count "+string(j)+stoppable, "Enter")
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		tmux("send-keys", "C-z")
+		stopped(t, w, c)
+		shows("Stopped")
+		tmux("send-keys", "fg", "Enter")
+		running(t, w, c)
+		kill(t, "TERM", w)
+		j.has(t, "TERM")
+		kill(t, "KILL", c)
+		shows("Killed")
+		tmux("send-keys", "echo rc $?", "Enter")
+		shows("rc 137")
+		return strings.Join(j.lines()[1:], " ")
+	})
+}
+
+// tmux is a server of its own, which ends with the test.
+func (s side) tmux(t *testing.T) func(args ...string) string {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "tmux")
+	run := func(args ...string) (string, error) {
+		c := s.command(t, append([]string{"tmux", "-f", "/dev/null", "-S", socket}, args...)...)
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	t.Cleanup(func() { exec.Command("tmux", "-S", socket, "kill-server").Run() }) // none is left: an error
+	return func(args ...string) string {
+		t.Helper()
+		out, err := run(args...)
+		if err != nil {
+			t.Fatalf("tmux %q: %v: %s", args, err, out)
+		}
+		return out
+	}
+}
+
+// TestScript: script(1) gives what it runs a terminal.
+func TestScript(t *testing.T) {
+	row(t)
+	needs(t, "script")
+	got := same(t, func(s side) string {
+		j := newJournal(t)
+		term := s.terminal(t, "script", "-qec", "w count "+string(j), "/dev/null")
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		s.probed(t, w)
+		term.send("\x03")
+		j.has(t, "INT")
+		return j.finish(t, w, "INT")
+	})
+	if got != "INT" {
+		t.Errorf("got %q; want one INT", got)
+	}
+	for _, end := range []string{"exit 3", "kill -TERM $$", "tty >/dev/null"} {
+		same(t, func(s side) string { return s.script(t, `script -qec "w sh -c '`+end+`'" /dev/null`).String() })
+	}
+}
+
+// TestSetsid: in a session of its own, without a terminal.
+func TestSetsid(t *testing.T) {
+	row(t)
+	needs(t, "setsid")
+	for _, end := range []string{"exit 3", "kill -TERM $$", "test -t 0; echo $?; tty", "exec 3</dev/tty"} {
+		same(t, func(s side) string { return s.script(t, `setsid --wait w sh -c '`+end+`' </dev/null`).String() })
+	}
+	got := same(t, func(s side) string {
+		j := newJournal(t)
+		s.script(t, `setsid w count `+string(j)+` >/dev/null 2>&1 &`)
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		s.probed(t, w)
+		kill(t, "TERM", w)
+		j.has(t, "TERM")
+		kill(t, "HUP", -w)
+		return j.finish(t, w, "TERM", "HUP")
+	})
+	if got != "TERM HUP" {
+		t.Errorf("got %q; want TERM and HUP, once", got)
+	}
+}
+
+// TestChain: a chain of the programs that exec what follows, on both sides of w.
+func TestChain(t *testing.T) {
+	row(t)
+	needs(t, "nice", "stdbuf", "setpriv")
+	got := same(t, func(s side) string {
+		return s.script(t, `nohup nice -n 5 timeout 60 w stdbuf -oL setpriv --no-new-privs sh -c 'nice; sed -n /NoNewPrivs/p /proc/self/status; exit 6' 2>/dev/null`).String()
+	})
+	if want := "5\nNoNewPrivs:\t1\n[exit 6]"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+}
