@@ -229,12 +229,12 @@ func ending(ws syscall.WaitStatus) string {
 }
 
 // script runs a bash script in a session and a new directory of its own.
-func (s side) script(t *testing.T, text string) result {
+func (s side) script(t testing.TB, text string) result {
 	t.Helper()
 	return s.run(t, "bash", "-c", text)
 }
 
-func (s side) run(t *testing.T, argv ...string) result {
+func (s side) run(t testing.TB, argv ...string) result {
 	t.Helper()
 	c := s.command(t, argv...)
 	var out, errs bytes.Buffer
@@ -247,7 +247,7 @@ func (s side) run(t *testing.T, argv ...string) result {
 }
 
 // command is ended with the test, or when it takes far too long.
-func (s side) command(t *testing.T, argv ...string) *exec.Cmd {
+func (s side) command(t testing.TB, argv ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	t.Cleanup(cancel)
