@@ -265,3 +265,18 @@ func TestAlarm(t *testing.T) {
 		return s.run(t, "perl", "-e", fmt.Sprintf(`alarm 1; exec %q, "sleep", "600"`, s.w())).String()
 	})
 }
+
+// TestStoppedProbe: a probe that somebody has stopped is asked in vain, and given up.
+func TestStoppedProbe(t *testing.T) {
+	probeRow(t)
+	j := newJournal(t)
+	w := wrapped.start(t, "w", "count", string(j))
+	j.ready(t)
+	probe := wrapped.probed(t, w)
+	kill(t, "STOP", probe)
+	state(t, probe, "T")
+	kill(t, "TERM", w)
+	if got := j.finish(t, w, "TERM"); got != "TERM" {
+		t.Errorf("got %q; want one TERM", got)
+	}
+}

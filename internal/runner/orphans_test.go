@@ -160,16 +160,16 @@ func TestO06ReapsBesideRefresh(t *testing.T) {
 	}
 	needsNamespace(t)
 	needs(t, "curl")
-	sts := sandbox.New(sandbox.Options{TTL: 2 * time.Second})
+	sts := sandbox.New(sandbox.Options{TTL: 12 * time.Second})
 	srv := httptest.NewServer(sts)
 	t.Cleanup(srv.Close)
 	base := sts.BaseCredentials()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config")
 	os.WriteFile(config, []byte("[profile p]\ncredential_process = "+dir+"/keys\n"), 0o600)
-	os.WriteFile(dir+"/keys", fmt.Appendf(nil, "#!/bin/sh\necho x >>%s/calls\nsleep .1\necho '{\"Version\":1,\"AccessKeyId\":%q,\"SecretAccessKey\":%q,\"Expiration\":\"'$(date -ud '+3 sec' +%%FT%%TZ)'\"}'\n",
+	os.WriteFile(dir+"/keys", fmt.Appendf(nil, "#!/bin/sh\necho x >>%s/calls\nsleep .1\necho '{\"Version\":1,\"AccessKeyId\":%q,\"SecretAccessKey\":%q,\"Expiration\":\"'$(date -ud '+12 sec' +%%FT%%TZ)'\"}'\n",
 		dir, base.AccessKeyID, base.SecretAccessKey), 0o700)
-	c := wrapped.command(t, namespace(wrapped.w(), "bash", "-c", `end=$((SECONDS+8)); while [ $SECONDS -lt $end ]; do (sleep .05 & sleep .01 &); sleep .02; done
+	c := wrapped.command(t, namespace(wrapped.w(), "bash", "-c", `end=$((SECONDS+15)); while [ $SECONDS -lt $end ]; do (sleep .05 & sleep .01 &); sleep .02; done
 curl -s -o /dev/null -w '%{http_code}' -H "Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN" $AWS_CONTAINER_CREDENTIALS_FULL_URI; exit 6`)...)
 	c.Env = append(environment(wrapped.dir, dir), "AWS_CONFIG_FILE="+config, "AWS_PROFILE=p", "AWS_REGION=us-east-1",
 		"AWS_ENDPOINT_URL_STS="+srv.URL, "BRS_EXEC_ROLE_ARN=arn:aws:iam::123456789012:role/etl")

@@ -3,7 +3,9 @@
 package runner
 
 import (
+	"bytes"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -45,8 +47,10 @@ const (
 	// reportLife is longer than a signal waits here, on however busy a machine.
 	reportLife = 10 * time.Second
 
-	// probePatience is how long an answer may take: a probe that somebody stopped gives none.
-	probePatience = time.Second
+	// probePatience is how long an answer may take, of a probe that nobody has
+	// stopped: on a machine that is busy enough it doesn't run for a second.
+	probePatience = 10 * time.Second
+	probeLook     = 200 * time.Millisecond
 )
 
 // startProbe is nil where there can't be a probe: without the early entry point,
@@ -109,15 +113,7 @@ func (p *probe) ask() {
 	var info siginfo
 	buf := unsafe.Slice((*byte)(unsafe.Pointer(&info)), siginfoSize)
 	for {
-		poll := []unix.PollFd{{Fd: int32(p.sock), Events: unix.POLLIN}}
-		n, err := unix.Poll(poll, int(probePatience.Milliseconds()))
-		if err == syscall.EINTR {
-			continue
-		}
-		if n == 1 {
-			n, err = syscall.Read(p.sock, buf)
-		}
-		if err != nil || n != siginfoSize {
+		if n, err := p.read(buf); err != nil || n != siginfoSize {
 			p.stop()
 			return
 		}
@@ -127,6 +123,26 @@ func (p *probe) ask() {
 		e := info.event()
 		p.reports = append(p.reports, report{e.sig, e.pid, time.Now()})
 	}
+}
+
+// read reads one answer. A probe that is stopped, or gone, gives none.
+func (p *probe) read(buf []byte) (int, error) {
+	for end := time.Now().Add(probePatience); ; {
+		poll := []unix.PollFd{{Fd: int32(p.sock), Events: unix.POLLIN}}
+		switch n, err := unix.Poll(poll, int(probeLook.Milliseconds())); {
+		case n == 1:
+			return syscall.Read(p.sock, buf)
+		case err == syscall.EINTR:
+		case err != nil || p.stopped() || time.Now().After(end):
+			return 0, err
+		}
+	}
+}
+
+// stopped reports whether somebody has stopped the probe (proc(5): its state is T).
+func (p *probe) stopped() bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/stat")
+	return err != nil || bytes.Contains(stat, []byte(") T ")) || bytes.Contains(stat, []byte(") t "))
 }
 
 func (p *probe) stop() {
