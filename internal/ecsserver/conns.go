@@ -44,9 +44,12 @@ type conn struct {
 
 	// guarded by set.mu
 	elem  *list.Element // nil once it is in no list
-	seen  uint64        // the state at the last look
+	seen  uint64        // the state at the last look, or unseen
 	since time.Time     // of the first look that saw it
 }
+
+// unseen is no state: a look may come before net/http has set the first one, which would else have lasted for ever.
+const unseen = 1 << 63
 
 func (c *conn) phase() http.ConnState { return http.ConnState(c.state.Load() & 0xff) }
 
@@ -82,7 +85,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // admit makes room for a connection; nil when there was none, and it is closed.
 func (l *listener) admit(tcp *net.TCPConn) *conn {
-	c := &conn{TCPConn: tcp, set: &l.conns, unbounded: true}
+	c := &conn{TCPConn: tcp, set: &l.conns, unbounded: true, seen: unseen}
 	if l.users != nil {
 		foreign, warning := l.users.foreign(addrs(tcp))
 		if foreign {

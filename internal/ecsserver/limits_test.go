@@ -425,3 +425,22 @@ func hostile(s *Server) []attack {
 		{4, pause, pipeline, a}, // never reads
 	}
 }
+
+// TestLookBeforeFirstState: the patrol may look at a connection that net/http has not yet heard of.
+func TestLookBeforeFirstState(t *testing.T) {
+	s, err := Listen(steady(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.ln.Close()
+	dial(t, s)
+	c, err := s.ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s.ln.conns.closeOverdue(time.Now(), defaultLimits)
+	if _, err := io.WriteString(c, "x"); err != nil {
+		t.Errorf("the connection was closed at the first look: %v", err)
+	}
+}
