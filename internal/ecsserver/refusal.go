@@ -102,7 +102,8 @@ func (h *handler) sorry(w http.ResponseWriter, r *http.Request, err error) {
 	if p.message != unexplained {
 		attrs = append(attrs, slog.String("message", p.message))
 	}
-	if r.Context().Err() == nil && h.down.CompareAndSwap(false, true) {
+	early := errors.Is(err, context.DeadlineExceeded) && h.served.Load() == 0 // the first ones are on their way: no outage
+	if r.Context().Err() == nil && !early && h.down.CompareAndSwap(false, true) {
 		h.tell(slog.LevelWarn, message, attrs...)
 	} else {
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)
