@@ -12,8 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 )
 
-// base takes what a flag names; else it chooses as config.resolveCredentialChain does: a profile that was asked for, the
-// environment's keys, its token file, then AWS_PROFILE or the default profile, the container endpoint, the instance.
+// base begins the chain.
 func (b *builder) base() (chain, error) {
 	o := b.o
 	switch {
@@ -21,20 +20,19 @@ func (b *builder) base() (chain, error) {
 		return chain{provider: o.Base, steps: []string{o.BaseName}}, nil
 	case o.base != nil:
 		return chain{provider: o.base, steps: []string{"given keys"}}, nil
-	case o.WebIdentityTokenFile != "" || o.WebIdentityTokenCommand != "" || o.WebIdentity != "":
+	}
+	switch placeOf(o, &b.env) {
+	case tokenFlags:
 		return b.fromWebIdentityFlags()
-	case o.CredentialCommand != "":
+	case commandFlag:
 		return chain{provider: b.process("--credential-command", o.CredentialCommand), steps: []string{"credential command"}}, nil
-	case o.usesIoT():
+	case iotFlags:
 		return b.fromIoT()
-	case o.Profile != "":
-		return b.fromProfile(&b.shared, nil)
-	case b.env.RoleARN != "" && b.env.WebIdentityTokenFilePath == "" && len(o.RoleARNs) == 0:
-		// Someone expects to be that role, and no SDK will make it so.
+	case orphan: // someone expects to be that role, and no SDK will make it so
 		return chain{}, badInput(`--role-arn "$AWS_ROLE_ARN"`, "AWS_ROLE_ARN is set, but neither AWS_WEB_IDENTITY_TOKEN_FILE nor --role-arn")
-	case b.env.Credentials.HasKeys():
+	case environment:
 		return b.fromEnvironment()
-	case b.env.WebIdentityTokenFilePath != "":
+	case tokenFile:
 		c := chain{steps: []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}, sources: []aws.CredentialSource{aws.CredentialSourceEnvVarsSTSWebIDToken}}
 		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, "AWS_ROLE_ARN", "export AWS_ROLE_ARN=", "")
 	}
@@ -113,42 +111,40 @@ func longTermRole(c aws.Credentials) tri {
 	return unknown
 }
 
-// fromProfile follows config.resolveCredsFromProfile, case for case. above are the sources that led here.
+// fromProfile takes the part of a profile that counts. above are the sources that led here.
 func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSource) (c chain, err error) {
 	c.sources, c.profile = above, p.Profile
 	if p.Profile != "" {
 		c.steps = []string{"profile " + p.Profile}
 	}
-	switch {
-	case p.Source != nil:
+	switch partOf(p) {
+	case sourceProfile:
 		steps := c.steps
 		if c, err = b.fromProfile(p.Source, append(above, aws.CredentialSourceProfileSourceProfile)); err == nil {
 			c.steps, c.profile = append(steps, c.steps...), p.Profile
 		}
-	case p.Credentials.HasKeys():
+	case profileKeys:
 		c.add("", longTermRole(p.Credentials), aws.CredentialSourceProfile)
 		c.provider = b.fixed(p.Credentials)
-	case p.CredentialSource != "":
+	case credentialSource:
 		c.add("", unknown, aws.CredentialSourceProfileNamedProvider)
 		err = b.fromNamed(&c, p)
-	case p.WebIdentityTokenFile != "":
+	case profileTokenFile:
 		c.add("web_identity_token_file", yes, aws.CredentialSourceProfileSTSWebIDToken)
 		return b.fromTokenFile(c, p.WebIdentityTokenFile, p.RoleARN, "role_arn of profile "+p.Profile, "role_arn = ", p.RoleSessionName)
-	case hasSSO(p):
+	case ssoSession, legacySSO:
 		err = b.fromSSO(&c, p)
-	case p.LoginSession != "":
+	case loginSession:
 		err = b.fromLogin(&c, p)
-	case p.CredentialProcess != "":
+	case processOf:
 		c.add("credential_process", unknown, aws.CredentialSourceProfileProcess, aws.CredentialSourceProcess)
 		c.provider = b.process("credential_process of profile "+p.Profile, p.CredentialProcess)
-	case b.env.ContainerCredentialsRelativePath != "" || b.env.ContainerCredentialsEndpoint != "":
-		c.profile = "" // it says nothing of credentials
-		err = b.fromContainer(&c)
 	default:
-		c.profile = ""
-		err = b.fromInstance(&c, p.Profile)
+		c.profile = "" // it says nothing of credentials
+		err = b.fromLastResort(&c, p.Profile)
 	}
 	if err == nil && p.RoleARN != "" {
+		b.watch(&c)
 		err = b.fromProfileRole(&c, p)
 	}
 	return c, err
@@ -200,6 +196,14 @@ func (b *builder) fromNamed(c *chain, p *config.SharedConfig) error {
 		return nil
 	}
 	return badInput("EcsContainer, Ec2InstanceMetadata or Environment", "profile %s: there is no credential_source %q", p.Profile, clip(p.CredentialSource))
+}
+
+// fromLastResort is the container endpoint, or else the instance.
+func (b *builder) fromLastResort(c *chain, profile string) error {
+	if b.env.ContainerCredentialsRelativePath != "" || b.env.ContainerCredentialsEndpoint != "" {
+		return b.fromContainer(c)
+	}
+	return b.fromInstance(c, profile)
 }
 
 // fromInstance is IMDS, the SDK's last resort.

@@ -46,7 +46,7 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
-	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr), patience: orDefault(o.commandTime, time.Minute)}}
+	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr), patience: orDefault(o.commandTime, time.Minute), trace: o.Trace}}
 	b.s.life, b.s.end = context.WithCancel(context.WithoutCancel(ctx))
 	err := b.load(ctx)
 	if err != nil {
@@ -86,6 +86,7 @@ func (b *builder) build() (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.watch(&c)
 	for _, arn := range b.roles {
 		b.assume(&c, &hop{arn: arn})
 		c.profile = ""

@@ -50,6 +50,7 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, err
 	}
+	ends := h.s.begins(h.step())
 	creds, err := stscreds.NewAssumeRoleProvider(assumer{h, caller, code}, h.arn, h.options).Retrieve(ctx)
 	if err == nil {
 		err = whole(creds)
@@ -58,6 +59,7 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		creds = aws.Credentials{}
 		err = h.s.explain(call{op: "assume role " + h.arn, by: h.by, role: h.arn, keys: caller, mfa: h.mfa != nil}, err)
 	}
+	ends(err)
 	if code != "" {
 		h.mfa.seen(err)
 		h.mfa.until.set(creds.Expires)

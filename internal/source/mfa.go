@@ -68,8 +68,12 @@ func checkCode(o *Options) error {
 // credentials must be there: it waits as long as the person takes.
 func (s *Source) Prepare(ctx context.Context) error {
 	for _, m := range s.mfas {
-		if _, err := m.get(ctx); err != nil {
-			return m.because(err)
+		ends := s.begins("MFA code")
+		_, err := m.get(ctx)
+		err = m.because(err)
+		ends(err)
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -46,6 +46,7 @@ func (l *longTerm) withMFA(ctx context.Context) (aws.Credentials, error) {
 // sessionToken buys a session with long-term keys, and an MFA code if there is one.
 func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by string, life time.Duration, serial, code string) (aws.Credentials, error) {
 	in := &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(int32(life / time.Second)), SerialNumber: optional(serial), TokenCode: optional(code)}
+	ends := s.begins("get session token")
 	out, err := s.sts.GetSessionToken(ctx, in, signedBy(keys))
 	if err == nil && out.Credentials == nil {
 		err = errEmpty
@@ -60,7 +61,8 @@ func (s *Source) sessionToken(ctx context.Context, keys aws.Credentials, by stri
 		err = whole(creds)
 	}
 	if err != nil {
-		return aws.Credentials{}, s.explain(call{op: "get session token with " + by, by: by, keys: keys}, err)
+		creds, err = aws.Credentials{}, s.explain(call{op: "get session token with " + by, by: by, keys: keys}, err)
 	}
-	return creds, nil
+	ends(err)
+	return creds, err
 }

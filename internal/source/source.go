@@ -19,6 +19,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,10 @@ type Options struct {
 
 	Stderr io.Writer // of commands; nil: os.Stderr
 
+	// Trace is told of every step as it ends, in the goroutine that Retrieve, Prepare or CallerIdentity was called in. nil:
+	// nobody is.
+	Trace func(Step)
+
 	// Base, the sandbox's keys, stands in for the chain, and for all else that the user's environment and files say: of
 	// those AWS_REGION or AWS_DEFAULT_REGION alone counts.
 	Base     aws.CredentialsProvider
@@ -99,6 +104,8 @@ type Source struct {
 	log       *slog.Logger
 	stderr    io.Writer
 	patience  time.Duration // with a command
+	trace     func(Step)    // nil: nobody wants to know
+	baseStep  string        // what it calls the first
 	mfas      []*mfa
 	untils    []func() time.Time
 	worked    atomic.Bool // Retrieve has brought credentials: every host of the chain exists
@@ -170,6 +177,17 @@ func (s *Source) RoleARN() string {
 		return s.chain.web.arn
 	}
 	return ""
+}
+
+// STS says which one is asked: its region, and its endpoint if that is not AWS's own for it.
+func (s *Source) STS() string {
+	where := s.stsRegion
+	if e := s.sts.Options().BaseEndpoint; e != nil {
+		if u, err := url.Parse(*e); err == nil {
+			where += ", at " + u.Scheme + "://" + u.Host
+		}
+	}
+	return where
 }
 
 // Describe is the chain as a person understands it: "profile etl → arn:aws:iam::123456789012:role/etl".

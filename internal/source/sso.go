@@ -19,10 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 )
 
-func hasSSO(p *config.SharedConfig) bool {
-	return p.SSOSessionName != "" || hasLegacySSO(p)
-}
-
 func hasLegacySSO(p *config.SharedConfig) bool {
 	return p.SSORegion != "" || p.SSOAccountID != "" || p.SSOStartURL != "" || p.SSORoleName != ""
 }

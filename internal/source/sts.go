@@ -156,13 +156,17 @@ func loopback(host string) bool {
 
 // CallerIdentity asks STS whose creds are.
 func (s *Source) CallerIdentity(ctx context.Context, creds aws.Credentials) (account, arn, userID string, err error) {
+	ends := s.begins("get caller identity")
 	out, err := s.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, signedBy(creds))
 	if err == nil && (out.Account == nil || out.Arn == nil) {
 		err = errEmpty
 	}
 	if err != nil {
-		return "", "", "", s.explain(call{op: "get caller identity", by: s.Describe(), keys: creds}, err)
+		err = s.explain(call{op: "get caller identity", by: s.Describe(), keys: creds}, err)
+		ends(err)
+		return "", "", "", err
 	}
+	ends(nil)
 	return *out.Account, *out.Arn, aws.ToString(out.UserId), nil
 }
 

@@ -109,6 +109,13 @@ func (b *builder) tokenCommand(what, command string) func(context.Context) (jwt,
 }
 
 func (w *webIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	ends := w.s.begins(w.step())
+	creds, err := w.retrieve(ctx)
+	ends(err)
+	return creds, err
+}
+
+func (w *webIdentity) retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := w.token(ctx)
 	if err != nil {
 		return aws.Credentials{}, w.s.explain(call{op: "web identity", hint: slowHint}, err)
