@@ -37,6 +37,13 @@ func refreshAt(issued, expires time.Time, u float64) time.Time {
 	return issued.Add(max(between(life, 0.45, 0.55, u), min(leastLook, life-500*time.Millisecond)))
 }
 
+// Window is when the successor of a credential with such a life is fetched, counted from its issue.
+func Window(life time.Duration) (from, to time.Duration) {
+	var issued time.Time
+	expires := issued.Add(life)
+	return refreshAt(issued, expires, 0).Sub(issued), refreshAt(issued, expires, 1).Sub(issued)
+}
+
 // lookAgain is how long to leave alone a source that handed out the same credential again, or a shorter-lived one.
 // It never sleeps past the end of what is held.
 func lookAgain(now, expires time.Time) time.Duration {

@@ -303,3 +303,23 @@ func TestTriesAreFew(t *testing.T) {
 		})
 	}
 }
+
+// What Window tells people is what refreshAt does.
+func TestWindow(t *testing.T) {
+	for _, c := range []struct{ life, from, to time.Duration }{
+		{time.Hour, 27 * time.Minute, 33 * time.Minute},
+		{12 * time.Hour, 5*time.Hour + 24*time.Minute, 6*time.Hour + 36*time.Minute},
+		{4 * time.Second, 3500 * time.Millisecond, 3500 * time.Millisecond},
+	} {
+		from, to := Window(c.life)
+		if from != c.from || to != c.to {
+			t.Errorf("a life of %v: between %v and %v; want %v and %v", c.life, from, to, c.from, c.to)
+		}
+		issued := time.Now()
+		for _, u := range []float64{0, 0.3, 0.7, 1 - 1e-9} {
+			if at := refreshAt(issued, issued.Add(c.life), u).Sub(issued); at < from || at > to {
+				t.Errorf("a life of %v, u = %v: refreshed after %v, not between %v and %v", c.life, u, at, from, to)
+			}
+		}
+	}
+}
