@@ -20,7 +20,7 @@ const (
 	leave
 )
 
-// Variables returns the table, for manuals and for --explain.
+// Variables returns the table, for manuals.
 func Variables() []Variable { return slices.Clone(variables) }
 
 // Readers that recur in the table.
