@@ -80,6 +80,8 @@ type cli struct {
 	LogFormat string `name:"log-format" default:"text" enum:"text,json"`
 	LogFile   string `name:"log-file"`
 	Whoami    bool   `name:"whoami" novar:""`
+	Explain   bool   `name:"explain" novar:""`
+	Output    string `name:"output" novar:""`
 	Version   bool   `name:"version" novar:""`
 	Help      bool   `name:"help" novar:"" short:"h"`
 
@@ -191,7 +193,15 @@ func (c *cli) check() error {
 		return nil
 	case c.Whoami && len(c.Command) > 0:
 		return hinted(errors.New("--whoami runs no command"), "drop the command, or --whoami")
-	case len(c.Command) == 0 && !c.Whoami && !c.Sandbox:
+	case c.Output != "" && c.Output != "text" && c.Output != "json":
+		return hinted(fmt.Errorf("--output: there is no %q", c.Output), "one of text, json")
+	case c.Output != "" && !c.Explain:
+		return hinted(errors.New("--output is for --explain"), "drop it, or add --explain")
+	case c.Explain && len(c.Command) > 0:
+		return hinted(errors.New("--explain runs no command"), "drop the command, or --explain")
+	case c.Explain && c.Whoami:
+		return hinted(errors.New("--explain and --whoami are two things"), "drop one: --explain tells all that --whoami does")
+	case len(c.Command) == 0 && !c.runsNothing() && !c.Sandbox:
 		return hinted(errors.New("no command to run"), `-- "$SHELL" runs a shell; --help lists the flags`)
 	case c.Port < 0 || c.Port > 65535:
 		return hinted(fmt.Errorf("--port %d: a port is 0 to 65535", c.Port), "leave it out: any free port will do")
@@ -210,6 +220,9 @@ func (c *cli) check() error {
 	}
 	return nil
 }
+
+// runsNothing: what is asked needs no command.
+func (c *cli) runsNothing() bool { return c.Whoami || c.Explain }
 
 // duration reads 1h30m, or a bare number of seconds as in `aws sts assume-role --duration-seconds 3600`.
 func duration(ctx *kong.DecodeContext, target reflect.Value) error {

@@ -18,6 +18,7 @@ import (
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
+	"brs-exec/internal/source"
 )
 
 func main() {
@@ -67,7 +68,10 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		}
 		defer stop()
 	}
-	src, err := c.newSource(ctx, log)
+	if c.Explain {
+		return c.explain(ctx, env, os.Stdout)
+	}
+	src, err := source.New(ctx, c.sourceOptions(log))
 	if err != nil {
 		return runner.Failed, byVariable(err, c.variables)
 	}

@@ -101,6 +101,8 @@ var manual = []struct {
 		{"log-format", "FORMAT", "text or json; default text"},
 		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr"},
 		{"whoami", "", "Run nothing: print as JSON who the command would be"},
+		{"explain", "", "Run nothing: print why it works or doesn't, and what to type; no secret is in it"},
+		{"output", "FORMAT", "text or json, of --explain; default text"},
 		{"version", "", "Print the version"},
 		{"help", "", "Print this help"},
 	}},

@@ -35,8 +35,8 @@ func version() string {
 	return "devel"
 }
 
-// newSource hands the identity flags to the source.
-func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, error) {
+// sourceOptions hands the identity flags to the source.
+func (c *cli) sourceOptions(log *slog.Logger) source.Options {
 	o := source.Options{
 		RoleARNs:                c.RoleARN,
 		RoleSessionName:         c.RoleSessionName,
@@ -79,7 +79,7 @@ func (c *cli) newSource(ctx context.Context, log *slog.Logger) (*source.Source, 
 		base := c.sandbox.sts.BaseCredentials()
 		o.Base, o.BaseName = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil }), "sandbox"
 	}
-	return source.New(ctx, o)
+	return o
 }
 
 func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
@@ -159,7 +159,7 @@ const (
 // base credentials, and without a command the demonstration.
 func (c *cli) startSandbox() (stop func(), err error) {
 	life := cmp.Or(c.SandboxTTL, sandboxLife)
-	if len(c.Command) == 0 && !c.Whoami {
+	if len(c.Command) == 0 && !c.runsNothing() {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
