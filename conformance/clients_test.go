@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 type client struct {
 	name, language string
 	fast           bool // in the subset that go test ./... runs
+	main           bool // in the half hour
 
 	shares string // the folder under clients/, if it isn't name
 	build  func(dir string) error
@@ -36,11 +38,11 @@ func (c *client) folder() string {
 }
 
 var clients = []*client{
-	{name: "boto3", language: "Python", fast: true, build: pip, argv: pythonWho, env: pythonPath},
-	{name: "aws-cli-v1", language: "Python", fast: true, build: pip, argv: pythonWho, env: pythonPath},
-	{name: "go-v2", language: "Go", fast: true, build: goBuild, argv: binaryWho},
+	{name: "boto3", language: "Python", fast: true, main: true, build: pip, argv: pythonWho, env: pythonPath},
+	{name: "aws-cli-v1", language: "Python", fast: true, main: true, build: pip, argv: pythonWho, env: pythonPath},
+	{name: "go-v2", language: "Go", fast: true, main: true, build: goBuild, argv: binaryWho},
 	{name: "go-v1", language: "Go", build: goBuild, argv: binaryWho},
-	{name: "js-v3", language: "JavaScript", build: npm, argv: nodeWho,
+	{name: "js-v3", language: "JavaScript", main: true, build: npm, argv: nodeWho,
 		note: "warns on stderr that the token is given twice; `--token-in env` gives it once"},
 	{name: "js-v2", language: "JavaScript", build: npm, argv: nodeWho},
 	{name: "terraform", language: "Go", build: terraform, argv: terraformWho, life: 8 * time.Second, loop: 68 * time.Second,
@@ -51,7 +53,7 @@ var clients = []*client{
 	{name: "minio-go", language: "Go", build: goBuild, argv: binaryWho},
 	{name: "rust-object-store", language: "Rust", build: cargo, argv: binaryWho},
 	{name: "aws-sdk-rust", language: "Rust", build: cargo, argv: binaryWho},
-	{name: "java-v2", language: "Java", build: maven, argv: javaWho, except: javaExcept, note: javaNote},
+	{name: "java-v2", language: "Java", main: true, build: maven, argv: javaWho, except: javaExcept, note: javaNote},
 	{name: "java-v1", language: "Java", build: maven, argv: javaWho, except: javaExcept, note: javaNote},
 	{name: "hadoop-s3a", language: "Java", build: maven, argv: javaWho},
 	{name: "aws-cli-v2", shares: "aws-cli-v1", language: "Python", build: debian("awscli"), argv: debianPythonWho, env: debianPythonPath},
@@ -59,6 +61,13 @@ var clients = []*client{
 		note: "Debian's 3.168 knows no FULL_URI: `--deliver process`"},
 	{name: "php-async-aws", language: "PHP", deliver: "file", wanders: true, build: debian("php-cli", "php-async-aws-core"), argv: phpWho,
 		note: "AsyncAws knows neither FULL_URI nor credential_process: `--deliver file`, and a new client for each call, since it keeps the file's keys"},
+}
+
+// wanted are the clients of this run.
+func wanted() []*client {
+	return slices.DeleteFunc(slices.Clone(clients), func(c *client) bool {
+		return !full && !(long && c.main) && (long || !c.fast)
+	})
 }
 
 // javaProperties is the trap that outranks everything and that no environment can take away.

@@ -83,10 +83,9 @@ metadata service that was there.
 |---|---|---|---|---|---|---|---|
 `
 
-const trapsPreamble = `
-## Traps
+const trapsTitle = "## Traps\n\n"
 
-Each is something on the machine that offers another identity, or hides the endpoint. The other identity is valid at the same
+const trapsPreamble = `Each is something on the machine that offers another identity, or hides the endpoint. The other identity is valid at the same
 STS. ● the client was the role, and under a wrapper that only adds the endpoint to the environment it would have been the
 other; ◐ it was the role, and there it would have failed; ○ it was the role in both; ✓ it was the role, the other was not
 tried; ✗ it was not the role: see below. – does not concern it.
@@ -106,10 +105,40 @@ func (t *table) markdown() string {
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %s | %s | %s | %s |\n", c.name, r.version, r.rotations, r.short,
 			strings.Join(r.gets[:1], ""), strings.Join(r.gets[1:], ""), r.outage, cmp.Or(c.note, "nothing"))
 	}
-	b.WriteString(trapsPreamble)
+	b.WriteString("\n" + trapsTitle + trapsPreamble)
 	t.trapTable(&b, there)
 	t.absent(&b)
 	return b.String()
+}
+
+// longTitle begins the section that TestLong writes; the rest is TestMatrix's.
+const longTitle = "## Half an hour\n\n"
+
+// writeDocument writes what this run knows and leaves the rest as it is.
+func writeDocument() error {
+	text, err := os.ReadFile(document)
+	if err != nil {
+		return err
+	}
+	before, halfHour, after := cutSection(string(text), longTitle)
+	if long {
+		halfHour = longTitle + longMarkdown() + "\n"
+	} else {
+		before, after, _ = strings.Cut(results.markdown(), trapsTitle)
+		after = trapsTitle + after
+	}
+	return os.WriteFile(document, []byte(before+halfHour+after), 0o644)
+}
+
+// cutSection cuts out what is below a title; where there is none yet, nothing above the traps.
+func cutSection(text, title string) (before, section, after string) {
+	before, section, ok := strings.Cut(text, title)
+	if !ok {
+		before, after, _ = strings.Cut(text, trapsTitle)
+		return before, "", trapsTitle + after
+	}
+	end := strings.Index(section, "\n## ") + 1
+	return before, title + section[:end], section[end:]
 }
 
 func (t *table) trapTable(b *strings.Builder, there []*client) {

@@ -24,7 +24,7 @@ func onlyLoopback() (done bool, status int) {
 		onlyLo = true
 		return false, 0
 	}
-	for _, c := range clients {
+	for _, c := range wanted() {
 		c.prepare() // what can't be had is told by the run
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)

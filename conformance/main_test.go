@@ -3,6 +3,7 @@
 //
 //	go test ./conformance                                       # the clients that need no build, about a minute
 //	CONFORMANCE=full go test ./conformance -timeout 40m         # all of them; -update writes the document
+//	CONFORMANCE=long go test ./conformance -run TestLong -timeout 45m   # half an hour; -update writes its table
 //
 // On Linux the full matrix runs in a network namespace that has nothing but loopback,
 // after its builds: nothing in it needs, or reaches, another address.
@@ -30,6 +31,7 @@ import (
 var (
 	update = flag.Bool("update", false, "write docs/CONFORMANCE.md (with CONFORMANCE=full)")
 	full   = os.Getenv("CONFORMANCE") == "full"
+	long   = os.Getenv("CONFORMANCE") == "long" // TestLong
 
 	brsExec string // the binary under test
 	onlyLo  bool   // there is no other address here
@@ -40,10 +42,10 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	flag.Parse()
-	if *update && !full {
-		return fail("-update needs CONFORMANCE=full: the document tells of all clients")
+	if *update && !full && !long {
+		return fail("-update needs CONFORMANCE=full or long: the document tells of all clients")
 	}
-	if err := flag.Set("test.parallel", "4"); err != nil { // loops wait, mostly
+	if err := flag.Set("test.parallel", map[bool]string{false: "4", true: "8"}[long]); err != nil { // loops wait, mostly; the half hour is side by side
 		return fail(err)
 	}
 	dir, err := os.MkdirTemp("", "brs-exec-conformance-")
@@ -58,14 +60,14 @@ func testMain(m *testing.M) int {
 	if out, err := exec.Command("python3", "-c", "import sys, pip; print(sys.executable)").Output(); err == nil {
 		python = strings.TrimSpace(string(out)) // a version manager's shim would ask for a HOME
 	}
-	if full {
+	if full || long {
 		if done, status := onlyLoopback(); done {
 			return status
 		}
 	}
 	status := m.Run()
 	if *update && status == 0 {
-		if err := os.WriteFile(document, []byte(results.markdown()), 0o644); err != nil {
+		if err := writeDocument(); err != nil {
 			return fail(err)
 		}
 	}

@@ -22,10 +22,7 @@ const limit = 90 * time.Second
 
 func TestMatrix(t *testing.T) {
 	dependOn(t, filepath.Join("..", "cmd"), filepath.Join("..", "internal"), "clients")
-	for _, c := range clients {
-		if !c.fast && !full {
-			continue
-		}
+	for _, c := range wanted() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := results.row(c)
@@ -82,9 +79,9 @@ type loop struct {
 
 // runLoop lets the client call for that long, and holds what it tells against what
 // the services saw. It returns the number of keys that it used.
-func runLoop(t *testing.T, c *client, w *world, length time.Duration) (l loop, o outcome, keys int) {
+func runLoop(t *testing.T, c *client, w *world, length time.Duration, pause ...string) (l loop, o outcome, keys int) {
 	t.Helper()
-	o = w.brsExec(c, length+limit, c.command(w, "loop", fmt.Sprint(length.Seconds()))...)
+	o = w.brsExec(c, length+limit, c.command(w, append([]string{"loop", fmt.Sprint(length.Seconds())}, pause...)...)...)
 	if err := json.Unmarshal([]byte(o.stdout), &l); err != nil || o.status != 0 {
 		t.Fatalf("status %d, %v: %q, stderr %s", o.status, err, o.stdout, o.stderr)
 	}

@@ -1,7 +1,8 @@
 """What every Python client here has in common.
 
-usage: who | loop SECONDS
-who prints the ARN that the service saw; loop asks with one client object every 0.2 s and prints JSON at the end.
+usage: who | loop SECONDS [PAUSE]
+who prints the ARN that the service saw; loop asks with one client object again and again and prints JSON at the end.
+PAUSE is in seconds, 0.2 by default; the clients of the half-hour run know it.
 """
 import json
 import sys
@@ -12,6 +13,7 @@ def main(version, whoami):
     if sys.argv[1] == "who":
         print(whoami())
         return
+    pause = float(sys.argv[3]) if len(sys.argv) > 3 else 0.2
     calls, errors, arns = 0, [], set()
     end = time.monotonic() + float(sys.argv[2])
     while time.monotonic() < end:
@@ -20,5 +22,5 @@ def main(version, whoami):
             arns.add(whoami())
         except Exception as e:  # every failure counts, whatever its class
             errors.append(f"{type(e).__name__}: {e}")
-        time.sleep(0.2)
+        time.sleep(pause)
     print(json.dumps({"version": version, "calls": calls, "errors": errors, "arns": sorted(arns)}))

@@ -1,5 +1,5 @@
 // Command who is aws-sdk-go-v2's default chain.
-// usage: who | loop SECONDS, as in ../loop.py.
+// usage: who | loop SECONDS [PAUSE], as in ../loop.py.
 package main
 
 import (
@@ -46,8 +46,14 @@ func loop(version string, whoami func() (string, error)) {
 	if err != nil {
 		log.Fatal(err)
 	}
+	pause := 200 * time.Millisecond
+	if len(os.Args) > 3 {
+		if pause, err = time.ParseDuration(os.Args[3] + "s"); err != nil {
+			log.Fatal(err)
+		}
+	}
 	calls, errs, seen := 0, []string{}, map[string]bool{}
-	for begun := time.Now(); time.Since(begun).Seconds() < seconds; time.Sleep(200 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun).Seconds() < seconds; time.Sleep(pause) {
 		calls++
 		if arn, err := whoami(); err != nil {
 			errs = append(errs, err.Error())

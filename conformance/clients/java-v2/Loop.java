@@ -4,13 +4,14 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 
-/** usage: who | loop SECONDS, as in ../loop.py. */
+/** usage: who | loop SECONDS [PAUSE], as in ../loop.py. */
 final class Loop {
     static void run(String[] args, String version, Callable<String> whoami) throws Exception {
         if (args[0].equals("who")) {
             System.out.println(whoami.call());
             return;
         }
+        long pause = args.length > 2 ? (long) (Double.parseDouble(args[2]) * 1000) : 200;
         int calls = 0;
         List<String> errors = new ArrayList<>();
         Set<String> arns = new TreeSet<>();
@@ -22,7 +23,7 @@ final class Loop {
             } catch (Exception e) {
                 errors.add(quote(e.toString()));
             }
-            Thread.sleep(200);
+            Thread.sleep(pause);
         }
         System.out.printf("{\"version\": %s, \"calls\": %d, \"errors\": %s, \"arns\": %s}%n", quote(version), calls, errors, arns);
     }

@@ -3,6 +3,7 @@ exports.run = async (version, whoami) => {
     console.log(await whoami());
     return;
   }
+  const pause = (process.argv[4] ?? 0.2) * 1000;
   let calls = 0;
   const errors = [], arns = new Set();
   for (const end = Date.now() + process.argv[3] * 1000; Date.now() < end; ) {
@@ -12,7 +13,7 @@ exports.run = async (version, whoami) => {
     } catch (e) {
       errors.push(String(e));
     }
-    await new Promise((done) => setTimeout(done, 200));
+    await new Promise((done) => setTimeout(done, pause));
   }
   console.log(JSON.stringify({ version, calls, errors, arns: [...arns] }));
 };

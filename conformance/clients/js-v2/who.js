@@ -1,5 +1,5 @@
 // The default chain of AWS SDK for JavaScript v2.
-// usage: who | loop SECONDS, as in ../loop.py.
+// usage: who | loop SECONDS [PAUSE], as in ../loop.py.
 const AWS = require("aws-sdk");
 const { run } = require("./loop.js");
 
