@@ -219,6 +219,14 @@ func naive(t *testing.T, c *client, trap trap) string {
 	return "role"
 }
 
+// Nothing left in TMPDIR, which every run holds, means something only if the files were there.
+func TestPrivateDirectoryIsInTMPDIR(t *testing.T) {
+	w := newWorld(t, 15*time.Minute, nil)
+	if o := w.brsExec(&client{}, limit, "sh", "-c", `ls "$TMPDIR"/brs-exec-*/"${AWS_CONFIG_FILE##*/}"`); o.status != 0 {
+		t.Errorf("status %d, stderr %s", o.status, o.stderr)
+	}
+}
+
 // What a variable that is no SDK's chain says goes with the rest.
 func TestBearerTokenIsGone(t *testing.T) {
 	w := newWorld(t, 15*time.Minute, nil)

@@ -37,6 +37,7 @@ const (
 type world struct {
 	t         *testing.T
 	dir, home string
+	tmp       string // apart: it is open to all
 	env       []string
 	sts       *sandbox.STS
 
@@ -61,13 +62,13 @@ type call struct{ arn, key, code, agent string }
 func newWorld(t *testing.T, ttl time.Duration, fault func(sandbox.Call) error) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), issued: make(map[string]session)}
-	w.home = filepath.Join(w.dir, "home")
+	w.home, w.tmp = filepath.Join(w.dir, "home"), openDir(t)
 	w.sts = sandbox.New(sandbox.Options{TTL: ttl, Fault: fault, OnCall: w.onCall})
 	w.stsURL = w.serve(http.HandlerFunc(w.serveSTS))
 	w.s3URL = w.serve(&s3{w: w, objects: make(map[string][]byte)})
 	w.otherURL = w.serve(http.HandlerFunc(w.serveOther))
 	w.set(
-		"PATH="+os.Getenv("PATH"), "HOME="+w.home, "TMPDIR="+w.mkdir("tmp"), "LANG=C.UTF-8",
+		"PATH="+os.Getenv("PATH"), "HOME="+w.home, "TMPDIR="+w.tmp, "LANG=C.UTF-8",
 		"AWS_ENDPOINT_URL_STS="+w.stsURL, "AWS_ENDPOINT_URL_S3="+w.s3URL, "AWS_ENDPOINT_URL_SSO="+w.otherURL,
 		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT="+w.otherURL+"/", "AWS_METADATA_ENDPOINT="+w.otherURL, // the latter: object_store
@@ -76,6 +77,21 @@ func newWorld(t *testing.T, ttl time.Duration, fault func(sandbox.Call) error) *
 	base := w.sts.BaseCredentials()
 	w.write("base.json", processJSON(base))
 	return w
+}
+
+// openDir is a folder that other users can pass through, which t.TempDir is not: as root, brs-exec puts its private
+// directory where a child that drops to another user can reach it.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "brs-exec-conformance-tmp-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (w *world) serve(h http.Handler) string {
@@ -198,7 +214,7 @@ func (w *world) brsExec(c *client, limit time.Duration, argv ...string) outcome 
 			o.stderr += line
 		}
 	}
-	if left, err := os.ReadDir(filepath.Join(w.dir, "tmp")); err != nil || len(left) > 0 && strings.HasPrefix(left[0].Name(), "brs-exec") {
+	if left, err := filepath.Glob(filepath.Join(w.tmp, "brs-exec-*")); err != nil || left != nil { // clients have files of their own there
 		w.t.Errorf("left in TMPDIR: %v (%v)", left, err)
 	}
 	return o

@@ -130,7 +130,7 @@ func TestPrivateDirectoryComesBack(t *testing.T) {
 	needPython(t)
 	w := newWorld(t, sandbox.Options{TTL: 10 * time.Minute}).base()
 	out, errs, status := w.run(t, "--role-arn", role, "--", "sh", "-ec",
-		`rm -r "$(dirname "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")"; sleep 31; exec "$@"`, "sh",
+		`rm -r "$TMPDIR"/brs-exec-*; ! test -e "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"; sleep 31; exec "$@"`, "sh",
 		tools.python, script("identity_loop.py"), "3", "0.1")
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)
@@ -149,16 +149,8 @@ func TestChildOfAnotherUser(t *testing.T) {
 		need(t, "", "root", "sudo go test ./e2e")
 	}
 	w := newWorld(t, sandbox.Options{TTL: time.Minute}).base()
-	tmp, err := os.MkdirTemp("", "brs-exec-e2e-tmp-") // as /tmp is: others may pass
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(tmp) })
-	if err := os.Chmod(tmp, 0o777|os.ModeSticky); err != nil {
-		t.Fatal(err)
-	}
-	w.tmp = tmp
-	w.set("TMPDIR="+tmp, "HOME=/nonexistent")
+	w.tmp = openDir(t, 0o777|os.ModeSticky) // as /tmp is
+	w.set("TMPDIR="+w.tmp, "HOME=/nonexistent")
 	for _, where := range []string{"both", "file", "env"} {
 		out, errs, status := w.run(t, "--role-arn", role, "--token-in", where, "--",
 			setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups", tools.whois)

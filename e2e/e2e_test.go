@@ -121,7 +121,7 @@ type world struct {
 func newWorld(t *testing.T, o sandbox.Options) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{home: t.TempDir(), tmp: t.TempDir()}
+	w := &world{home: t.TempDir(), tmp: openDir(t, 0o711)}
 	o.OnCall = func(c sandbox.Call) { w.mu.Lock(); w.calls = append(w.calls, c); w.mu.Unlock() }
 	w.sts = sandbox.New(o)
 	srv := httptest.NewServer(w.sts)
@@ -134,6 +134,21 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 		"AWS=" + tools.python + " -m awscli",
 	}
 	return w
+}
+
+// openDir is a folder that other users can pass through, which t.TempDir is not: as root, brs-exec puts its private
+// directory where a child that drops to another user can reach it.
+func openDir(t *testing.T, mode os.FileMode) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "brs-exec-e2e-tmp-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, mode); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (w *world) set(entries ...string) { w.env = append(w.env, entries...) }

@@ -60,6 +60,9 @@ func run(ctx context.Context, duration time.Duration, clients int) (*result, err
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o711); err != nil { // else root's brs-exec goes to /tmp, not to the TMPDIR in it
+		return nil, err
+	}
 	sts := newSTS()
 	defer sts.Close()
 	w, err := start(ctx, dir, sts)
@@ -123,7 +126,7 @@ func start(ctx context.Context, dir string, sts *faultySTS) (*wrapper, error) {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	w := &wrapper{tmp: filepath.Join(dir, "tmp"), log: filepath.Join(dir, "log")}
-	if err := os.Mkdir(w.tmp, 0o700); err != nil {
+	if err := os.Mkdir(w.tmp, 0o711); err != nil {
 		return nil, err
 	}
 	w.cmd = exec.Command(program, "--role-arn", "arn:aws:iam::000000000000:role/soak",

@@ -113,7 +113,15 @@ func newStack(e *testscript.Env) *stack {
 		}
 	}
 	e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
-	e.Setenv("TMPDIR", filepath.Join(e.WorkDir, "tmp"))
+	tmp := filepath.Join(e.WorkDir, "tmp")
+	e.Setenv("TMPDIR", tmp)
+	// As root, brs-exec puts its directory where a child that drops to another user can reach it: were this closed (as
+	// the folder is that testscript made, which all scripts share), `empty tmp` would see nothing of it.
+	for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, tmp} {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			e.T().Fatal(err)
+		}
+	}
 	return s
 }
 
