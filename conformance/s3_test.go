@@ -29,7 +29,7 @@ func (s *s3) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, code := s.w.authenticate(r)
-	c.code = code
+	c.service, c.code = "s3", code
 	c.agent = r.UserAgent()
 	s.w.mu.Lock()
 	s.w.calls = append(s.w.calls, c)

@@ -56,7 +56,7 @@ type session struct {
 }
 
 // call is what a service saw of a caller.
-type call struct{ arn, key, code, agent string }
+type call struct{ service, arn, key, code, agent string }
 
 // newWorld makes a world whose roles live for ttl, and whose STS fails as fault says.
 func newWorld(t *testing.T, ttl time.Duration, fault func(sandbox.Call) error) *world {
@@ -107,7 +107,7 @@ func (w *world) onCall(c sandbox.Call) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calls = append(w.calls, call{c.CallerARN, c.AccessKeyID, c.Code, c.UserAgent})
+	w.calls = append(w.calls, call{"sts", c.CallerARN, c.AccessKeyID, c.Code, c.UserAgent})
 }
 
 // serveSTS is the sandbox; what it issues is noted for S3.
