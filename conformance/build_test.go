@@ -3,27 +3,110 @@ package conformance
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
-// building: one at a time, since some builds take what a machine has.
-var building sync.Mutex
+// building: one of a kind at a time, for the two take what a machine has.
+var building, buildingSlow sync.Mutex
 
 // prepare builds the client, if the cache has it not, and returns its folder there.
 // Its error is what the document shows for a client that could not be had.
 func (c *client) prepare() (dir string, err error) {
 	c.once.Do(func() {
-		building.Lock()
-		defer building.Unlock()
+		if builds != nil {
+			if c.err = c.await(); c.err != nil {
+				return
+			}
+		}
+		lock := &building
+		if c.slow {
+			lock = &buildingSlow
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		begun := time.Now()
 		c.dir, c.err = c.cached()
+		c.took += time.Since(begun)
 	})
 	return c.dir, c.err
+}
+
+// builds has what the process outside the namespace tells of each client; nil: this process builds.
+var builds map[string]chan built
+
+type built struct {
+	Name, Error string
+	Took        time.Duration
+}
+
+// listen reads what buildAll writes.
+func listen(r io.ReadCloser) {
+	builds = make(map[string]chan built)
+	for _, c := range wanted() {
+		builds[c.name] = make(chan built, 1)
+	}
+	go func() {
+		defer r.Close()
+		for d := json.NewDecoder(r); ; {
+			var b built
+			if d.Decode(&b) != nil {
+				break
+			}
+			builds[b.Name] <- b
+		}
+		for _, told := range builds {
+			close(told)
+		}
+	}()
+}
+
+// await returns when the process outside has built the client.
+func (c *client) await() error {
+	b, ok := <-builds[c.name]
+	c.took = b.Took
+	switch {
+	case !ok:
+		return errors.New("the process that builds has ended")
+	case b.Error != "":
+		return errors.New(b.Error)
+	}
+	return nil
+}
+
+// buildAll builds what this run needs, the slow ones beside the others, and tells of each.
+func buildAll(w io.WriteCloser) {
+	defer w.Close()
+	var mu sync.Mutex // guards w
+	build := func(slow bool) {
+		for _, c := range wanted() {
+			if c.slow != slow {
+				continue
+			}
+			_, err := c.prepare()
+			one := built{Name: c.name, Took: c.took}
+			if err != nil {
+				one.Error = err.Error()
+			}
+			told("%-17s built in %3.0f s", c.name, c.took.Seconds())
+			mu.Lock()
+			json.NewEncoder(w).Encode(one) // a reader that is gone has said why
+			mu.Unlock()
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { build(true) })
+	wg.Go(func() { build(false) })
+	wg.Wait()
 }
 
 func (c *client) cached() (string, error) {

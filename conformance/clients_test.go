@@ -12,6 +12,7 @@ type client struct {
 	name, language string
 	fast           bool // in the subset that go test ./... runs
 	main           bool // in the half hour
+	slow           bool // to build: minutes
 
 	shares string // the folder under clients/, if it isn't name
 	build  func(dir string) error
@@ -21,13 +22,14 @@ type client struct {
 	wanders bool   // asks 169.254.169.254, whatever the environment says
 	deliver string // --deliver, for a client that doesn't ask the endpoint
 
-	life, loop time.Duration     // of the rotation run; 0: 8 s and 24 s
-	except     map[string]string // traps that can't be held, and why
-	note       string            // what its user must know
+	loop   time.Duration     // of the rotation run, if three lives are too short
+	except map[string]string // traps that can't be held, and why
+	note   string            // what its user must know
 
 	once sync.Once
 	dir  string
 	err  error
+	took time.Duration // to build it
 }
 
 func (c *client) folder() string {
@@ -45,14 +47,14 @@ var clients = []*client{
 	{name: "js-v3", language: "JavaScript", main: true, build: npm, argv: nodeWho,
 		note: "warns on stderr that the token is given twice; `--token-in env` gives it once"},
 	{name: "js-v2", language: "JavaScript", build: npm, argv: nodeWho},
-	{name: "terraform", language: "Go", build: terraform, argv: terraformWho, life: 8 * time.Second, loop: 68 * time.Second,
+	{name: "terraform", language: "Go", build: terraform, argv: terraformWho, loop: 68 * time.Second,
 		note: "the S3 backend; it stores its state every 20 s, so a rotation run has few calls"},
 	{name: "awscrt", language: "Python over C", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "pyarrow", language: "Python over C++", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "obstore", language: "Python over Rust", build: pip, argv: pythonWho, env: pythonPath},
 	{name: "minio-go", language: "Go", build: goBuild, argv: binaryWho},
-	{name: "rust-object-store", language: "Rust", build: cargo, argv: binaryWho},
-	{name: "aws-sdk-rust", language: "Rust", build: cargo, argv: binaryWho},
+	{name: "rust-object-store", language: "Rust", build: cargo, slow: true, argv: binaryWho},
+	{name: "aws-sdk-rust", language: "Rust", build: cargo, slow: true, argv: binaryWho},
 	{name: "java-v2", language: "Java", main: true, build: maven, argv: javaWho, except: javaExcept, note: javaNote},
 	{name: "java-v1", language: "Java", build: maven, argv: javaWho, except: javaExcept, note: javaNote},
 	{name: "hadoop-s3a", language: "Java", build: maven, argv: javaWho},

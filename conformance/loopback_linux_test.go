@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -10,11 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inside marks the process that runs in the namespace.
-const inside = "CONFORMANCE_INSIDE_LO"
-
-// onlyLoopback builds the clients and then runs this test binary again in a network
-// namespace whose only interface is lo, so that a request to any other address fails.
+// onlyLoopback runs this test binary again in a network namespace whose only interface is
+// lo, so that a request to any other address fails, and builds the clients for it.
 // Where no namespace is to be had the matrix runs without.
 func onlyLoopback() (done bool, status int) {
 	if os.Getenv(inside) != "" {
@@ -22,20 +18,27 @@ func onlyLoopback() (done bool, status int) {
 			return true, fail(err)
 		}
 		onlyLo = true
+		listen(os.NewFile(3, "builds"))
 		return false, 0
 	}
-	for _, c := range wanted() {
-		c.prepare() // what can't be had is told by the run
+	r, w, err := os.Pipe()
+	if err != nil {
+		return true, fail(err)
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.ExtraFiles = []*os.File{r}
+	cmd.Env = append(os.Environ(), inside+"="+brsExec)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	switch err := cmd.Run(); {
-	case errors.Is(err, syscall.EPERM):
-		fmt.Fprintln(os.Stderr, "conformance: not root: this runs without a network namespace, and some rows are left out")
+	if err := cmd.Start(); errors.Is(err, syscall.EPERM) {
+		told("not root: this runs without a network namespace, and some rows are left out")
 		return false, 0
-	case err != nil:
+	} else if err != nil {
+		return true, fail(err)
+	}
+	r.Close()
+	buildAll(w)
+	if err := cmd.Wait(); err != nil {
 		return true, fail(err)
 	}
 	return true, 0

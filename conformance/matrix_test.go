@@ -17,8 +17,38 @@ import (
 	"brs-exec/internal/sandbox"
 )
 
-// limit is what one start and one call may take on a machine that is busy.
+// limit is what one start and one call may take.
 const limit = 90 * time.Second
+
+// waits and works are how many cells run at a time: those that mostly wait for a life to
+// end, and those that are one start of a client, which two cores do two at a time.
+var waits, works = make(chan struct{}, 5), make(chan struct{}, 2)
+
+// take waits for a place; the caller defers what it returns.
+func take(places chan struct{}) (free func()) {
+	places <- struct{}{}
+	return func() { <-places }
+}
+
+// lag is the longest that this process was late in waking from a short sleep: how busy
+// the machine is. Lives and limits grow with it.
+var lag atomic.Int64
+
+func watchLag() {
+	const nap = 5 * time.Millisecond
+	for {
+		begun := time.Now()
+		time.Sleep(nap)
+		if late := int64(time.Since(begun) - nap); late > lag.Load() {
+			lag.Store(late)
+		}
+	}
+}
+
+// within is a time that suffices on a machine that is not busy, on one as busy as this.
+func within(d time.Duration) time.Duration {
+	return (d + min(d, 10*time.Duration(lag.Load()))).Round(time.Second)
+}
 
 func TestMatrix(t *testing.T) {
 	dependOn(t, filepath.Join("..", "cmd"), filepath.Join("..", "internal"), "clients")
@@ -37,6 +67,10 @@ func TestMatrix(t *testing.T) {
 				r.set(func() { r.missing = err.Error() })
 				skip(t, err)
 			}
+			begun := time.Now()
+			t.Cleanup(func() {
+				told("%-17s ran for %3.0f s", c.name, time.Since(begun).Seconds())
+			})
 			t.Run("rotation", func(t *testing.T) { t.Parallel(); rotation(t, c, r) })
 			t.Run("lives", func(t *testing.T) { t.Parallel(); lives(t, c, r) })
 			t.Run("outage", func(t *testing.T) { t.Parallel(); outage(t, c, r) })
@@ -44,6 +78,9 @@ func TestMatrix(t *testing.T) {
 		})
 	}
 }
+
+// told is a line that go test shows as it comes where it runs this package alone, in its folder.
+func told(format string, args ...any) { fmt.Fprintf(os.Stderr, "conformance: "+format+"\n", args...) }
 
 // hasDeliver says whether this brs-exec has the flag yet.
 var hasDeliver = sync.OnceValue(func() bool {
@@ -58,7 +95,7 @@ func skip(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 	line := strings.Join(strings.Fields(err.Error()), " ")
-	fmt.Fprintf(os.Stderr, "conformance: SKIPPED %s: %s\n", t.Name(), line)
+	told("SKIPPED %s: %s", t.Name(), line)
 	t.Skip(line)
 }
 
@@ -81,7 +118,7 @@ type loop struct {
 // the services saw. It returns the number of keys that it used.
 func runLoop(t *testing.T, c *client, w *world, length time.Duration, pause ...string) (l loop, o outcome, keys int) {
 	t.Helper()
-	o = w.brsExec(c, length+limit, c.command(w, append([]string{"loop", fmt.Sprint(length.Seconds())}, pause...)...)...)
+	o = w.brsExec(c, length+within(limit), c.command(w, append([]string{"loop", fmt.Sprint(length.Seconds())}, pause...)...)...)
 	if err := json.Unmarshal([]byte(o.stdout), &l); err != nil || o.status != 0 {
 		t.Fatalf("status %d, %v: %q, stderr %s", o.status, err, o.stdout, o.stderr)
 	}
@@ -106,10 +143,9 @@ func runLoop(t *testing.T, c *client, w *world, length time.Duration, pause ...s
 
 // rotation: in one process, with one client object, over at least three rotations.
 func rotation(t *testing.T, c *client, r *row) {
-	life, length := 8*time.Second, 24*time.Second
-	if c.life > 0 {
-		life, length = c.life, c.loop
-	}
+	defer take(waits)()
+	life := within(8 * time.Second)
+	length := max(3*life, c.loop)
 	l, o, keys := runLoop(t, c, newWorld(t, life, nil), length)
 	if keys < 4 {
 		t.Errorf("%d keys in %v: fewer than three rotations", keys, length)
@@ -119,6 +155,7 @@ func rotation(t *testing.T, c *client, r *row) {
 
 // lives: how often a client asks when the life is the least that STS gives, and the usual one.
 func lives(t *testing.T, c *client, r *row) {
+	defer take(waits)()
 	const length = 4 * time.Second
 	for _, life := range []time.Duration{15 * time.Minute, time.Hour} {
 		l, o, _ := runLoop(t, c, newWorld(t, life, nil), length)
@@ -139,6 +176,7 @@ func getsText(gets, calls int, length time.Duration) string {
 
 // outage: STS is down past expiry and instance metadata is to be had: the client must fail.
 func outage(t *testing.T, c *client, r *row) {
+	defer take(waits)()
 	var calls atomic.Int64
 	w := newWorld(t, 4*time.Second, func(c sandbox.Call) error {
 		if c.Action == "AssumeRole" && !strings.Contains(c.Params.Get("RoleArn"), "leak") && calls.Add(1) > 1 {
@@ -147,7 +185,7 @@ func outage(t *testing.T, c *client, r *row) {
 		return nil
 	})
 	argv := c.command(w, "who")
-	o := w.brsExec(c, limit, append([]string{"sh", "-c", `sleep 5; exec "$@"`, "sh"}, argv...)...)
+	o := w.brsExec(c, within(limit), append([]string{"sh", "-c", `sleep 5; exec "$@"`, "sh"}, argv...)...)
 	seen, asked := w.seen()
 	if o.status == 0 || o.status == 125 || strings.Contains(o.stdout, "arn:") {
 		t.Errorf("status %d, %q; want a failure; stderr %s", o.status, o.stdout, o.stderr)
@@ -172,6 +210,7 @@ func allTraps(t *testing.T, c *client, r *row) {
 			continue
 		}
 		t.Run(trap.name, func(t *testing.T) {
+			defer take(works)()
 			cell := cell{except: c.except[trap.name]}
 			cell.held = oneTrap(t, c, trap)
 			if *update && (onlyLo || !trap.outer) {
@@ -188,7 +227,7 @@ func oneTrap(t *testing.T, c *client, trap trap) bool {
 	w := newWorld(t, 15*time.Minute, nil)
 	trap.set(w)
 	w.seen()
-	o := w.brsExec(c, limit, c.command(w, "who")...)
+	o := w.brsExec(c, within(limit), c.command(w, "who")...)
 	calls, asked := w.seen()
 	held := o.status == 0 && strings.TrimSpace(o.stdout) == want && len(calls) > 0 && len(asked) == 0
 	for _, call := range calls {
@@ -206,7 +245,7 @@ func naive(t *testing.T, c *client, trap trap) string {
 	trap.set(w)
 	w.naive()
 	w.seen()
-	o := w.run(limit, c.command(w, "who"))
+	o := w.run(within(limit), c.command(w, "who"))
 	calls, _ := w.seen()
 	for _, call := range calls {
 		if call.arn != "" && call.arn != want {
@@ -222,7 +261,7 @@ func naive(t *testing.T, c *client, trap trap) string {
 // Nothing left in TMPDIR, which every run holds, means something only if the files were there.
 func TestPrivateDirectoryIsInTMPDIR(t *testing.T) {
 	w := newWorld(t, 15*time.Minute, nil)
-	if o := w.brsExec(&client{}, limit, "sh", "-c", `ls "$TMPDIR"/brs-exec-*/"${AWS_CONFIG_FILE##*/}"`); o.status != 0 {
+	if o := w.brsExec(&client{}, within(limit), "sh", "-c", `ls "$TMPDIR"/brs-exec-*/"${AWS_CONFIG_FILE##*/}"`); o.status != 0 {
 		t.Errorf("status %d, stderr %s", o.status, o.stderr)
 	}
 }
@@ -231,7 +270,7 @@ func TestPrivateDirectoryIsInTMPDIR(t *testing.T) {
 func TestBearerTokenIsGone(t *testing.T) {
 	w := newWorld(t, 15*time.Minute, nil)
 	w.set("AWS_BEARER_TOKEN_BEDROCK=leak")
-	if o := w.brsExec(&client{}, limit, "sh", "-c", "env | grep BEARER || echo gone"); o.stdout != "gone\n" {
+	if o := w.brsExec(&client{}, within(limit), "sh", "-c", "env | grep BEARER || echo gone"); o.stdout != "gone\n" {
 		t.Errorf("%q, stderr %s", o.stdout, o.stderr)
 	}
 }

@@ -49,7 +49,7 @@ func newProfilesWorld(t *testing.T) *world {
 // underHub runs a command under brs-exec as the profile hub.
 func (w *world) underHub(argv ...string) outcome {
 	w.t.Helper()
-	return w.run(3*limit, append([]string{brsExec, "--profile", "hub", "--"}, argv...))
+	return w.run(within(3*limit), append([]string{brsExec, "--profile", "hub", "--"}, argv...))
 }
 
 // lib is the folder of a client's Python packages.
