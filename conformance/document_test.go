@@ -1,8 +1,9 @@
 package conformance
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,19 @@ Written by ` + "`CONFORMANCE=full go test ./conformance -timeout 40m -update`" +
 [conformance/clients](../conformance/clients) with pinned versions, the SDK's default chain and nothing configured, under the
 real brs-exec. Who called is the word of a strict STS (or S3), never the client's.
 
+`
+
+// where says what the run could reach.
+func where() string {
+	if !onlyLo {
+		return "It ran without a network namespace, so other addresses than loopback could be reached.\n"
+	}
+	return `All of it ran in a network namespace whose only interface is ` + "`lo`" + ` (TestOnlyLoopback): no client needs, or reaches, another
+address. As root that command makes the namespace itself; only the builds are outside.
+`
+}
+
+const rotationPreamble = `
 ## Rotation and cost
 
 *Rotations* happened in one process, with one client object that called every 0.2 s, without one failed call. *GETs a minute*
@@ -94,7 +108,7 @@ tried; ✗ it was not the role: see below. – does not concern it.
 
 func (t *table) markdown() string {
 	var b strings.Builder
-	b.WriteString(preamble)
+	b.WriteString(preamble + where() + rotationPreamble)
 	var there []*client
 	for _, c := range clients {
 		r := t.rows[c]
@@ -103,7 +117,7 @@ func (t *table) markdown() string {
 		}
 		there = append(there, c)
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %s | %s | %s | %s |\n", c.name, r.version, r.rotations, r.short,
-			strings.Join(r.gets[:1], ""), strings.Join(r.gets[1:], ""), r.outage, cmp.Or(c.note, "nothing"))
+			strings.Join(r.gets[:1], ""), strings.Join(r.gets[1:], ""), r.outage, c.note)
 	}
 	b.WriteString("\n" + trapsTitle + trapsPreamble)
 	t.trapTable(&b, there)
@@ -127,7 +141,11 @@ func writeDocument() error {
 		before, after, _ = strings.Cut(results.markdown(), trapsTitle)
 		after = trapsTitle + after
 	}
-	return os.WriteFile(document, []byte(before+halfHour+after), 0o644)
+	text = []byte(before + halfHour + after)
+	if err := os.WriteFile(document, text, 0o644); err != nil {
+		return err
+	}
+	return errors.Join(complaints(string(text))...)
 }
 
 // cutSection cuts out what is below a title; where there is none yet, nothing above the traps.
@@ -186,18 +204,58 @@ var absent = []string{
 	"aws-sdk-cpp by itself: no package has it; it is PyArrow's and awscrt's relative.",
 }
 
-// The document names each client of the table.
-func TestDocument(t *testing.T) {
-	if *update {
-		t.Skip("it is being written")
+// complaints are what the document lacks: each client in both tables, or why it could not be had; the main ones
+// in the half hour; a line with a link for each cell that is ✗.
+func complaints(text string) (errs []error) {
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf(document+": "+format+": run it with -update", args...))
 	}
+	_, halfHour, _ := cutSection(text, longTitle)
+	_, matrix, _ := strings.Cut(text, trapsTitle)
+	for _, c := range clients {
+		row := "\n| " + c.name + " | "
+		if strings.Contains(text, "\n- "+c.name+": ") {
+			continue // refused, or a cell that is explained
+		}
+		if !strings.Contains(text, row) || !strings.Contains(matrix, " "+c.name+" |") {
+			wrong("%s is missing", c.name)
+		}
+		if c.main && !strings.Contains(halfHour, row) {
+			wrong("%s is not in the half hour", c.name)
+		}
+	}
+	table, below, _ := strings.Cut(matrix, "\n\n- ")
+	explained := strings.Count(table, " ✗ |")
+	if n := strings.Count("\n- "+below, "](https://"); explained > n {
+		wrong("%d cells are ✗, %d explained", explained, n)
+	}
+	return errs
+}
+
+// The document is complete. With -update that is asked of the new one, when it is written.
+func TestDocument(t *testing.T) {
 	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range clients {
-		if !strings.Contains(string(text), "| "+c.name+" |") && !strings.Contains(string(text), "- "+c.name+":") {
-			t.Errorf("%s is not in %s: run the full matrix with -update", c.name, document)
-		}
+	if *update {
+		return
+	}
+	for _, err := range complaints(string(text)) {
+		t.Error(err)
+	}
+}
+
+// Where the process says that there is only loopback, there is.
+func TestOnlyLoopback(t *testing.T) {
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if onlyLo && (len(all) != 1 || all[0].Flags&net.FlagLoopback == 0) {
+		t.Errorf("%v", all)
+	}
+	if (full || long) && !onlyLo && os.Getenv("CI") == "true" {
+		t.Error("no network namespace")
 	}
 }

@@ -57,7 +57,7 @@ func longRun(t *testing.T, c *client) {
 		t.Errorf("%d STS calls; want 4 or 5", n)
 	}
 	// An SDK that keeps its credential to the end meets every second one.
-	if least := int(longLength / longPause * 3 / 4); l.Calls < least || keys < 3 {
+	if least := int(longLength / longPause / 2); l.Calls < least || keys < 3 {
 		t.Errorf("%d calls with %d keys; want %d with 3 at least", l.Calls, keys, least)
 	}
 	longRows.Lock()

@@ -53,7 +53,11 @@ func loop(version string, whoami func() (string, error)) {
 		}
 	}
 	calls, errs, seen := 0, []string{}, map[string]bool{}
-	for begun := time.Now(); time.Since(begun).Seconds() < seconds; time.Sleep(pause) {
+	begun := time.Now()
+	for due := begun; time.Since(begun).Seconds() < seconds; time.Sleep(time.Until(due)) {
+		if due = due.Add(pause); time.Until(due) < 0 {
+			due = time.Now() // a late call is not caught up with
+		}
 		calls++
 		if arn, err := whoami(); err != nil {
 			errs = append(errs, err.Error())

@@ -15,7 +15,8 @@ final class Loop {
         int calls = 0;
         List<String> errors = new ArrayList<>();
         Set<String> arns = new TreeSet<>();
-        long end = System.nanoTime() + (long) (Double.parseDouble(args[1]) * 1e9);
+        long due = System.nanoTime();
+        long end = due + (long) (Double.parseDouble(args[1]) * 1e9);
         while (System.nanoTime() < end) {
             calls++;
             try {
@@ -23,7 +24,8 @@ final class Loop {
             } catch (Exception e) {
                 errors.add(quote(e.toString()));
             }
-            Thread.sleep(pause);
+            due = Math.max(due + pause * 1_000_000, System.nanoTime());
+            Thread.sleep(Math.max(0, due - System.nanoTime()) / 1_000_000);
         }
         System.out.printf("{\"version\": %s, \"calls\": %d, \"errors\": %s, \"arns\": %s}%n", quote(version), calls, errors, arns);
     }
