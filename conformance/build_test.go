@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,8 +24,8 @@ var building, buildingSlow sync.Mutex
 // Its error is what the document shows for a client that could not be had.
 func (c *client) prepare() (dir string, err error) {
 	c.once.Do(func() {
-		if builds != nil {
-			if c.err = c.await(); c.err != nil {
+		if told, ok := builds[c.name]; ok {
+			if c.err = c.await(told); c.err != nil {
 				return
 			}
 		}
@@ -41,6 +42,17 @@ func (c *client) prepare() (dir string, err error) {
 	return c.dir, c.err
 }
 
+// alsoNeeded are clients of other tests than TestMatrix that want a network for their builds.
+var alsoNeeded []*client
+
+// needed are the clients that this run builds.
+func needed() []*client {
+	if full {
+		return slices.Concat(clients, alsoNeeded)
+	}
+	return wanted()
+}
+
 // builds has what the process outside the namespace tells of each client; nil: this process builds.
 var builds map[string]chan built
 
@@ -52,7 +64,7 @@ type built struct {
 // listen reads what buildAll writes.
 func listen(r io.ReadCloser) {
 	builds = make(map[string]chan built)
-	for _, c := range wanted() {
+	for _, c := range needed() {
 		builds[c.name] = make(chan built, 1)
 	}
 	go func() {
@@ -71,8 +83,8 @@ func listen(r io.ReadCloser) {
 }
 
 // await returns when the process outside has built the client.
-func (c *client) await() error {
-	b, ok := <-builds[c.name]
+func (c *client) await(told <-chan built) error {
+	b, ok := <-told
 	c.took = b.Took
 	switch {
 	case !ok:
@@ -88,7 +100,7 @@ func buildAll(w io.WriteCloser) {
 	defer w.Close()
 	var mu sync.Mutex // guards w
 	build := func(slow bool) {
-		for _, c := range wanted() {
+		for _, c := range needed() {
 			if c.slow != slow {
 				continue
 			}

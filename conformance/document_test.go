@@ -121,9 +121,19 @@ func (t *table) markdown() string {
 	}
 	b.WriteString("\n" + trapsTitle + trapsPreamble)
 	t.trapTable(&b, there)
+	b.WriteString(profilesText)
 	t.absent(&b)
 	return b.String()
 }
+
+const profilesText = `
+## Several profiles
+
+Under one ` + "`brs-exec --profile hub`" + `, each of these was the role of the profile that it names itself, by the word of STS and S3
+(TestOtherProfiles): terraform with three aliases of the AWS provider (` + "`profile = \"network\"`" + `, ` + "`\"dns\"`" + `, and ` + "`\"data\"`" + `, whose
+` + "`source_profile`" + ` is ` + "`network`" + `) and its S3 backend by a fourth, ` + "`aws --profile dns`" + `, ` + "`boto3.Session(profile_name=\"data\")`" + `. Without a name
+they were ` + "`hub`" + `. A profile that doesn't stand on ` + "`hub`" + ` isn't there: each program names it and ends, and nobody is called.
+`
 
 // longTitle begins the section that TestLong writes; the rest is TestMatrix's.
 const longTitle = "## Half an hour\n\n"
