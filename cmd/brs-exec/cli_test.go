@@ -212,7 +212,8 @@ func TestHintsInJSON(t *testing.T) {
 	log.Warn("over", "error", hinted(errors.New("y"), "log in anew"))
 	log.Warn("over", "error", errors.New("y"))
 	with, without, _ := strings.Cut(b.String(), "\n")
-	if !strings.HasSuffix(with, `"msg":"over","error":"y","hint":"log in anew"}`) || !strings.HasSuffix(without, `"msg":"over","error":"y"}`+"\n") {
+	begins := fmt.Sprintf(`"msg":"over","wrapper":%d,"error":"y"`, os.Getpid())
+	if !strings.HasSuffix(with, begins+`,"hint":"log in anew"}`) || !strings.HasSuffix(without, begins+"}\n") {
 		t.Errorf("got\n%s", b.String())
 	}
 }

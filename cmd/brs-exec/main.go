@@ -113,7 +113,9 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		KillAfter:      c.KillAfter,
 		OnWrapperDeath: c.OnWrapperDeath,
 		Stop:           refused.done,
+		Started:        s.started,
 	})
+	s.exited(status)
 	if status == runner.RunFailed && err == nil {
 		err = refused.why()
 	}

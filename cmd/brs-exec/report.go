@@ -82,7 +82,8 @@ func newLogger(c *cli, stderr io.Writer) (*slog.Logger, io.Closer, error) {
 		w, closer = f, f
 	}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: forMachines})), closer, nil
+		log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: forMachines}))
+		return log.With("wrapper", os.Getpid()), closer, nil // several may share a file
 	}
 	return slog.New(&lineHandler{w: w, level: level, mu: new(sync.Mutex)}), closer, nil
 }
@@ -125,6 +126,9 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	b.WriteString(oneLine(r.Message))
 	sep, hint := " (", ""
 	add := func(a slog.Attr) bool {
+		if a.Key == "event" { // for machines; the message says it
+			return true
+		}
 		if err, ok := a.Value.Any().(error); ok {
 			hint = hintLine(err)
 		}

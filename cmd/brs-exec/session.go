@@ -20,6 +20,7 @@ import (
 // session is one run: who the command is to be, and for how long.
 type session struct {
 	*cli
+	began time.Time // the command's start; zero before
 	src   *source.Source
 	creds *refresh.Refresher
 	log   *slog.Logger

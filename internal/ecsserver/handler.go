@@ -136,7 +136,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.tell(slog.LevelInfo, "credentials are there again")
 	}
 	if h.log.Enabled(r.Context(), slog.LevelDebug) {
-		h.log.Debug("credentials served", "peer", r.RemoteAddr, "expires", time.Unix(a.expires, 0).UTC())
+		h.log.Debug("credentials served", "event", "served", "peer", r.RemoteAddr, "expires", time.Unix(a.expires, 0).UTC())
 	}
 }
 

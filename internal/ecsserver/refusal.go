@@ -66,7 +66,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
 // describe names the client as well as it can be known. It looks the process up while the client still waits for
 // its answer: later the socket may be gone.
 func (h *handler) describe(r *http.Request, k kind, whole bool) []slog.Attr {
-	attrs := []slog.Attr{slog.String("code", refusals[k].code), slog.String("peer", r.RemoteAddr)}
+	attrs := denied(r, refusals[k])
 	switch k {
 	case wrongHost:
 		attrs = append(attrs, slog.String("host", cut(r.Host, 100)))
@@ -77,6 +77,11 @@ func (h *handler) describe(r *http.Request, k kind, whole bool) []slog.Attr {
 		attrs = append(attrs, whois(addrs(c))...)
 	}
 	return attrs
+}
+
+// denied begins the record of an answer other than 200.
+func denied(r *http.Request, p problem) []slog.Attr {
+	return []slog.Attr{slog.String("event", "denied"), slog.Int("status", p.status), slog.String("code", p.code), slog.String("peer", r.RemoteAddr)}
 }
 
 // whois returns what is known about a connection's other end.
@@ -98,7 +103,7 @@ func (h *handler) sorry(w http.ResponseWriter, r *http.Request, err error) {
 	p := h.explain(r.Context(), err)
 	h.unavailable.Add(1)
 	const message = "no valid credentials to answer with"
-	attrs := []slog.Attr{slog.Int("status", p.status), slog.String("code", p.code)}
+	attrs := denied(r, p)
 	if p.message != unexplained {
 		attrs = append(attrs, slog.String("message", p.message))
 	}

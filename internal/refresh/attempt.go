@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -80,7 +81,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning) error {
 	default:
 		h.due = refreshAt(issued, h.ends, r.rand())
 		r.rotate(old, h, now)
-		r.tell(h, life)
+		r.tell(old, h, now, life)
 	}
 	return nil
 }
@@ -109,9 +110,13 @@ func (r *Refresher) rotate(old, h *held, now time.Time) {
 	r.d.due = h.due
 }
 
-func (r *Refresher) tell(h *held, life time.Duration) {
+func (r *Refresher) tell(old, h *held, now time.Time, life time.Duration) {
 	if h.creds.CanExpire {
-		r.o.Log.Info("new credentials", "expires", h.creds.Expires, "life", life.Round(time.Second))
+		attrs := []slog.Attr{slog.String("event", "rotated"), slog.Time("expires", h.creds.Expires), slog.Duration("life", life.Round(time.Second))}
+		if old != nil && old.creds.CanExpire {
+			attrs = append(attrs, slog.Duration("left", max(old.ends.Sub(now), 0).Round(time.Millisecond)))
+		}
+		r.o.Log.LogAttrs(context.Background(), slog.LevelInfo, "new credentials", attrs...)
 		return
 	}
 	if !r.d.toldEndless && h.creds.SessionToken != "" { // long-term keys don't end

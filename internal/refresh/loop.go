@@ -19,10 +19,11 @@ type driver struct {
 	shift  time.Duration // what follows from it
 	denied time.Time     // until then a refusal counts as passing
 
-	err    error // of the outage so far; nil: none
-	fatal  bool  // the latest one won't heal by itself
-	warned bool  // of this outage
-	lost   bool  // that the credential ended in this outage was told
+	err    error         // of the outage so far; nil: none
+	broke  time.Duration // running time at which its first attempt began
+	fatal  bool          // the latest one won't heal by itself
+	warned bool          // of this outage
+	lost   bool          // that the credential ended in this outage was told
 
 	toldSkew, toldEndless bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -11,8 +12,12 @@ import (
 func (r *Refresher) failed(err error, took time.Duration) {
 	d := &r.d
 	r.failures.Add(1)
+	run := r.instant().run
+	if d.err == nil {
+		d.broke = run - took
+	}
 	d.err = telling(d.err, err)
-	r.lack(r.instant().run)
+	r.lack(run)
 	now := r.at()
 	expires := r.expires(now)
 	c := r.classify(err)
@@ -23,30 +28,42 @@ func (r *Refresher) failed(err error, took time.Duration) {
 			d.due = at
 		}
 	}
-	r.o.Log.Debug("fetch failed", "error", err, "took", took, "retry_in", d.due.Sub(now))
-	r.warn(now)
+	r.warn(now, took, err)
 }
 
-// warn says what a failure means for the child: that it began, and that it has outlasted the credentials.
-func (r *Refresher) warn(now time.Time) {
+// warn makes the one record of a failed attempt: a warning of what it means for the child when an outage begins, and when
+// it has outlasted the credentials; the rest is for those who debug.
+func (r *Refresher) warn(now time.Time, took time.Duration, err error) {
 	d, h := &r.d, r.held.Load()
-	retry := d.due.Sub(now).Round(time.Millisecond)
+	level, message := slog.LevelDebug, "fetch failed"
+	attrs := []slog.Attr{slog.String("event", "refresh_failed")}
 	switch {
 	case h == nil: // Start returns the error
-	case h.valid(now) && !d.warned:
-		r.o.Log.Warn("refresh failed; what is held stays valid", "expires", ending(h), "retry_in", retry, "error", d.err)
-		d.warned = true
-	case !h.valid(now) && !d.lost:
-		r.o.Log.Warn("credentials have expired and can't be refreshed", "expired", h.creds.Expires, "retry_in", retry, "error", d.err)
-		d.warned, d.lost = true, true
+	case h.valid(now):
+		attrs = append(attrs, slog.Any("expires", ending(h)))
+		if !d.warned {
+			level, message = slog.LevelWarn, "refresh failed; what is held stays valid"
+		}
+	default:
+		attrs = append(attrs, slog.Time("expired", h.creds.Expires))
+		if !d.lost {
+			level, message, d.lost = slog.LevelWarn, "credentials have expired and can't be refreshed", true
+		}
 	}
+	if level == slog.LevelWarn {
+		d.warned, err = true, d.err
+	}
+	attrs = append(attrs, slog.Duration("took", took.Round(time.Millisecond)),
+		slog.Duration("retry_in", d.due.Sub(now).Round(time.Millisecond)), slog.Any("error", err))
+	r.o.Log.LogAttrs(context.Background(), level, message, attrs...)
 }
 
 // healed ends the outage, if there is one.
 func (r *Refresher) healed() {
 	d := &r.d
 	if d.warned {
-		r.o.Log.Warn("the source answers again", "expires", ending(r.held.Load()))
+		r.o.Log.Warn("the source answers again", "event", "healed", "expires", ending(r.held.Load()),
+			"outage", (r.instant().run - d.broke).Round(time.Millisecond))
 	}
 	d.err, d.fatal, d.warned, d.lost = nil, false, false, false
 }

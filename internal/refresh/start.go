@@ -43,7 +43,7 @@ func (r *Refresher) giveUp(ctx context.Context, begun time.Time) error {
 	}
 	if !d.warned && now.Sub(begun) > 3*time.Second {
 		d.warned = true
-		r.o.Log.Warn("no credentials yet, still trying", "error", d.err)
+		r.o.Log.Warn("no credentials yet, still trying", "event", "refresh_failed", "error", d.err)
 	}
 	for r.at().Before(d.due) {
 		if !r.sleep(ctx) {
