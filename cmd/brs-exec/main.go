@@ -116,6 +116,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		Started:        s.started,
 	})
 	s.exited(status)
+	s.adviseReach(runner.Stderr, status, srv.Stats())
 	if status == runner.RunFailed && err == nil {
 		err = refused.why()
 	}
