@@ -269,7 +269,7 @@ func TestSkew(t *testing.T) {
 			here := w.url
 			w.set("AWS_ENDPOINT_URL_STS=" + moto(t))
 			out, errs, status := w.run(t, "--sts-endpoint-url", here, "--role-arn", role, "--", tools.python, script("identity_loop.py"), "6", "0.2")
-			if status != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "clock") {
+			if status != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "this machine's clock and STS's disagree") {
 				t.Errorf("status %d, stderr %q; want one warning about the clock", status, errs)
 			}
 			if l := parseLoop(t, out); len(l.Errors) > 0 || l.Keys == 0 {

@@ -22,11 +22,6 @@ func needTool(t *testing.T, name string) string {
 	return path
 }
 
-// asRole is brs-exec's command line, and what follows.
-func asRole(command ...string) []string {
-	return append([]string{"--role-arn", role, "--role-session-name", "me", "--"}, command...)
-}
-
 const me = "arn:aws:sts::000000000000:assumed-role/etl/me\n"
 
 // wantHint: the command failed, out of reach, and one line says so.
