@@ -38,10 +38,11 @@ import (
 func main() {
 	duration := flag.Duration("duration", 10*time.Minute, "how long clients ask")
 	clients := flag.Int("clients", 300, "how many clients ask")
+	log := flag.String("log", "", "keep brs-exec's event log in this new `FILE` (./soak/night draws it)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := run(ctx, *duration, *clients)
+	r, err := run(ctx, *duration, *clients, *log)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(2)
@@ -53,8 +54,8 @@ func main() {
 	}
 }
 
-// run is one soak, from building brs-exec to what its end left behind.
-func run(ctx context.Context, duration time.Duration, clients int) (*result, error) {
+// run is one soak, from building brs-exec to what its end left behind. The log is kept if it has a name.
+func run(ctx context.Context, duration time.Duration, clients int, log string) (*result, error) {
 	dir, err := os.MkdirTemp("", "soak-")
 	if err != nil {
 		return nil, err
@@ -65,7 +66,12 @@ func run(ctx context.Context, duration time.Duration, clients int) (*result, err
 	}
 	sts := newSTS()
 	defer sts.Close()
-	w, err := start(ctx, dir, sts)
+	if log == "" {
+		log = filepath.Join(dir, "log")
+	} else if _, err := os.Lstat(log); err == nil {
+		return nil, fmt.Errorf("%s exists", log) // brs-exec would append to it
+	}
+	w, err := start(ctx, dir, log, sts)
 	if err != nil {
 		return nil, err
 	}
@@ -120,12 +126,12 @@ type wrapper struct {
 func (w *wrapper) pid() int { return w.cmd.Process.Pid }
 
 // start builds brs-exec and returns when its command runs.
-func start(ctx context.Context, dir string, sts *faultySTS) (*wrapper, error) {
+func start(ctx context.Context, dir, log string, sts *faultySTS) (*wrapper, error) {
 	program, told := filepath.Join(dir, "brs-exec"), filepath.Join(dir, "told")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "brs-exec/cmd/brs-exec").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	w := &wrapper{tmp: filepath.Join(dir, "tmp"), log: filepath.Join(dir, "log")}
+	w := &wrapper{tmp: filepath.Join(dir, "tmp"), log: log}
 	if err := os.Mkdir(w.tmp, 0o711); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -10,13 +13,20 @@ func TestSmoke(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 25 seconds")
 	}
-	r, err := run(t.Context(), 20*time.Second, 60)
+	log := filepath.Join(t.TempDir(), "log")
+	r, err := run(t.Context(), 20*time.Second, 60, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Log("\n" + r.table())
 	for _, bad := range r.broken() {
 		t.Error(bad)
+	}
+	if text, err := os.ReadFile(log); err != nil || !bytes.Contains(text, []byte(`"event":"child_exited"`)) {
+		t.Errorf("the log was not kept (%v)", err)
+	}
+	if _, err := run(t.Context(), time.Second, 1, log); err == nil {
+		t.Error("an old log was appended to")
 	}
 }
 
