@@ -166,6 +166,10 @@ func (r *Refresher) wait(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
+// News returns a channel that is closed at the next news: an attempt has begun or ended. It is for one who keeps a copy of
+// what Retrieve returns, and gets the channel first.
+func (r *Refresher) News() <-chan struct{} { return r.turn.Load().done }
+
 // none says why there is nothing to hand out.
 func (r *Refresher) none(err error) error {
 	if h := r.held.Load(); h != nil {
