@@ -23,6 +23,10 @@ var (
 // Early reports whether the program was linked with the early entry point.
 func Early() bool { return entrySeen != 0 }
 
+// StdoutClosed reports whether file descriptor 1 came in closed. The Go runtime
+// has opened /dev/null in its place, where whatever is printed gets lost.
+func StdoutClosed() bool { return entryClosed&(1<<1) != 0 }
+
 // With the entry point we are brs-exec itself, not a test that happens to import
 // this package: signals are caught before other packages are initialised.
 func init() {
