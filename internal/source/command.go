@@ -3,12 +3,15 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -22,10 +25,16 @@ const (
 
 // run runs a command and returns its output. what names it in errors: the command line itself may hold a secret.
 func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) {
+	env, again := guarded(os.Environ(), command)
+	if again {
+		return nil, badInput("name the profile to begin with: brs-exec --export --profile NAME",
+			"%s: it runs a brs-exec that would run it again, and so on", what)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	out := &bounded{full: cancel}
 	cmd := shell(ctx, command)
+	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = out, s.stderr
 	cmd.Cancel = func() error { return endTree(cmd.Process) }
 	cmd.WaitDelay = drain
@@ -34,6 +43,19 @@ func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) 
 		return nil, err
 	}
 	return out.buf.Bytes(), nil
+}
+
+// guard is the variable that tells a brs-exec within a command which commands it is within. (Not BRS_EXEC_…: those are
+// flags.)
+const guard = "BRS_COMMANDS"
+
+// guarded is the environment of a command, and whether we are within that same command: `credential_process = brs-exec
+// --export` in the profile that this brs-exec begins with would go on until the machine has no more processes.
+func guarded(env []string, command string) (child []string, again bool) {
+	sum := sha256.Sum256([]byte(command))
+	mark := hex.EncodeToString(sum[:8])
+	within := os.Getenv(guard)
+	return append(env, guard+"="+strings.TrimSpace(within+" "+mark)), strings.Contains(within, mark)
 }
 
 func shell(ctx context.Context, command string) *exec.Cmd {

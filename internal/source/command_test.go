@@ -54,6 +54,25 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// A command is told which commands it is within; a Source within its own command does not run it again, one within
+// another's does.
+func TestCommandWithinItself(t *testing.T) {
+	const command = `printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"s","SessionToken":"t"}' "$BRS_COMMANDS" | tr ' ' _`
+	s, _ := processSource(t, command)
+	c, err := s.Retrieve(t.Context())
+	if err != nil || c.AccessKeyID == "" {
+		t.Fatalf("got %q, %v", c.AccessKeyID, err)
+	}
+	t.Setenv("BRS_COMMANDS", c.AccessKeyID)
+	if c, err := s.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "would run it again") || !Permanent(err) {
+		t.Errorf("got %q, %v; want it not to be run within itself", c.AccessKeyID, err)
+	}
+	other, _ := processSource(t, command+" # another")
+	if d, err := other.Retrieve(t.Context()); err != nil || !strings.HasPrefix(d.AccessKeyID, c.AccessKeyID+"_") {
+		t.Errorf("got %q, %v; want both marks", d.AccessKeyID, err)
+	}
+}
+
 func TestCommandFailures(t *testing.T) {
 	for _, c := range []struct {
 		name, command, text, hint string
