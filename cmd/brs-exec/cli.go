@@ -73,6 +73,7 @@ type cli struct {
 	KillAfter      time.Duration `name:"kill-after"`
 	OnWrapperDeath string        `name:"on-wrapper-death" default:"term" enum:"term,hup,kill,none"`
 	StartEarly     bool          `name:"start-early"`
+	Deliver        []string      `name:"deliver" sep:"none"`
 	NoIsolation    bool          `name:"no-isolation"`
 	AllowIMDS      bool          `name:"allow-imds"`
 
@@ -82,6 +83,8 @@ type cli struct {
 	Whoami    bool   `name:"whoami" novar:""`
 	Explain   bool   `name:"explain" novar:""`
 	Output    string `name:"output" novar:""`
+	Export    bool   `name:"export" novar:""`
+	Format    string `name:"format" novar:"" default:"process" enum:"process,env,env-no-export,fish,powershell,windows-cmd"`
 	Version   bool   `name:"version" novar:""`
 	Help      bool   `name:"help" novar:"" short:"h"`
 
@@ -90,6 +93,7 @@ type cli struct {
 	DemoClient time.Duration `name:"demo-client" novar:"" hidden:""`
 
 	sandbox   *sandboxServer // running, with --sandbox
+	delivery  delivery       // --deliver
 	variables []string       // the flags whose variables were read
 
 	Command []string `arg:"" optional:"" passthrough:"partial"`
@@ -111,7 +115,10 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 	if len(c.Command) > 0 && c.Command[0] == "--" {
 		c.Command = c.Command[1:] // kong leaves the one that ended our flags
 	}
-	return c, false, c.check()
+	if c.delivery, err = parseDelivery(c.Deliver); err == nil {
+		err = c.check()
+	}
+	return c, false, byVariable(err, c.variables)
 }
 
 // tell answers --help and --version.
@@ -201,6 +208,14 @@ func (c *cli) check() error {
 		return hinted(errors.New("--explain runs no command"), "drop the command, or --explain")
 	case c.Explain && c.Whoami:
 		return hinted(errors.New("--explain and --whoami are two things"), "drop one: --explain tells all that --whoami does")
+	case c.Export && len(c.Command) > 0:
+		return hinted(errors.New("--export runs no command"), "drop the command, or --export")
+	case c.Export && c.Whoami:
+		return hinted(errors.New("--export and --whoami each print something else"), "drop one")
+	case c.Format != "process" && !c.Export:
+		return hinted(errors.New("--format is for --export"), "add --export, or drop --format")
+	case c.Export && c.Explain:
+		return hinted(errors.New("--export and --explain each print something else"), "drop one")
 	case len(c.Command) == 0 && !c.runsNothing() && !c.Sandbox:
 		return hinted(errors.New("no command to run"), `-- "$SHELL" runs a shell; --help lists the flags`)
 	case c.Port < 0 || c.Port > 65535:
@@ -218,11 +233,11 @@ func (c *cli) check() error {
 	case c.Sandbox && c.Profile != "":
 		return hinted(errors.New("--sandbox has base credentials of its own"), "drop --profile, or --sandbox")
 	}
-	return nil
+	return c.checkDelivery()
 }
 
 // runsNothing: what is asked needs no command.
-func (c *cli) runsNothing() bool { return c.Whoami || c.Explain }
+func (c *cli) runsNothing() bool { return c.Whoami || c.Explain || c.Export }
 
 // duration reads 1h30m, or a bare number of seconds as in `aws sts assume-role --duration-seconds 3600`.
 func duration(ctx *kong.DecodeContext, target reflect.Value) error {
@@ -343,6 +358,9 @@ func (v *variables) explain(err error) error {
 // byVariable has an error that begins with a flag begin with the variable that
 // it was set by: nobody typed the flag.
 func byVariable(err error, flags []string) error {
+	if err == nil {
+		return nil
+	}
 	text := err.Error()
 	for _, name := range flags {
 		rest, ok := strings.CutPrefix(text, "--"+name)

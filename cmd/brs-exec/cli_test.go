@@ -36,6 +36,8 @@ func sample(f *kong.Flag) string {
 	case f.Enum != "":
 		other := slices.DeleteFunc(f.EnumSlice(), func(v string) bool { return v == f.Default })
 		return other[0]
+	case f.Name == "deliver":
+		return "file,env"
 	case f.IsBool():
 		return "true"
 	case f.Target.Type() == reflect.TypeFor[time.Duration]():

@@ -12,10 +12,10 @@ package main
 import (
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"brs-exec/internal/childenv"
-	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
 	"brs-exec/internal/source"
@@ -48,6 +48,10 @@ func dieOf(sigs *runner.Signals) {
 // run is the whole way, from the command line to the command's end.
 func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
+	if slices.Equal(args, []string{fetchFlag}) {
+		err := fetchOnce(ctx, env, os.Stdout)
+		return exitStatus(err), err
+	}
 	c, done, err := parse(args, env, os.Stdout)
 	if err != nil || done {
 		return exitStatus(err), err
@@ -81,6 +85,10 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		err := s.whoami(ctx, os.Stdout)
 		return exitStatus(err), err
 	}
+	if c.Export {
+		err := s.export(ctx, os.Stdout)
+		return exitStatus(err), err
+	}
 	path, status, err := runner.Find(c.Command, env) // before anything is asked of STS
 	if err != nil {
 		return status, err
@@ -89,14 +97,18 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	srv, err := ecsserver.Listen(s.creds, c.server(log))
+	srv, err := s.listen()
 	if err != nil {
 		return runner.Failed, err
 	}
 	began := make(chan error, 1)
 	go func() { began <- s.begin(ctx) }()
-	dir := c.newDir(env, settings, srv.Token(), log) // while STS is asked
-	if err := <-began; err != nil {
+	dir := c.newDir(env, settings, srv, log) // while STS is asked
+	err = <-began
+	if err == nil {
+		err = s.deliver(dir)
+	}
+	if err != nil {
 		logError(log, dir.Remove())
 		return runner.Failed, err
 	}

@@ -167,8 +167,9 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
 
-// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] [-most DURATION] gives the script another STS.
-// -fail answers the first COUNT AssumeRole calls with that error (COUNT 0: all); -most is each role's MaxSessionDuration.
+// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] [-good COUNT] [-most DURATION] gives the script another STS.
+// -fail answers the first COUNT AssumeRole calls with that error (COUNT 0: all), but for -good COUNT before them; -most is
+// each role's MaxSessionDuration.
 func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: sts [flags]")
@@ -179,6 +180,7 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	offset := f.Duration("offset", 0, "")
 	slow := f.Duration("slow", 0, "")
 	fail := f.String("fail", "", "")
+	good := f.Int("good", 0, "")
 	most := f.Duration("most", 0, "")
 	ts.Check(f.Parse(args))
 	if *offset != 0 {
@@ -188,7 +190,7 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 		o.Fault = func(sandbox.Call) error { time.Sleep(*slow); return nil }
 	}
 	if *fail != "" {
-		o.Fault = faultOf(ts, *fail)
+		o.Fault = faultOf(ts, *fail, *good)
 	}
 	if *most != 0 {
 		o.Fault = tooLong(*most)
@@ -219,8 +221,8 @@ func cmdCalls(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// faultOf reads CODE:STATUS:COUNT.
-func faultOf(ts *testscript.TestScript, text string) func(sandbox.Call) error {
+// faultOf reads CODE:STATUS:COUNT; good calls come first.
+func faultOf(ts *testscript.TestScript, text string, good int) func(sandbox.Call) error {
 	words := strings.Split(text, ":")
 	if len(words) != 3 {
 		ts.Fatalf("-fail CODE:STATUS:COUNT")
@@ -234,6 +236,10 @@ func faultOf(ts *testscript.TestScript, text string) func(sandbox.Call) error {
 	return func(c sandbox.Call) error {
 		mu.Lock()
 		defer mu.Unlock()
+		if c.Action == "AssumeRole" && good > 0 {
+			good--
+			return nil
+		}
 		if left--; c.Action != "AssumeRole" || !always && left < 0 {
 			return nil
 		}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
@@ -24,6 +24,10 @@ type session struct {
 	src   *source.Source
 	creds *refresh.Refresher
 	log   *slog.Logger
+
+	profile string          // the chosen one, perhaps without credentials of its own
+	keys    aws.Credentials // for variables; zero: none
+	file    []byte          // what the credentials file says
 }
 
 // begin asks what only a person can tell, and then, unless the command is to
@@ -123,8 +127,7 @@ func wholeSeconds(t time.Time) *time.Time {
 // environment is the command's.
 func (s *session) environment(parent []string, srv *ecsserver.Server, files childenv.Files) []string {
 	e := childenv.Endpoint{
-		URL:            srv.URL(),
-		Token:          srv.Token(),
+		Keys:           s.keys,
 		Region:         s.src.Region(),
 		RegionExplicit: s.Region != "",
 		TokenIn:        s.TokenIn,
@@ -132,27 +135,16 @@ func (s *session) environment(parent []string, srv *ecsserver.Server, files chil
 		NoIsolation:    s.NoIsolation,
 		RoleARN:        s.src.RoleARN(),
 	}
+	if srv != nil && !s.unserved() {
+		e.URL, e.Token = srv.URL(), srv.Token()
+	}
 	if s.sandbox != nil {
 		e.STSURL = s.sandbox.url
 		if e.Region == "" {
 			e.Region = sandboxRegion
 		}
 	}
-	return s.withKeys(childenv.Build(parent, e, files))
-}
-
-// withKeys replaces the endpoint by variables where --no-session found long-term
-// keys: SDKs demand a session token of an endpoint, and these have none.
-func (s *session) withKeys(env []string) []string {
-	if !s.NoSession {
-		return env
-	}
-	keys, err := s.creds.Retrieve(context.Background())
-	if err != nil || keys.SessionToken != "" {
-		return env
-	}
-	env = slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "AWS_CONTAINER_") })
-	return append(env, "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey)
+	return childenv.Build(parent, e, files)
 }
 
 // background does what goes on beside the command: fetching, serving, keeping
@@ -170,7 +162,12 @@ func (s *session) background(srv *ecsserver.Server, dir *childenv.Dir) (refused 
 		}
 		logError(s.log, s.creds.Run(ctx))
 	})
-	wg.Go(func() { logError(s.log, srv.Serve(ctx)) })
+	if srv != nil {
+		wg.Go(func() { logError(s.log, srv.Serve(ctx)) })
+	}
+	if s.delivery.file {
+		wg.Go(func() { s.keepFile(ctx, dir) })
+	}
 	wg.Go(func() { dir.Keep(ctx) })
 	wg.Go(func() { settle(ctx, s.log) })
 	return refused, func() { // in this order: late grandchildren then send no token to whoever has the port next

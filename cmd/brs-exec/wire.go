@@ -96,6 +96,14 @@ func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
 	}
 }
 
+// listen opens the endpoint, unless no way of --deliver needs it.
+func (s *session) listen() (*ecsserver.Server, error) {
+	if !s.delivery.served() {
+		return nil, nil
+	}
+	return ecsserver.Listen(s.creds, s.server(s.log))
+}
+
 func (c *cli) server(log *slog.Logger) ecsserver.Options {
 	return ecsserver.Options{
 		MaxTTL:     c.MaxTTL,
@@ -125,22 +133,29 @@ func (s *session) settings(env []string) ([]byte, error) {
 			profile, _ = lookup(env, name)
 		}
 	}
-	carryOver := s.src.Profile() == cmp.Or(profile, "default") && !s.NoSession // the endpoint's identity is the profile's
-	return childenv.ChildConfig(config, credentials, profile, carryOver), nil
+	s.profile = cmp.Or(profile, "default")
+	c := childenv.Chosen{
+		Name:      s.profile,
+		CarryOver: s.src.Profile() == s.profile && !s.NoSession, // the endpoint's identity is the profile's
+		InFile:    s.delivery.file && !s.delivery.served(),
+	}
+	if s.delivery.process {
+		var err error
+		if c.Process, err = fetchCommand(); err != nil {
+			return nil, err
+		}
+	}
+	return childenv.ChildConfig(config, credentials, c), nil
 }
 
 // newDir makes the private directory. There may be no place for it: the command
 // then has the token by variable only, and no settings.
-func (c *cli) newDir(env []string, settings []byte, token string, log *slog.Logger) *childenv.Dir {
+func (c *cli) newDir(env []string, settings []byte, srv *ecsserver.Server, log *slog.Logger) *childenv.Dir {
 	o := childenv.Options{Places: childenv.Places(env), Config: settings, Log: log}
-	if c.TokenIn != childenv.TokenInEnv {
-		o.Token = token
+	if srv != nil && c.TokenIn != childenv.TokenInEnv {
+		o.Token = srv.Token()
 	}
-	dir := childenv.NewDir(o)
-	if err := dir.Err(); err != nil {
-		log.Warn(err.Error())
-	}
-	return dir
+	return childenv.NewDir(o)
 }
 
 // sandboxServer is the embedded STS of --sandbox.

@@ -24,6 +24,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // Where the child is told the endpoint token. The zero value means both: some clients know only the one, some only
@@ -36,8 +38,10 @@ const (
 
 // Endpoint is what the child is told. The zero value isolates fully.
 type Endpoint struct {
-	URL   string // http://127.0.0.1:PORT/PATH
+	URL   string // http://127.0.0.1:PORT/PATH; empty: the child is not to know it
 	Token string // sent verbatim as Authorization
+
+	Keys aws.Credentials // for the variables of a child that gets nothing better; zero: none
 
 	Region         string // for a child that has none; with RegionExplicit for any child
 	RegionExplicit bool   // --region was given: it beats both inherited variables
@@ -53,7 +57,7 @@ type Endpoint struct {
 // AWS files are then the null device, and the token goes by variable only.
 type Files struct {
 	Config      string // the settings that ChildConfig kept
-	Credentials string // empty, always
+	Credentials string // empty, but for [Dir.SetCredentials]
 	Token       string // the endpoint token, without a newline
 }
 

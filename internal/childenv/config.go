@@ -35,28 +35,38 @@ var keptService = set(`endpoint_url`)
 // No mfa_serial: whoever asked for the code was brs-exec.
 var keptRole = set(`role_arn external_id role_session_name duration_seconds`)
 
+// Chosen is the profile that the child is to have.
+type Chosen struct {
+	Name      string // "" is default
+	CarryOver bool   // with the profiles that are assumed from it
+	Process   string // its credential_process; "": none. See [ProcessCommand]
+	InFile    bool   // its keys are in the child's credentials file, and the child has no endpoint
+}
+
 // ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared files: the settings of
 // the chosen profile ("" is default), as [default] and under its own name, with the services section they name. Lines
 // are copied as they stand, but for indentation. Nothing in it can yield a credential but our endpoint.
 //
-// With carryOver, profiles whose source_profile chain ends in the chosen one come along, with
-// credential_source = EcsContainer at the end of the chain: the SDK assumes their role itself, from the endpoint. That
+// With CarryOver, profiles whose source_profile chain ends in the chosen one come along, with
+// credential_source = EcsContainer at the end of the chain: the SDK assumes their role itself, from the endpoint. (Where
+// the chosen profile has credentials, by Process or in a file, source_profile stays.) That
 // is right only when the endpoint's identity is exactly the chosen profile's: no --role-arn on top, and no
 // credentials from elsewhere. Other profiles are absent: asking for one fails instead of running as someone else.
-func ChildConfig(config, credentials []byte, profile string, carryOver bool) []byte {
-	if profile == "" {
-		profile = defaultProfile
+func ChildConfig(config, credentials []byte, c Chosen) []byte {
+	if c.Name == "" {
+		c.Name = defaultProfile
 	}
 	f := readShared(config, credentials)
 	var w writer
-	chosen := f.profile(profile)
-	w.profile(defaultProfile, chosen.settings, "")
-	if profile != defaultProfile {
-		w.profile(profile, chosen.settings, "")
+	w.chosen = c
+	settings := f.profile(c.Name).settings
+	w.profile(defaultProfile, settings, false)
+	if c.Name != defaultProfile {
+		w.profile(c.Name, settings, false)
 	}
 	for _, p := range f.profiles {
-		if carryOver && p.name != profile && f.endsIn(p, profile) {
-			w.profile(p.name, p.settings, profile)
+		if c.CarryOver && p.name != c.Name && f.endsIn(p, c.Name) {
+			w.profile(p.name, p.settings, true)
 		}
 	}
 	for _, name := range w.services {
@@ -205,20 +215,24 @@ func (p profile) value(key string) string {
 // twice, LF.
 type writer struct {
 	out      strings.Builder
+	chosen   Chosen
 	services []string // the services sections that profiles name
 }
 
-// profile writes one profile. With a chosen profile it is one that is carried over, role and all.
-func (w *writer) profile(name string, settings []setting, chosen string) {
+// profile writes one profile. One that is carried over comes with its role.
+func (w *writer) profile(name string, settings []setting, carried bool) {
 	for _, header := range headers("profile", name) {
 		w.out.WriteString("[" + header + "]\n")
 		for _, s := range settings {
-			w.setting(s, chosen)
+			w.setting(s, carried)
+		}
+		if w.chosen.Process != "" && !carried {
+			w.line("credential_process = " + w.chosen.Process)
 		}
 	}
 }
 
-func (w *writer) setting(s setting, chosen string) {
+func (w *writer) setting(s setting, carried bool) {
 	switch {
 	case s.key == "services":
 		w.service(s.value())
@@ -227,10 +241,10 @@ func (w *writer) setting(s setting, chosen string) {
 		w.nest(s, keptS3)
 	case kept[s.key], strings.HasPrefix(s.key, keptPrefix):
 		w.line(s.text)
-	case chosen == "":
+	case !carried:
 	case keptRole[s.key]:
 		w.line(s.text)
-	case s.key == "source_profile" && s.value() == chosen:
+	case s.key == "source_profile" && s.value() == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
 		w.line("credential_source = EcsContainer")
 	case s.key == "source_profile":
 		w.line(s.text)

@@ -106,14 +106,14 @@ region = ra
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := string(ChildConfig([]byte(tt.config), []byte(tt.credentials), tt.profile, tt.carry))
+			got := string(ChildConfig([]byte(tt.config), []byte(tt.credentials), Chosen{Name: tt.profile, CarryOver: tt.carry}))
 			if got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 			if err := harmless(got, tt.carry); err != "" {
 				t.Error(err)
 			}
-			if again := ChildConfig([]byte(got), nil, tt.profile, false); !tt.carry && string(again) != got {
+			if again := ChildConfig([]byte(got), nil, Chosen{Name: tt.profile}); !tt.carry && string(again) != got {
 				t.Errorf("read again: got\n%s\nwant\n%s", again, got)
 			}
 		})
@@ -176,7 +176,7 @@ func FuzzChildConfig(f *testing.F) {
 		f.Add(s, "", "", false)
 	}
 	f.Fuzz(func(t *testing.T, config, credentials, profile string, carry bool) {
-		got := string(ChildConfig([]byte(config), []byte(credentials), profile, carry))
+		got := string(ChildConfig([]byte(config), []byte(credentials), Chosen{Name: profile, CarryOver: carry}))
 		if err := harmless(got, carry); err != "" {
 			t.Fatalf("%s\nin\n%s", err, got)
 		}
@@ -205,7 +205,7 @@ func FuzzNoForeignLine(f *testing.F) {
 		// whatever strangers' lines are, a plain header after them ends their section
 		file := "[profile x]\nregion = foreign\n" + a + "\noutput = foreign\n" + b + "\n[default]\nregion = mine\n[profile y]\n" +
 			c + "output = foreign\n" + d + "\n"
-		got := string(ChildConfig([]byte(file), nil, "", false))
+		got := string(ChildConfig([]byte(file), nil, Chosen{}))
 		if strings.Contains(got, "foreign") || !strings.Contains(got, "region = mine\n") {
 			t.Fatalf("got\n%s\nfrom\n%s", got, file)
 		}

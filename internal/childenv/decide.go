@@ -7,14 +7,14 @@ import (
 
 func tokenVariable(in input) (string, action) {
 	onlyFile := in.TokenIn == TokenInFile && in.Files.Token != ""
-	return in.Endpoint.Token, putIf(!onlyFile, unset)
+	return in.Endpoint.Token, putIf(!onlyFile && in.URL != "", unset)
 }
 
 func tokenFile(in input) (string, action) {
-	return in.Files.Token, putIf(in.Files.Token != "" && in.TokenIn != TokenInEnv, unset)
+	return in.Files.Token, putIf(in.Files.Token != "" && in.TokenIn != TokenInEnv && in.URL != "", unset)
 }
 
-func emptyFile(in input) (string, action) {
+func credentialsFile(in input) (string, action) {
 	return orNull(in.Credentials), putIf(!in.NoIsolation, leave)
 }
 

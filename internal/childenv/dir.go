@@ -44,6 +44,7 @@ type Dir struct {
 type file struct {
 	name    string
 	content []byte
+	stale   bool // what is on disk, if anything, is older
 }
 
 const (
@@ -85,9 +86,9 @@ func NewDir(o Options) *Dir {
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
-	d.files = []file{{filePrefixes[0] + rand.Text(), o.Config}, {filePrefixes[1] + rand.Text(), nil}}
+	d.files = []file{{name: filePrefixes[0] + rand.Text(), content: o.Config}, {name: filePrefixes[1] + rand.Text()}}
 	if o.Token != "" {
-		d.files = append(d.files, file{filePrefixes[2] + rand.Text(), []byte(o.Token)})
+		d.files = append(d.files, file{name: filePrefixes[2] + rand.Text(), content: []byte(o.Token)})
 	}
 	if errs := d.makeIn(o.Places); errs != nil {
 		d.err = noPlace(errs)
@@ -216,6 +217,22 @@ func (d *Dir) Keep(ctx context.Context) {
 	}
 }
 
+// SetCredentials replaces the content of the credentials file, which a client may be reading just now: it sees the old
+// one or the new. What was set last is what every later look makes again, also if it could not be written now. Nothing
+// after Remove.
+func (d *Dir) SetCredentials(content []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.files[1].content, d.files[1].stale = content, true
+	if d.root == nil {
+		return d.err
+	}
+	if err := d.find(); err != nil {
+		return err
+	}
+	return d.fill()
+}
+
 // look is one look: nothing after Remove.
 func (d *Dir) look() error {
 	d.mu.Lock()
@@ -292,12 +309,12 @@ func openOurs(path string) (*os.Root, error) {
 	return root, nil
 }
 
-// fill writes the files that are missing and marks the others as used just now.
+// fill writes the files that are missing or stale and marks the others as used just now.
 func (d *Dir) fill() error {
 	now := time.Now()
-	for _, f := range d.files {
+	for i, f := range d.files {
 		info, err := d.root.Lstat(f.name)
-		if err == nil && info.Mode().IsRegular() {
+		if err == nil && info.Mode().IsRegular() && !f.stale {
 			err = d.root.Chtimes(f.name, now, now)
 		} else {
 			err = d.write(f)
@@ -305,6 +322,7 @@ func (d *Dir) fill() error {
 		if err != nil {
 			return nameless(f, err)
 		}
+		d.files[i].stale = false
 	}
 	return d.root.Chtimes(".", now, now)
 }

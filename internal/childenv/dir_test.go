@@ -213,7 +213,7 @@ func TestPlaceIsResolvedOnce(t *testing.T) {
 // A file system that is full after the directory was made leaves nothing behind.
 func TestUnwritableFilesLeaveNothing(t *testing.T) {
 	place := newPlace(t)
-	d := &Dir{log: slog.New(slog.DiscardHandler), files: []file{{"config-a/b", []byte("x")}}} // no such directory
+	d := &Dir{log: slog.New(slog.DiscardHandler), files: []file{{name: "config-a/b", content: []byte("x")}}} // no such directory
 	if err := d.make(place); err == nil || strings.Contains(err.Error(), "a/b") {
 		t.Errorf("got %v; want an error without the file's name", err)
 	}

@@ -82,7 +82,7 @@ func loadGo(t *testing.T, configFile, credentialsFile, profile string) (config.S
 
 func TestGoReadsTheSettingsAndNoCredentials(t *testing.T) {
 	parent, empty := onDisk(t, []byte(parentConfig))
-	child, _ := onDisk(t, ChildConfig([]byte(parentConfig), nil, "dev", true))
+	child, _ := onDisk(t, ChildConfig([]byte(parentConfig), nil, Chosen{Name: "dev", CarryOver: true}))
 	want, err := loadGo(t, parent, empty, "dev")
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestGoReadsTheSettingsAndNoCredentials(t *testing.T) {
 	if got, err := loadGo(t, parent, empty, "two words"); err == nil {
 		t.Errorf("Go now reads quoted names: got %+v; headers can write one spelling", got)
 	}
-	spaced, _ := onDisk(t, ChildConfig([]byte(parentConfig), nil, "two words", false))
+	spaced, _ := onDisk(t, ChildConfig([]byte(parentConfig), nil, Chosen{Name: "two words"}))
 	if got, err := loadGo(t, spaced, empty, "two words"); err != nil || got.Region != "eu-west-2" {
 		t.Errorf("two words: got %+v, %v; want its region", got, err)
 	}
@@ -174,7 +174,7 @@ func TestBotocoreReadsTheSettingsAndNoCredentials(t *testing.T) {
 	needBotocore(t)
 	parentFile, empty := onDisk(t, []byte(parentConfig))
 	parent := loadBotocore(t, parentFile, empty)
-	childFile, empty := onDisk(t, ChildConfig([]byte(parentConfig), nil, "dev", true))
+	childFile, empty := onDisk(t, ChildConfig([]byte(parentConfig), nil, Chosen{Name: "dev", CarryOver: true}))
 	child := loadBotocore(t, childFile, empty)
 
 	want := parent.Profiles["dev"]
@@ -222,7 +222,7 @@ func TestOddFilesYieldNoCredentials(t *testing.T) {
 		"latin-1":      "[default]\nregion = r\noutput = \xe4\naws_access_key_id = AKIA\naws_secret_access_key = S\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			childFile, empty := onDisk(t, ChildConfig([]byte(file), nil, "", true))
+			childFile, empty := onDisk(t, ChildConfig([]byte(file), nil, Chosen{CarryOver: true}))
 			view := loadBotocore(t, childFile, empty)
 			if view.Providers["default"] != "" || view.Profiles["default"]["region"] != "r" {
 				t.Errorf("botocore: got %+v; want the region alone", view)

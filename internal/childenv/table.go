@@ -1,6 +1,10 @@
 package childenv
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
 
 // Variable is one row of the table: what the child's environment says instead of the parent's.
 type Variable struct {
@@ -35,11 +39,11 @@ const (
 // reachable. AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_RETRY_MODE and the like are settings, not identities: not here, so
 // they pass.
 var variables = []Variable{
-	remove("AWS_ACCESS_KEY_ID", everySDK, staticKey),
-	remove("AWS_SECRET_ACCESS_KEY", everySDK, staticKey),
-	remove("AWS_SESSION_TOKEN", everySDK, staticKey),
+	key("AWS_ACCESS_KEY_ID", everySDK, staticKey, func(c aws.Credentials) string { return c.AccessKeyID }),
+	key("AWS_SECRET_ACCESS_KEY", everySDK, staticKey, func(c aws.Credentials) string { return c.SecretAccessKey }),
+	key("AWS_SESSION_TOKEN", everySDK, staticKey, func(c aws.Credentials) string { return c.SessionToken }),
 	remove("AWS_SECURITY_TOKEN", "boto, botocore", "the older name of AWS_SESSION_TOKEN (CLIENTS 1)"),
-	remove("AWS_CREDENTIAL_EXPIRATION", "botocore, JS", "describes the keys that are gone (CLIENTS 1)"),
+	key("AWS_CREDENTIAL_EXPIRATION", "botocore, JS", "describes the keys that are gone (CLIENTS 1)", ends),
 	remove("AWS_ACCESS_KEY", "Java v1, Ruby, .NET, minio-go, Go", staticKey),
 	remove("AWS_SECRET_KEY", "Java v1, Ruby, minio-go, Go", staticKey),
 	remove("AMAZON_ACCESS_KEY_ID", "Ruby", staticKey),
@@ -55,26 +59,26 @@ var variables = []Variable{
 		"outranks FULL_URI everywhere but in sdk-go v1; botocore and Rust test for presence, so blank is no cure (CLIENTS 4)"),
 	remove("AWS_BEARER_TOKEN_*", "botocore and others (Bedrock)", "another identity, without ever asking the endpoint (CLIENTS 6)"),
 	remove("AWS_CREDENTIAL_FILE", "botocore OriginalEC2Provider, EC2 CLI tools", "a key file that outranks the endpoint (CLIENTS 6)"),
+	remove("BRS_COMMANDS", "a brs-exec inside the child", "guards a brs-exec that a credential_process runs against itself; the child is none"),
 	remove("BRS_EXEC_*", "a brs-exec inside the child", "our own flags: a nested brs-exec would assume the role on top of itself"),
 
-	{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "set", everySDK, "the endpoint (CLIENTS 10, 11)", func(in input) (string, action) {
-		return in.URL, put
-	}},
-	{"AWS_CONTAINER_AUTHORIZATION_TOKEN", "set, or unset with --token-in file", "all but object_store",
+	{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "set, or unset with a --deliver that leaves the endpoint out", everySDK, "the endpoint (CLIENTS 10, 11)",
+		func(in input) (string, action) { return in.URL, putIf(in.URL != "", unset) }},
+	{"AWS_CONTAINER_AUTHORIZATION_TOKEN", "set, or unset with --token-in file or without the endpoint", "all but object_store",
 		"the only spelling that Java v1, minor and older SDKs know; an inherited one is another endpoint's (CLIENTS 5, 12)", tokenVariable},
-	{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "set, or unset with --token-in env or without a private directory",
+	{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "set, or unset with --token-in env, without a private directory or without the endpoint",
 		"newer SDKs; the only one for object_store", "beats the variable in most SDKs, so both say the same (CLIENTS 5, 12)", tokenFile},
 
-	{"AWS_SHARED_CREDENTIALS_FILE", "set to an empty file; left with --no-isolation", fileSDKs,
-		"a [default] in it outranks the endpoint; empty text would mean ~/.aws/credentials again (CLIENTS 7, 8)", emptyFile},
-	{"AWS_CREDENTIAL_PROFILES_FILE", "set to an empty file; left with --no-isolation", "Java v1, EMR",
-		"its only name for the credentials file (CLIENTS 8)", emptyFile},
+	{"AWS_SHARED_CREDENTIALS_FILE", "set to an empty file, or to one of the keys with --deliver file; left with --no-isolation", fileSDKs,
+		"a [default] in it outranks the endpoint; empty text would mean ~/.aws/credentials again (CLIENTS 7, 8)", credentialsFile},
+	{"AWS_CREDENTIAL_PROFILES_FILE", "set as AWS_SHARED_CREDENTIALS_FILE; left with --no-isolation", "Java v1, EMR",
+		"its only name for the credentials file (CLIENTS 8)", credentialsFile},
 	{"AWS_CONFIG_FILE", "set to the kept settings; left with --no-isolation", fileSDKs,
 		"a [default] in it outranks the endpoint as well (CLIENTS 7, 8)", configFile},
 	{"AWS_SDK_LOAD_CONFIG", "set to 1; left with --no-isolation", "JS v2, sdk-go v1",
 		"without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE and reads ~/.aws/credentials (lib/util.js, getProfilesFromSharedConfig)",
 		func(in input) (string, action) { return "1", putIf(!in.NoIsolation, leave) }},
-	{"BOTO_CONFIG", "set to an empty file", "botocore BotoProvider, boto",
+	{"BOTO_CONFIG", "set to a file without a [Credentials] section", "botocore BotoProvider, boto",
 		"keys in it outrank the endpoint, and unset it means /etc/boto.cfg and ~/.boto (CLIENTS 6, botocore/credentials.py)",
 		func(in input) (string, action) { return orNull(in.Credentials), put }},
 
