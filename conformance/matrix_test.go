@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,10 +55,6 @@ func TestMatrix(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := results.row(c)
-			if c.deliver != "" && !hasDeliver() {
-				r.set(func() { r.missing = "waits for --deliver" })
-				t.Skip("waits for --deliver")
-			}
 			if c.wanders && !onlyLo {
 				skip(t, errors.New("asks link-local addresses: needs a namespace with nothing but loopback"))
 			}
@@ -81,12 +76,6 @@ func TestMatrix(t *testing.T) {
 
 // told is a line that go test shows as it comes where it runs this package alone, in its folder.
 func told(format string, args ...any) { fmt.Fprintf(os.Stderr, "conformance: "+format+"\n", args...) }
-
-// hasDeliver says whether this brs-exec has the flag yet.
-var hasDeliver = sync.OnceValue(func() bool {
-	out, err := exec.Command(brsExec, "--help").Output()
-	return err == nil && strings.Contains(string(out), "--deliver")
-})
 
 // skip names what is missing in one visible line; under CI=true it is an error.
 func skip(t *testing.T, err error) {
