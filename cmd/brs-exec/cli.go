@@ -85,8 +85,12 @@ type cli struct {
 	Output    string `name:"output" novar:""`
 	Export    bool   `name:"export" novar:""`
 	Format    string `name:"format" novar:"" default:"process" enum:"process,env,env-no-export,fish,powershell,windows-cmd"`
-	Version   bool   `name:"version" novar:""`
-	Help      bool   `name:"help" novar:"" short:"h"`
+
+	Rehearse     time.Duration `name:"rehearse"`
+	RehearseFail bool          `name:"rehearse-fail"`
+
+	Version bool `name:"version" novar:""`
+	Help    bool `name:"help" novar:"" short:"h"`
 
 	Sandbox    bool          `name:"sandbox" novar:""`
 	SandboxTTL time.Duration `name:"sandbox-ttl"`
@@ -224,6 +228,12 @@ func (c *cli) check() error {
 		return hinted(fmt.Errorf("--max-ttl %v: an expiry is a whole second", c.MaxTTL), "--max-ttl 15m, or leave it out")
 	case c.SandboxTTL != 0 && c.SandboxTTL < demoLife:
 		return hinted(fmt.Errorf("--sandbox-ttl %v is too short: expiries are whole seconds", c.SandboxTTL), fmt.Sprintf("--sandbox-ttl %v, or longer", demoLife))
+	case c.Rehearse != 0 || c.RehearseFail:
+		if err := c.checkRehearsal(); err != nil {
+			return err
+		}
+	}
+	switch {
 	case c.Sandbox && c.STSEndpointURL != "":
 		return hinted(errors.New("--sandbox is an STS of its own"), "drop --sts-endpoint-url, or --sandbox")
 	case c.SandboxTTL != 0 && !c.Sandbox:

@@ -128,7 +128,13 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		Started:        s.started,
 	})
 	s.exited(status)
-	s.adviseReach(runner.Stderr, status, srv.Stats())
+	if srv != nil {
+		s.adviseReach(runner.Stderr, status, srv.Stats())
+	}
+	s.summarize(srv)
+	if err == nil {
+		status = s.verdicts(status, runner.Stderr)
+	}
 	if status == runner.RunFailed && err == nil {
 		err = refused.why()
 	}

@@ -106,6 +106,8 @@ var manual = []struct {
 		{"output", "FORMAT", "text or json, of --explain; default text"},
 		{"export", "", "Run nothing: print the credentials once, as credential_process does"},
 		{"format", "FORMAT", "Format of --export: process, env, env-no-export, fish, powershell, windows-cmd; default process"},
+		{"rehearse", "DURATION", "Tell the command that each answer expires so soon; at the end, tell which processes refresh (Linux)"},
+		{"rehearse-fail", "", "Exit with 124 if a process of the rehearsal would fail"},
 		{"version", "", "Print the version"},
 		{"help", "", "Print this help"},
 	}},

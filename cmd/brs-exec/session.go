@@ -14,6 +14,7 @@ import (
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
+	"brs-exec/internal/rehearse"
 	"brs-exec/internal/source"
 )
 
@@ -28,6 +29,7 @@ type session struct {
 	profile string          // the chosen one, perhaps without credentials of its own
 	keys    aws.Credentials // for variables; zero: none
 	file    []byte          // what the credentials file says
+	watch *rehearse.Watch // nil but under --rehearse
 }
 
 // begin asks what only a person can tell, and then, unless the command is to
@@ -170,6 +172,9 @@ func (s *session) background(srv *ecsserver.Server, dir *childenv.Dir) (refused 
 	}
 	wg.Go(func() { dir.Keep(ctx) })
 	wg.Go(func() { settle(ctx, s.log) })
+	if s.watch != nil {
+		wg.Go(func() { s.watch.Run(ctx, srv.Addr()) })
+	}
 	return refused, func() { // in this order: late grandchildren then send no token to whoever has the port next
 		logError(s.log, dir.RemoveToken())
 		end()

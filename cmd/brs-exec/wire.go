@@ -101,7 +101,7 @@ func (s *session) listen() (*ecsserver.Server, error) {
 	if !s.delivery.served() {
 		return nil, nil
 	}
-	return ecsserver.Listen(s.creds, s.server(s.log))
+	return ecsserver.Listen(s.creds, s.serving())
 }
 
 func (c *cli) server(log *slog.Logger) ecsserver.Options {

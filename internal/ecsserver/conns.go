@@ -39,6 +39,8 @@ type conn struct {
 	state atomic.Uint64
 	// unbounded: reads have no deadline. Its own goroutine only.
 	unbounded bool
+	// pid is the process that was last found to have the other end; 0: not known. Its own goroutine only.
+	pid int
 	// known: it has shown the token. Its own goroutine writes it, under set.mu.
 	known bool
 

@@ -26,6 +26,8 @@ type handler struct {
 	host      string          // what nearly every client sends
 	hosts     map[string]bool // what may be sent, in lower case
 	log       *slog.Logger
+	watch     func(Fetch)
+	finder    *finder          // nil: nobody wants to know which process asks
 	now       func() time.Time // time.Now; a test's wall clock jumps
 
 	last atomic.Pointer[answer]
@@ -38,7 +40,7 @@ type handler struct {
 
 	served, unavailable atomic.Uint64
 	refused             [kinds]atomic.Uint64
-	longest             atomic.Int64 // nanoseconds
+	longest, least      atomic.Int64 // nanoseconds; least is 0 before the first answer
 }
 
 // Stats counts requests since Listen.
@@ -48,6 +50,8 @@ type Stats struct {
 	Refused     map[string]uint64 // by the code of the answer; only those that occurred
 	Displaced   uint64            // connections closed to make room
 	LongestWait time.Duration     // for the provider, by one GET
+	LeastLeft   time.Duration     // the least that a 200 said was left; 0: none was sent
+	Processes   int               // that were answered 200, as far as they are known (Linux, Options.Log at info or Options.Watch)
 }
 
 func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16) *handler {
@@ -60,7 +64,14 @@ func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16)
 		host:      "127.0.0.1:" + strconv.Itoa(int(port)),
 		hosts:     allowed(o.AllowHosts, port),
 		log:       o.Log,
+		watch:     o.Watch,
 		now:       time.Now,
+	}
+	switch {
+	case o.Watch != nil:
+		h.finder = &finder{budget: findForWatch}
+	case o.Log.Enabled(context.Background(), slog.LevelInfo):
+		h.finder = &finder{budget: findForLog}
 	}
 	if h.wait == 0 {
 		h.wait = defaultWait
@@ -121,11 +132,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// A GET has no body worth waiting for; net/http would read up to 256 KiB before it sends our answer.
 		w.Header()["Connection"] = connectionClose
 	}
-	a, err := h.answer(r.Context())
+	a, waited, err := h.answer(r.Context())
 	if err != nil {
 		h.sorry(w, r, err)
 		return
 	}
+	pid := h.identify(r, a) // before the answer: a client that has it may be gone
 	header := w.Header()
 	header["Content-Type"] = contentJSON
 	header["Content-Length"] = a.length
@@ -136,8 +148,45 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.tell(slog.LevelInfo, "credentials are there again")
 	}
 	if h.log.Enabled(r.Context(), slog.LevelDebug) {
-		h.log.Debug("credentials served", "event", "served", "peer", r.RemoteAddr, "expires", time.Unix(a.expires, 0).UTC())
+		h.log.LogAttrs(r.Context(), slog.LevelDebug, "credentials served", h.detail(r, a, waited, pid)...)
 	}
+}
+
+// detail is the event of a 200.
+func (h *handler) detail(r *http.Request, a *answer, waited time.Duration, pid int) []slog.Attr {
+	expires := time.Unix(a.expires, 0).UTC()
+	attrs := []slog.Attr{
+		slog.String("event", "served"),
+		slog.String("peer", r.RemoteAddr),
+		slog.Int("status", http.StatusOK),
+		slog.Time("expires", expires),
+		slog.Duration("left", expires.Sub(h.now().Round(0))),
+		slog.Duration("wait", waited),
+	}
+	if pid != 0 {
+		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", comm(pid)))
+	}
+	return attrs
+}
+
+// identify finds the process that asks, if anyone wants to know it, and tells Options.Watch.
+func (h *handler) identify(r *http.Request, a *answer) (pid int) {
+	if h.finder == nil {
+		return 0
+	}
+	if c := connOf(r.Context()); c != nil {
+		c.pid = h.finder.find(c)
+		pid = c.pid
+	}
+	if h.watch == nil {
+		return pid
+	}
+	f := Fetch{PID: pid, Expires: time.Unix(a.expires, 0)}
+	if a.creds.CanExpire {
+		f.Ends = a.creds.Expires.Round(0)
+	}
+	h.watch(f)
+	return pid
 }
 
 // tell logs beside the request what is said once. What is said of each request (debug) is logged within it, so that
@@ -196,30 +245,32 @@ func fromBrowser(header http.Header) bool {
 
 var errUnusable = errors.New("the provider's credentials have expired, or lack a session token")
 
-// answer returns what to send now, or why there is nothing.
-func (h *handler) answer(ctx context.Context) (*answer, error) {
+// answer returns what to send now, or why there is nothing, and how long the provider made it wait.
+func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 	start := h.now()
 	p := patience{Context: ctx, end: start.Add(h.wait)}
 	creds, now, err := h.retrieve(&p)
 	p.stop()
-	h.waited(now.Sub(start))
+	waited := now.Sub(start)
+	h.waited(waited)
 	if c := connOf(ctx); c != nil {
 		c.used.Store(now.UnixNano())
 	}
 	last := h.last.Load()
 	if err != nil {
 		if last == nil || !usable(&last.creds, now.Unix()) {
-			return nil, err
+			return nil, waited, err
 		}
 		creds = last.creds // still valid: that beats any error
 	}
 	expires := advertise(&creds, now.Unix(), h.maxTTL)
+	h.left(time.Unix(expires, 0).Sub(now.Round(0)))
 	if last.fits(&creds, expires) {
-		return last, nil
+		return last, waited, nil
 	}
 	a := encode(creds, expires)
 	h.last.Store(a) // a slower GET may put an older one back; the next GET sees that it doesn't fit
-	return a, nil
+	return a, waited, nil
 }
 
 // retrieve asks again when it got credentials in the last second of their life, which is over by our reading (whole
@@ -253,12 +304,24 @@ func (h *handler) waited(d time.Duration) {
 	}
 }
 
+// left keeps the least that an answer said was left.
+func (h *handler) left(d time.Duration) {
+	for {
+		least := h.least.Load()
+		if least != 0 && int64(d) >= least || h.least.CompareAndSwap(least, max(int64(d), 1)) {
+			return
+		}
+	}
+}
+
 func (h *handler) stats() Stats {
 	s := Stats{
 		Served:      h.served.Load(),
 		Unavailable: h.unavailable.Load(),
 		Refused:     make(map[string]uint64),
 		LongestWait: time.Duration(h.longest.Load()),
+		LeastLeft:   time.Duration(h.least.Load()),
+		Processes:   h.finder.count(),
 	}
 	for k := range h.refused {
 		if n := h.refused[k].Load(); n > 0 {

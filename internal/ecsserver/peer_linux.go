@@ -4,14 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -188,45 +183,9 @@ func (u *users) close() {
 	}
 }
 
-// owner finds a process that has the socket open, the youngest first: it is likely to be the one. Unless we are root
-// only processes of our own user can be seen.
+// owner finds a process that has the socket open.
 func owner(inode uint32) (pid int, name string, ok bool) {
-	const budget = 250 * time.Millisecond // a machine may have very many processes
-	deadline := time.Now().Add(budget)
-	want := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
-	procs, err := os.ReadDir("/proc")
-	if err != nil {
-		return 0, "", false
-	}
-	var pids []int
-	for _, p := range procs {
-		if pid, err := strconv.Atoi(p.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	for _, pid := range slices.Backward(pids) {
-		if time.Now().After(deadline) {
-			break
-		}
-		dir := filepath.Join("/proc", strconv.Itoa(pid))
-		fds, err := os.ReadDir(filepath.Join(dir, "fd"))
-		if err != nil {
-			continue
-		}
-		if holds(dir, fds, want) {
-			comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
-			return pid, strings.TrimSuffix(string(comm), "\n"), true
-		}
-	}
-	return 0, "", false
-}
-
-func holds(dir string, fds []fs.DirEntry, want string) bool {
-	for _, fd := range fds {
-		if to, err := os.Readlink(filepath.Join(dir, "fd", fd.Name())); err == nil && to == want {
-			return true
-		}
-	}
-	return false
+	link := linkOf(inode)
+	pid = sweep([]string{link}, 250*time.Millisecond)[link]
+	return pid, comm(pid), pid != 0
 }

@@ -65,6 +65,7 @@ func TestSameUser(t *testing.T) {
 			t.Errorf("got %d %s; want 403", status, body)
 		}
 	}
+	s.handler.telling.Wait() // warnings are told beside the answers
 	want := fmt.Sprintf("uid=%d pid=%d name=", another(), os.Getpid())
 	if got := log.String(); strings.Count(got, "level=WARN") != 1 || !strings.Contains(got, want) {
 		t.Errorf("got\n%s\nwant one warning with %q", got, want)

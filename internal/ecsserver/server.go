@@ -47,6 +47,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"syscall"
@@ -74,8 +75,18 @@ type Options struct {
 	// AllowHosts are further names that a Host header may have: "name" with our port or none, "name:port"
 	// just so.
 	AllowHosts []string
-	// Log: nil is silence.
+	// Watch is told of each GET that is to be answered 200, several at a time; the answer waits until it returns,
+	// and for the look at which process asks. nil: nobody is, and nothing waits.
+	Watch func(Fetch)
+	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
 	Log *slog.Logger
+}
+
+// Fetch is one GET that is answered 200.
+type Fetch struct {
+	PID     int       // of the process that asks, which still waits; 0: not known
+	Expires time.Time // what it is told: whole seconds
+	Ends    time.Time // of the credential itself; zero: never
 }
 
 const (
@@ -198,6 +209,9 @@ func (s *Server) newHTTP(log *slog.Logger) *http.Server {
 
 // URL is what AWS_CONTAINER_CREDENTIALS_FULL_URI has to say.
 func (s *Server) URL() string { return s.url }
+
+// Addr is where it listens.
+func (s *Server) Addr() netip.AddrPort { return s.ln.Addr().(*net.TCPAddr).AddrPort() }
 
 // Token is what AWS_CONTAINER_AUTHORIZATION_TOKEN has to say.
 func (s *Server) Token() string { return s.handler.token }
