@@ -6,5 +6,5 @@ import "time"
 // them may delay an answer, behind the wait for credentials; SDKs give up after a second.
 const (
 	findForLog   = 50 * time.Millisecond
-	findForWatch = 250 * time.Millisecond
+	findForWatch = 400 * time.Millisecond
 )

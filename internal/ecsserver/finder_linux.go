@@ -134,22 +134,59 @@ func (f *finder) count() int {
 // linkOf is what /proc/PID/fd/N says of a socket.
 func linkOf(inode uint32) string { return "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]" }
 
-// sweep finds, for each of the links, a process that has it open, the youngest first: it is likely to be the one.
-// Unless we are root only processes of our own user can be seen.
+// sweep finds, for each of the links, a process that has it open: first among our own descendants, who are few, then
+// among all, the youngest first. Unless we are root only processes of our own user can be seen.
 func sweep(links []string, budget time.Duration) map[string]int {
 	deadline := time.Now().Add(budget)
 	found := make(map[string]int)
-	for _, pid := range pids() {
-		if len(found) == len(links) || time.Now().After(deadline) {
-			break
-		}
-		for _, link := range opens(pid) {
-			if _, done := found[link]; !done && slices.Contains(links, link) {
-				found[link] = opener(pid, link)
+	for _, pids := range []func() []int{descendants, pids} {
+		for _, pid := range pids() {
+			if len(found) == len(links) || time.Now().After(deadline) {
+				return found
+			}
+			for _, link := range opens(pid) {
+				if _, done := found[link]; !done && slices.Contains(links, link) {
+					found[link] = opener(pid, link)
+				}
 			}
 		}
 	}
 	return found
+}
+
+// descendants lists our children, their children and so on; none where the kernel doesn't tell (CONFIG_PROC_CHILDREN).
+func descendants() (pids []int) {
+	const most = 1 << 12
+	for next := []int{os.Getpid()}; len(next) > 0 && len(pids) < most; {
+		children := childrenOf(next[0])
+		pids, next = append(pids, children...), append(next[1:], children...)
+	}
+	return pids
+}
+
+// childrenOf reads /proc/PID/task/TID/children: those of each thread.
+func childrenOf(pid int) (children []int) {
+	tasks := filepath.Join("/proc", strconv.Itoa(pid), "task")
+	for _, tid := range namesIn(tasks) {
+		list, _ := os.ReadFile(tasks + "/" + tid + "/children")
+		for _, child := range strings.Fields(string(list)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				children = append(children, n)
+			}
+		}
+	}
+	return children
+}
+
+// namesIn lists a directory, in no order; nothing if it can't be read.
+func namesIn(path string) []string {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	return names
 }
 
 // opener is pid, or the ancestor that has the socket too: between fork and exec a child has all that its parent has, and
@@ -176,16 +213,9 @@ func parentOf(pid int) int {
 	return parent
 }
 
-// pids lists the processes, the youngest first.
-func pids() []int {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	var pids []int
-	for _, name := range names {
+// pids lists all processes, the youngest first.
+func pids() (pids []int) {
+	for _, name := range namesIn("/proc") {
 		if pid, err := strconv.Atoi(name); err == nil {
 			pids = append(pids, pid)
 		}
@@ -198,13 +228,7 @@ func pids() []int {
 // opens lists what a process's descriptors are, as far as that may be seen.
 func opens(pid int) (links []string) {
 	path := filepath.Join("/proc", strconv.Itoa(pid), "fd")
-	dir, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	for _, name := range names {
+	for _, name := range namesIn(path) {
 		if to, err := os.Readlink(path + "/" + name); err == nil {
 			links = append(links, to)
 		}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"brs-exec/internal/sandbox"
+)
+
+// rehearsed runs a rehearsal of real credentials, which live an hour, and returns the verdict lines.
+func rehearsed(t *testing.T, w *world, life string, wantStatus int, command ...string) []string {
+	t.Helper()
+	args := append([]string{"--role-arn", role, "--rehearse", life, "--rehearse-fail", "--"}, command...)
+	out, errs, status := w.run(t, args...)
+	if status != wantStatus {
+		t.Errorf("status %d; want %d; stdout %q", status, wantStatus, out)
+	}
+	lines := strings.Split(strings.TrimSuffix(errs, "\n"), "\n")
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "brs-exec: rehearsal: ") || len(word.FindAllString(line, -1)) != 1 {
+			t.Errorf("no verdict with one word: %q", line)
+		}
+	}
+	return lines
+}
+
+var (
+	word    = regexp.MustCompile(`refreshes|not exercised|would fail`)
+	verdict = `^brs-exec: rehearsal: %s \(%s\): fetched %s`
+)
+
+// match wants one line, and that it matches.
+func match(t *testing.T, lines []string, name, count, rest string) {
+	t.Helper()
+	re := regexp.MustCompile(fmt.Sprintf(verdict, name, count, rest))
+	if len(lines) != 1 || !re.MatchString(lines[0]) {
+		t.Errorf("got\n%s\nwant one line like %s", strings.Join(lines, "\n"), re)
+	}
+}
+
+func TestRehearseBoto3(t *testing.T) {
+	needPython(t)
+	w := newWorld(t, sandbox.Options{}).base()
+	lines := rehearsed(t, w, "6s", 0, tools.python, script("identity_loop.py"), "12", "0.5")
+	match(t, lines, `python\S* identity_loop.py`, `pid \d+`, `\d+ times in 1\ds, at most \S+ apart: refreshes$`)
+}
+
+func TestRehearseReadOnce(t *testing.T) {
+	needPython(t)
+	w := newWorld(t, sandbox.Options{}).base()
+	lines := rehearsed(t, w, "6s", 124, tools.python, script("read_once.py"), "14", "0.5")
+	match(t, lines, `python\S* read_once.py`, `pid \d+`, `.*, still talking after 1\ds \(to 127\.0\.0\.1:\d+\): would fail after 1h$`)
+}
+
+func TestRehearseEndsEarly(t *testing.T) {
+	needPython(t)
+	w := newWorld(t, sandbox.Options{}).base()
+	lines := rehearsed(t, w, "60s", 0, tools.python, script("read_once.py"), "2", "0.5")
+	match(t, lines, `python\S* read_once.py`, `pid \d+`, `.*: not exercised: must run longer than 1m$`)
+}
+
+// A program that did nothing after its copy ended, but held its connection.
+func TestRehearseIdle(t *testing.T) {
+	needPython(t)
+	w := newWorld(t, sandbox.Options{}).base()
+	lines := rehearsed(t, w, "6s", 0, tools.python, script("read_once.py"), "1", "14")
+	match(t, lines, `python\S* read_once.py`, `pid \d+`, `.*: not exercised: must run longer than 1\ds, until it calls AWS again$`)
+}
+
+// Each aws process fetches for itself: there is nothing that could expire.
+func TestRehearseAWSCLI(t *testing.T) {
+	needPython(t)
+	w := newWorld(t, sandbox.Options{}).base()
+	aws := filepath.Join(w.home, "aws")
+	w.write(t, "aws", "import sys\nfrom awscli.clidriver import main\nsys.exit(main())\n")
+	lines := rehearsed(t, w, "30s", 0, "sh", "-ec", `for i in 1 2 3; do "$@" sts get-caller-identity >/dev/null; done`, "sh", tools.python, aws)
+	match(t, lines, `python\S* aws`, `3 processes`, `\d times, each ended before its copy did: not exercised: each must run longer than 30s`)
+}
+
+// The Go SDK asks at every call within its last five minutes; its S3 backend does so at each of terraform's steps.
+func TestRehearseTerraform(t *testing.T) {
+	needPython(t)
+	need(t, tools.terraform, "terraform", "https://developer.hashicorp.com/terraform/install")
+	w := newWorld(t, sandbox.Options{}).base()
+	s3 := moto(t)
+	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
+	if resp, err := http.DefaultClient.Do(must(http.NewRequest("PUT", s3+"/brs-exec-state", nil))); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("make bucket: %v %v", resp, err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "terraform"))); err != nil {
+		t.Fatal(err)
+	}
+	lines := rehearsed(t, w, "8s", 0, "sh", "-ec",
+		`cd "$1"; terraform init -input=false -no-color >init.log; exec terraform apply -input=false -auto-approve -no-color >apply.log`, "sh", dir)
+	if len(lines) != 2 {
+		t.Fatalf("got %q; want a verdict each for init and apply", lines)
+	}
+	match(t, lines[:1], `terraform`, `pid \d+`, `.*: (not exercised: must run longer than 8s|refreshes)`) // a busy machine takes longer
+	match(t, lines[1:], `terraform`, `pid \d+`, `\d+ times in \S+, at most \S+ apart: refreshes$`)
+}
+
+// Fifty processes at once: a third refreshes, a third read once, a third ends early.
+func TestRehearseFiftyProcesses(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	lines := rehearsed(t, w, "8s", 124, "sh", "-c", `
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do
+			"$1" 16s 1s & "$1" 16s 400ms frozen & "$1" >/dev/null &
+		done; wait`, "sh", tools.whois)
+	got := make(map[string]int)
+	for _, line := range lines {
+		got[word.FindString(line)]++
+	}
+	if got["refreshes"] != 17 || got["would fail"] != 17 || got["not exercised"] != 1 {
+		t.Errorf("got %v\n%s", got, strings.Join(lines, "\n"))
+	}
+	if all := strings.Join(lines, "\n"); !strings.Contains(all, "whois (17 processes): fetched 17 times, each ended before its copy did: not exercised") {
+		t.Errorf("those that ended early are no group:\n%s", all)
+	}
+}
+
+// Nobody fetched: that is no bad verdict, but it is said.
+func TestRehearseNobody(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	lines := rehearsed(t, w, "6s", 3, "sh", "-c", "exit 3")
+	if want := "brs-exec: rehearsal: no process fetched credentials: not exercised: must run until it calls AWS, and then longer than 6s"; len(lines) != 1 || lines[0] != want {
+		t.Errorf("got %q; want %q", lines, want)
+	}
+}
