@@ -29,7 +29,7 @@ type session struct {
 	profile string          // the chosen one, perhaps without credentials of its own
 	keys    aws.Credentials // for variables; zero: none
 	file    []byte          // what the credentials file says
-	watch *rehearse.Watch // nil but under --rehearse
+	watch   *rehearse.Watch // nil but under --rehearse
 }
 
 // begin asks what only a person can tell, and then, unless the command is to
