@@ -164,6 +164,9 @@ func (w *Watch) look() time.Duration {
 	next := loosely
 	for _, i := range who {
 		s := w.living[i]
+		if s == nil {
+			continue // another look was faster
+		}
 		if gone[i] {
 			delete(w.living, i)
 			w.bury(s)

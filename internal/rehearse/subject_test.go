@@ -108,6 +108,21 @@ func oneWord(t *testing.T, v Verdict) {
 	}
 }
 
+// The Java SDK keeps what it got in its last minute for up to ten more: only what goes on longer is a proof.
+func TestJava(t *testing.T) {
+	for until, want := range map[float64]Kind{540: NotExercised, 720: WouldFail} {
+		s := &subject{pid: 1, processes: 1, name: "java app.jar"}
+		fetch(0)(s)
+		look(60)(s)
+		look(until, conn(1, s3, 1, 0))(s)
+		if v := s.verdict(); v.Kind != want {
+			t.Errorf("talking for %v s: got %q; want %v", until, v, want)
+		} else {
+			oneWord(t, v)
+		}
+	}
+}
+
 func TestUnseen(t *testing.T) {
 	s := &subject{name: unknown, processes: 1}
 	for at := 0.0; at < 300; at += 10 {

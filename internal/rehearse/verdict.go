@@ -71,6 +71,9 @@ func (s *subject) story(k Kind) string {
 		return fmt.Sprintf("%s, then talked for %s without (to %s): refreshes", what, length(s.talked.Sub(s.last)), s.to)
 	case k == Refreshes:
 		return what + ": refreshes"
+	case !s.talked.IsZero():
+		return fmt.Sprintf("%s, still talking after %s (to %s): not exercised: must run longer than %s, as the Java SDK keeps what came in its last minute; or give --rehearse 2m",
+			what, length(s.talked.Sub(s.last)), s.to, length(keepsUpTo))
 	case s.early():
 		return fmt.Sprintf("%s, seen for %s: not exercised: must run longer than %s", what, length(s.alive.Sub(s.first)), whole(s.life))
 	}
