@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -121,6 +123,33 @@ func TestRehearseFiftyProcesses(t *testing.T) {
 	}
 	if all := strings.Join(lines, "\n"); !strings.Contains(all, "whois (17 processes): fetched 17 times, each ended before its copy did: not exercised") {
 		t.Errorf("those that ended early are no group:\n%s", all)
+	}
+}
+
+// A program that may be run but not read is one that can't be looked into: its fetches prove nothing.
+func TestRehearseUnseen(t *testing.T) {
+	setpriv, _ := exec.LookPath("setpriv")
+	need(t, setpriv, "setpriv", "apt-get install util-linux")
+	if os.Geteuid() != 0 {
+		need(t, "", "root", "sudo go test ./e2e")
+	}
+	w := newWorld(t, sandbox.Options{}).base()
+	dir, err := os.MkdirTemp("", "brs-exec-e2e-tmp-") // as /tmp is: others may pass
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	closed := filepath.Join(dir, "closed")
+	program, err := os.ReadFile(tools.whois)
+	if err := errors.Join(err, os.WriteFile(closed, program, 0o711), os.Chmod(dir, 0o777|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups",
+		tools.brsExec, "--role-arn", role, "--rehearse", "2s", "--rehearse-fail", "--", closed, "4s", "300ms", "frozen")
+	cmd.Env = append(w.env, "TMPDIR="+dir, "HOME=/nonexistent")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !regexp.MustCompile(`^brs-exec: rehearsal: unknown process: fetched once: not exercised: .*\n$`).Match(out) {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

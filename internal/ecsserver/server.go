@@ -32,6 +32,11 @@
 // first to go when there are too many. With Options.SameUser the kernel says whose socket the other end is.
 // No error or log line holds the token, a header's value other than Host, or any part of a credential.
 //
+// # Who asked
+//
+// With Options.Watch, or a Log at info, each GET is followed to its process before it is answered (Linux): sock_diag has
+// the socket at the other end, /proc/PID/fd whose it is. At warn, the default, nothing of that is done.
+//
 // # Concurrency
 //
 // Listen opens the port, so that connections queue up from then on; Serve answers them and returns within a second
