@@ -69,12 +69,16 @@ func (s *session) verdicts(status runner.Status, w io.Writer) runner.Status {
 	return status
 }
 
-// summarize is the run in one line.
+// summarize is the run in one line. srv is nil if there was no endpoint.
 func (s *session) summarize(srv *ecsserver.Server) {
 	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
-	fetched, served := s.creds.Stats(), srv.Stats()
+	fetched := s.creds.Stats()
+	var served ecsserver.Stats
+	if srv != nil {
+		served = srv.Stats()
+	}
 	attrs := []slog.Attr{
 		slog.String("event", "summary"),
 		slog.Uint64("rotations", fetched.Rotations),
