@@ -43,7 +43,12 @@ func TestName(t *testing.T) {
 				script = "-c"
 			}
 			pid := child(t, dir, "sh", append([]string{script}, args[1:]...)...)
-			if got := name(pid); got != want {
+			got := name(pid)
+			for i := 0; i < 500 && got != want; i++ { // exec lets go of our pipe before it has set the arguments up
+				time.Sleep(10 * time.Millisecond)
+				got = name(pid)
+			}
+			if got != want {
 				t.Errorf("%q: got %q; want %q", args, got, want)
 			}
 		}
