@@ -69,9 +69,15 @@ func sayable(c aws.Credentials) error {
 
 func expiration(c aws.Credentials) string { return c.Expires.UTC().Format(time.RFC3339) }
 
+// orKeys is what else may happen to a key's row.
+const orKeys = ", or set with --deliver env"
+
+// gone: the variable that the parent had is not the child's.
+func (v Variable) gone() bool { return strings.TrimSuffix(v.Does, orKeys) == wordUnset }
+
 // key is one of the variables that are there with --deliver env, and gone without.
 func key(name, reads, why string, value func(aws.Credentials) string) Variable {
-	return Variable{name, "unset, or set with --deliver env", reads, why, func(in input) (string, action) {
+	return Variable{name, wordUnset + orKeys, reads, why, func(in input) (string, action) {
 		v := value(in.Keys)
 		return v, putIf(v != "", unset)
 	}}

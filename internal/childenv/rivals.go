@@ -16,7 +16,7 @@ type Rival struct {
 
 // part are rows that describe an identity, but yield none by themselves, or that no SDK reads.
 const part = `AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION AMAZON_SESSION_TOKEN AWS_ACCOUNT_ID
-	AWS_ROLE_ARN AWS_ROLE_SESSION_NAME BRS_EXEC_*`
+	AWS_ROLE_ARN AWS_ROLE_SESSION_NAME BRS_COMMANDS BRS_EXEC_*`
 
 // countsEmpty are those whose mere presence counts for botocore.
 const countsEmpty = `AWS_PROFILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`
@@ -27,11 +27,11 @@ func Rivals(parent []string, config, credentials []byte, noIsolation bool) []Riv
 	env := environ{parent, runtime.GOOS == "windows"}
 	out := []Rival{}
 	for _, v := range variables {
-		if v.Does != wordUnset && v.Name != "BOTO_CONFIG" || among(part, v.Name) || !env.has(v.Name) {
+		if !v.gone() && v.Name != "BOTO_CONFIG" || among(part, v.Name) || !env.has(v.Name) {
 			continue
 		}
 		why, _, _ := strings.Cut(v.Why, " (CLIENTS") // our own survey: nobody else has it
-		r := Rival{v.Name, v.Reads, why, v.Does}
+		r := Rival{v.Name, v.Reads, why, strings.TrimSuffix(v.Does, orKeys)}
 		if i := slices.IndexFunc(out, func(o Rival) bool { return o.In == r.In && o.Why == r.Why }); i >= 0 {
 			out[i].Name += ", " + r.Name
 			continue

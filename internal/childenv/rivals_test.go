@@ -20,7 +20,7 @@ func TestRivals(t *testing.T) {
 		{name: "presence counts", env: []string{"AWS_PROFILE=", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI="}, want: []string{"AWS_PROFILE: unset", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: unset"}},
 		{name: "a role alone is harmless", env: []string{"AWS_ROLE_ARN=hush", "AWS_ROLE_SESSION_NAME=hush", "BRS_EXEC_ROLE_ARN=hush"}},
 		{name: "any bearer token", env: []string{"AWS_BEARER_TOKEN_BEDROCK=hush"}, want: []string{"AWS_BEARER_TOKEN_*: unset"}},
-		{name: "boto's file", env: []string{"BOTO_CONFIG=hush"}, want: []string{"BOTO_CONFIG: set to an empty file"}},
+		{name: "boto's file", env: []string{"BOTO_CONFIG=hush"}, want: []string{"BOTO_CONFIG: set to a file without a [Credentials] section"}},
 		{name: "harmless files", config: "[default]\nregion = x\n[profile p]\naws_access_key_id = hush\n"},
 		{name: "both files", config: "[default]\ncredential_process = hush\n", credentials: defaults,
 			want: []string{"[default] in the config file (credential_process): left out of the file that the command is given", "[default] in the credentials file (aws_access_key_id): left out"}},
@@ -44,7 +44,7 @@ func TestRivals(t *testing.T) {
 func TestRivalsAreTheTable(t *testing.T) {
 	var all []string
 	for _, v := range Variables() {
-		if v.Does != wordUnset {
+		if !v.gone() {
 			continue
 		}
 		name := strings.Replace(v.Name, "*", "X", 1)
