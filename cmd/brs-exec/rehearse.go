@@ -25,12 +25,10 @@ func (c *cli) checkRehearsal() error {
 		return hinted(errors.New("--rehearse: only Linux tells which process fetched"), "leave it out, or rehearse on Linux")
 	case c.Rehearse < shortestRehearsal:
 		return hinted(fmt.Errorf("--rehearse %v is too short: expiries are whole seconds", c.Rehearse), "--rehearse 1m; SDKs that fetch late need 10s or more")
-	case c.Whoami:
-		return hinted(errors.New("--rehearse needs a command to watch"), "drop --whoami, or --rehearse")
 	case c.runsNothing():
-		return hinted(errors.New("--rehearse needs a command to watch"), "leave --rehearse out")
-	case !c.delivery.served():
-		return hinted(errors.New("--rehearse watches who fetches from the endpoint, and --deliver offers none"), "drop --deliver, or --rehearse")
+		return hinted(errors.New("--rehearse needs a command to watch"), "give one, or drop --rehearse")
+	case !c.delivery.endpoint: // the process of --deliver process fetches in the program's place
+		return hinted(errors.New("--rehearse watches who fetches from the endpoint, which this --deliver leaves out"), "drop --deliver, or --rehearse")
 	case c.NoSession:
 		return hinted(errors.New("--rehearse watches who fetches; --no-session hands the keys over as variables"), "drop --no-session, or --rehearse")
 	}
