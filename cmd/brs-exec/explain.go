@@ -96,7 +96,10 @@ func (c *cli) explain(ctx context.Context, env []string, w io.Writer) (runner.St
 	}
 	x.Messages = messages(said.String())
 	x.judge(c, err, childenv.Warnings(env))
-	return exitStatus(err), x.print(c, w)
+	if err := x.print(c, w); err != nil {
+		return runner.Failed, err
+	}
+	return exitStatus(err), nil
 }
 
 // onPage makes a logger for what a run would say at its start.

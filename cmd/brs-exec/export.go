@@ -97,6 +97,7 @@ func (p *processCredentials) lines(format string) (string, error) {
 	for _, v := range [][2]string{
 		{"AWS_ACCESS_KEY_ID", p.AccessKeyId}, {"AWS_SECRET_ACCESS_KEY", p.SecretAccessKey},
 		{"AWS_SESSION_TOKEN", p.SessionToken}, {"AWS_CREDENTIAL_EXPIRATION", p.Expiration},
+		{"AWS_SECURITY_TOKEN", ""}, {"AWS_ACCOUNT_ID", ""}, // botocore prefers another's
 	} {
 		name, value := v[0], v[1]
 		text, ok := quote(value)
@@ -120,7 +121,7 @@ func bare(s string) (text string, ok bool) {
 // quoted puts what is not bare between quotes.
 func quoted(quote string, replace ...string) func(string) (text string, ok bool) {
 	return func(s string) (string, bool) {
-		if _, ok := bare(s); ok {
+		if _, ok := bare(s); ok && !strings.HasPrefix(s, "=") { // zsh: =ls is /bin/ls
 			return s, true
 		}
 		return quote + strings.NewReplacer(replace...).Replace(s) + quote, true

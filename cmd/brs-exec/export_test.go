@@ -38,9 +38,9 @@ func TestExportFormats(t *testing.T) {
 	t.Parallel()
 	p := processCredentials{1, "ASIA1", `it's\"$%`, "", "2026-11-24T00:00:00Z", ""}
 	for format, want := range map[string]string{
-		"env":           "export AWS_ACCESS_KEY_ID=ASIA1\nexport AWS_SECRET_ACCESS_KEY='it'\\''s\\\"$%'\nunset AWS_SESSION_TOKEN\nexport AWS_CREDENTIAL_EXPIRATION=2026-11-24T00:00:00Z\n",
-		"fish":          "set -gx AWS_ACCESS_KEY_ID ASIA1;\nset -gx AWS_SECRET_ACCESS_KEY 'it\\'s\\\\\"$%';\nset -e AWS_SESSION_TOKEN;\nset -gx AWS_CREDENTIAL_EXPIRATION 2026-11-24T00:00:00Z;\n",
-		"powershell":    "$Env:AWS_ACCESS_KEY_ID='ASIA1'\n$Env:AWS_SECRET_ACCESS_KEY='it''s\\\"$%'\n$Env:AWS_SESSION_TOKEN=$null\n$Env:AWS_CREDENTIAL_EXPIRATION='2026-11-24T00:00:00Z'\n",
+		"env":           "export AWS_ACCESS_KEY_ID=ASIA1\nexport AWS_SECRET_ACCESS_KEY='it'\\''s\\\"$%'\nunset AWS_SESSION_TOKEN\nexport AWS_CREDENTIAL_EXPIRATION=2026-11-24T00:00:00Z\nunset AWS_SECURITY_TOKEN\nunset AWS_ACCOUNT_ID\n",
+		"fish":          "set -gx AWS_ACCESS_KEY_ID ASIA1;\nset -gx AWS_SECRET_ACCESS_KEY 'it\\'s\\\\\"$%';\nset -e AWS_SESSION_TOKEN;\nset -gx AWS_CREDENTIAL_EXPIRATION 2026-11-24T00:00:00Z;\nset -e AWS_SECURITY_TOKEN;\nset -e AWS_ACCOUNT_ID;\n",
+		"powershell":    "$Env:AWS_ACCESS_KEY_ID='ASIA1'\n$Env:AWS_SECRET_ACCESS_KEY='it''s\\\"$%'\n$Env:AWS_SESSION_TOKEN=$null\n$Env:AWS_CREDENTIAL_EXPIRATION='2026-11-24T00:00:00Z'\n$Env:AWS_SECURITY_TOKEN=$null\n$Env:AWS_ACCOUNT_ID=$null\n",
 		"windows-cmd":   "",
 		"env-no-export": "",
 	} {

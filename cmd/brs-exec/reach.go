@@ -63,11 +63,23 @@ func (s *session) adviseReach(w io.Writer, status runner.Status, asked ecsserver
 func reachHint(command []string) string {
 	name := strings.TrimSuffix(filepath.Base(command[0]), ".exe")
 	for _, row := range outOfReach {
-		if slices.Contains(strings.Fields(row.commands), name) && mentions(command[1:], strings.Fields(row.words)) {
+		if slices.Contains(strings.Fields(row.commands), name) && mentions(own(name, command[1:]), strings.Fields(row.words)) {
 			return fmt.Sprintf("nobody asked for credentials, perhaps because of %s: %s; try %s", name, row.why, row.order)
 		}
 	}
 	return ""
+}
+
+// own are the arguments that are not those of the command that env(1) runs.
+func own(name string, args []string) []string {
+	if name != "env" {
+		return args
+	}
+	i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") && !strings.Contains(arg, "=") })
+	if i < 0 {
+		return args
+	}
+	return args[:i]
 }
 
 // mentions tells whether one of the words is an argument, as it is or with =VALUE.

@@ -138,6 +138,7 @@ func (s *session) settings(env []string) ([]byte, error) {
 		Name:      s.profile,
 		CarryOver: s.src.Profile() == s.profile && !s.NoSession, // the endpoint's identity is the profile's
 		InFile:    s.delivery.file && !s.delivery.served(),
+		InEnv:     s.delivery == delivery{env: true},
 	}
 	if s.delivery.process {
 		var err error

@@ -41,6 +41,7 @@ type Chosen struct {
 	CarryOver bool   // with the profiles that are assumed from it
 	Process   string // its credential_process; "": none. See [ProcessCommand]
 	InFile    bool   // its keys are in the child's credentials file, and the child has no endpoint
+	InEnv     bool   // they are in the child's variables, and nowhere else
 }
 
 // ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared files: the settings of
@@ -244,6 +245,8 @@ func (w *writer) setting(s setting, carried bool) {
 	case !carried:
 	case keptRole[s.key]:
 		w.line(s.text)
+	case s.key == "source_profile" && s.value() == w.chosen.Name && w.chosen.InEnv:
+		w.line("credential_source = Environment")
 	case s.key == "source_profile" && s.value() == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
 		w.line("credential_source = EcsContainer")
 	case s.key == "source_profile":

@@ -130,6 +130,8 @@ func TestChildConfigWithProcess(t *testing.T) {
 			"[default]\noutput = json\ncredential_process = b --fetch\n[profile p]\noutput = json\ncredential_process = b --fetch\n[profile q]\nrole_arn = arn\nsource_profile = p\n"},
 		{Chosen{Name: "p", CarryOver: true, InFile: true},
 			"[default]\noutput = json\n[profile p]\noutput = json\n[profile q]\nrole_arn = arn\nsource_profile = p\n"},
+		{Chosen{Name: "p", CarryOver: true, InEnv: true},
+			"[default]\noutput = json\n[profile p]\noutput = json\n[profile q]\nrole_arn = arn\ncredential_source = Environment\n"},
 		{Chosen{Name: "p", CarryOver: true}, "[default]\noutput = json\n[profile p]\noutput = json\n[profile q]\nrole_arn = arn\ncredential_source = EcsContainer\n"},
 	} {
 		if got := string(ChildConfig([]byte(file), nil, tt.chosen)); got != tt.want {

@@ -141,7 +141,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header["Content-Type"] = contentJSON
 	header["Content-Length"] = a.length
-	header["Cache-Control"] = noStore
 	w.Write(a.body) // fails when the client has gone
 	h.served.Add(1)
 	if h.down.Load() && h.down.CompareAndSwap(true, false) {
@@ -199,7 +198,6 @@ func (h *handler) tell(level slog.Level, message string, attrs ...slog.Attr) {
 var (
 	contentJSON     = []string{"application/json"} // exactly: Go compares it literally to decode an error
 	connectionClose = []string{"close"}
-	noStore         = []string{"no-store"} // for programs that put a cache under all their requests
 	allowGET        = []string{"GET"}
 )
 

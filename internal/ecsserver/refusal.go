@@ -155,7 +155,6 @@ func (p problem) send(w http.ResponseWriter) {
 	header := w.Header()
 	header["Content-Type"] = contentJSON
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	header["Cache-Control"] = noStore
 	w.WriteHeader(p.status)
 	w.Write(body) // fails when the client has gone
 }

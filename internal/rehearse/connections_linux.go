@@ -13,9 +13,31 @@ import (
 // This file lists the TCP connections of processes: sock_diag(7) knows all sockets, with the bytes they have carried,
 // and /proc/PID/fd whose they are. Who reached the endpoint is in our network namespace.
 
-// connections returns those of each process.
+// socket is a connection with what tells who opened it.
+type socket struct {
+	Conn
+	local   uint16 // port
+	listens bool   // it is none, but takes them
+}
+
+// opened leaves out what came in by a port that is listened on: to be asked (a health check) is not to call AWS.
+func opened(all []socket) []Conn {
+	listened := make(map[uint16]bool)
+	for _, s := range all {
+		listened[s.local] = listened[s.local] || s.listens
+	}
+	var conns []Conn
+	for _, s := range all {
+		if !listened[s.local] {
+			conns = append(conns, s.Conn)
+		}
+	}
+	return conns
+}
+
+// connections returns those that each process opened.
 func connections(pids []int) (whose map[int][]Conn, ok bool) {
-	var all []Conn
+	var all []socket
 	for _, family := range []byte{syscall.AF_INET, syscall.AF_INET6} {
 		conns, err := dump(family)
 		if err != nil {
@@ -24,7 +46,7 @@ func connections(pids []int) (whose map[int][]Conn, ok bool) {
 		all = append(all, conns...)
 	}
 	open := make(map[uint32]Conn, len(all))
-	for _, c := range all {
+	for _, c := range opened(all) {
 		open[c.Inode] = c
 	}
 	whose = make(map[int][]Conn)
@@ -68,13 +90,13 @@ const (
 	requestLen = 56 // struct inet_diag_req_v2
 	replyLen   = 72 // struct inet_diag_msg
 
-	established, synSent = 1, 2 // net/tcp_states.h
+	established, synSent, listening = 1, 2, 10 // net/tcp_states.h
 
 	ackedAt, receivedAt = 120, 128 // tcpi_bytes_acked, tcpi_bytes_received in struct tcp_info (Linux 4.1)
 )
 
-// dump lists all open connections of a family; those that are closing, by either side, are none.
-func dump(family byte) ([]Conn, error) {
+// dump lists all open connections of a family, and what listens; those that are closing, by either side, are none.
+func dump(family byte) ([]socket, error) {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, syscall.NETLINK_INET_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("open sock_diag: %w", err)
@@ -87,7 +109,7 @@ func dump(family byte) ([]Conn, error) {
 	if err := syscall.Sendto(fd, request(family), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return nil, fmt.Errorf("ask sock_diag: %w", err)
 	}
-	var conns []Conn
+	var conns []socket
 	buf := make([]byte, 32<<10) // NLMSG_GOODSIZE and more
 	for {
 		n, _, err := syscall.Recvfrom(fd, buf, 0)
@@ -110,12 +132,12 @@ func request(family byte) []byte {
 	binary.NativeEndian.PutUint16(b[4:], sockDiagByFamily)
 	binary.NativeEndian.PutUint16(b[6:], syscall.NLM_F_REQUEST|syscall.NLM_F_DUMP)
 	b[16], b[17], b[18] = family, syscall.IPPROTO_TCP, 1<<(diagInfo-1)
-	binary.NativeEndian.PutUint32(b[20:], 1<<established|1<<synSent)
+	binary.NativeEndian.PutUint32(b[20:], 1<<established|1<<synSent|1<<listening)
 	return b
 }
 
 // parse adds the connections of one datagram, and reports whether it was the last. Whatever is malformed ends it.
-func parse(b []byte, conns []Conn) (_ []Conn, done bool) {
+func parse(b []byte, conns []socket) (_ []socket, done bool) {
 	for len(b) >= headerLen {
 		length := int(binary.NativeEndian.Uint32(b))
 		if length < headerLen || length > len(b) || binary.NativeEndian.Uint16(b[4:]) != sockDiagByFamily {
@@ -132,7 +154,7 @@ func parse(b []byte, conns []Conn) (_ []Conn, done bool) {
 func align(n int) int { return (n + 3) &^ 3 }
 
 // parseSocket reads a struct inet_diag_msg and the attributes behind it.
-func parseSocket(b []byte) (c Conn, ok bool) {
+func parseSocket(b []byte) (c socket, ok bool) {
 	if len(b) < replyLen {
 		return c, false
 	}
@@ -141,6 +163,7 @@ func parseSocket(b []byte) (c Conn, ok bool) {
 		addr, ok = netip.AddrFromSlice(b[24:28])
 	}
 	c.Remote = netip.AddrPortFrom(addr.Unmap(), binary.BigEndian.Uint16(b[6:]))
+	c.local, c.listens = binary.BigEndian.Uint16(b[4:]), b[1] == listening
 	c.Inode = binary.NativeEndian.Uint32(b[68:])
 	for b = b[replyLen:]; len(b) >= 4; {
 		length := int(binary.NativeEndian.Uint16(b))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,12 +50,14 @@ func (s *Source) run(ctx context.Context, what, command string) ([]byte, error) 
 // flags.)
 const guard = "BRS_COMMANDS"
 
-// guarded is the environment of a command, and whether we are within that same command: `credential_process = brs-exec
+// guarded is the environment of a command, without our own flags (a brs-exec in it would assume the role that this one is
+// about to), and whether we are within that same command: `credential_process = brs-exec
 // --export` in the profile that this brs-exec begins with would go on until the machine has no more processes.
 func guarded(env []string, command string) (child []string, again bool) {
 	sum := sha256.Sum256([]byte(command))
 	mark := hex.EncodeToString(sum[:8])
 	within := os.Getenv(guard)
+	env = slices.DeleteFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "BRS_EXEC_") })
 	return append(env, guard+"="+strings.TrimSpace(within+" "+mark)), strings.Contains(within, mark)
 }
 

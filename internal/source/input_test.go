@@ -40,7 +40,7 @@ func TestWrongInput(t *testing.T) {
 		{"session name", Options{RoleSessionName: "a b"}, `does not allow ' '`, "_+=,.@-"},
 		{"long name", Options{RoleSessionName: strings.Repeat("x", 65)}, "AWS takes 64", "shorten"},
 		{"identity", Options{SourceIdentity: "ö"}, `does not allow 'ö'`, "_+=,.@-"},
-		{"external id", Options{ExternalID: "a{b"}, `--external-id "a{b"`, ":/"},
+		{"external id", Options{ExternalID: "a{b"}, `--external-id: AWS does not allow`, ":/"},
 		{"policy", Options{Policy: "allow all"}, "--policy is no JSON object", "file://PATH"},
 		{"policy list", Options{Policy: "[]"}, "--policy is no JSON object", "file://PATH"},
 		{"policy null", Options{Policy: "null"}, "--policy is no JSON object", "file://PATH"},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -150,15 +151,19 @@ func checkName(flag, s string, least, most int, more string) error {
 	if s == "" {
 		return nil
 	}
+	shown := " " + strconv.Quote(clip(s))
+	if flag == "--external-id" {
+		shown = "" // some take it for a secret
+	}
 	switch n := len(s); {
 	case n < least:
-		return badInput(fmt.Sprintf("lengthen it to %d characters or more", least), "%s %q is too short for AWS", flag, s)
+		return badInput(fmt.Sprintf("lengthen it to %d characters or more", least), "%s%s is too short for AWS", flag, shown)
 	case n > most:
-		return badInput(fmt.Sprintf("shorten it to %d characters", most), "%s %q has %d characters; AWS takes %d", flag, clip(s), n, most)
+		return badInput(fmt.Sprintf("shorten it to %d characters", most), "%s%s has %d characters; AWS takes %d", flag, shown, n, most)
 	}
 	if i := strings.IndexFunc(s, func(r rune) bool { return !nameRune(r) && !strings.ContainsRune(more, r) }); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(s[i:])
-		return badInput("letters, digits and _+=,.@-"+more+" are allowed", "%s %q: AWS does not allow %q in it", flag, clip(s), r)
+		return badInput("letters, digits and _+=,.@-"+more+" are allowed", "%s%s: AWS does not allow %q in it", flag, shown, r)
 	}
 	return nil
 }
