@@ -106,10 +106,11 @@ type child struct {
 	sigs *Signals
 	pid  int
 
-	young   bool     // the mark that follows its start has not been read
-	waiting []waiter // signals that may yet turn out to have reached it
-	probe   *probe   // nil: none
-	relay   *relay   // nil: no terminal of its own
+	young   bool             // the mark that follows its start has not been read
+	waiting []waiter         // signals that may yet turn out to have reached it
+	probe   *probe           // nil: none
+	relay   *relay           // nil: no terminal of its own
+	late    <-chan time.Time // the probe may have got by now what was passed on
 	killer  <-chan time.Time
 
 	stopped bool // as last waited for
@@ -142,6 +143,8 @@ func (c *child) run() Status {
 			c.relay.enter()
 		case <-due:
 			c.settle()
+		case <-c.late:
+			c.probe.ask()
 		case <-probeTime:
 			c.probe = startProbe()
 		case <-c.Stop:

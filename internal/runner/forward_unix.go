@@ -15,11 +15,14 @@ import (
 // waiter is a signal that is passed on when due, unless the probe gets it until then.
 type waiter struct {
 	event
-	came, due time.Time
-	maybe     bool // the probe may still get it
+	due   time.Time
+	maybe bool // the probe may still get it
 }
 
 func (c *child) handle(e event) {
+	if e.from != unknown && e.sig != syscall.SIGCHLD {
+		c.probe.ask() // for each, so that what is pending there is never an old one
+	}
 	switch {
 	case e.sig == 0:
 		c.young = false
@@ -55,7 +58,7 @@ func (c *child) sent(e event) {
 	switch {
 	case c.probe == nil:
 		c.pass(e, 0)
-	case c.probe.got(e, time.Now()):
+	case c.probe.got(e):
 		c.hadEnough(e.sig)
 	default:
 		c.pass(e, groupWindow)
@@ -68,18 +71,21 @@ func (c *child) pass(e event, after time.Duration) {
 		c.send(e)
 		return
 	}
-	now := time.Now()
-	c.waiting = append(c.waiting, waiter{e, now, now.Add(after), after > 0})
+	c.waiting = append(c.waiting, waiter{e, time.Now().Add(after), after > 0})
 }
 
 // settle passes on what is due, but what the probe has got meanwhile.
 func (c *child) settle() {
+	c.probe.ask()
 	for len(c.waiting) > 0 && !time.Now().Before(c.waiting[0].due) {
 		w := c.waiting[0]
 		c.waiting = c.waiting[1:]
-		if w.maybe && c.probe.got(w.event, w.came) {
+		if w.maybe && c.probe.got(w.event) {
 			c.hadEnough(w.sig)
 			continue
+		}
+		if w.maybe {
+			c.late = time.After(lateReports)
 		}
 		c.send(w.event)
 	}

@@ -4,6 +4,7 @@ package runner
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -268,7 +269,7 @@ func TestAlarm(t *testing.T) {
 	})
 }
 
-// TestStoppedProbe: a probe that somebody has stopped is asked in vain, and given up.
+// TestStoppedProbe: a probe that somebody has stopped is continued, and answers.
 func TestStoppedProbe(t *testing.T) {
 	probeRow(t)
 	j := newJournal(t)
@@ -278,7 +279,94 @@ func TestStoppedProbe(t *testing.T) {
 	kill(t, "STOP", probe)
 	state(t, probe, "T")
 	kill(t, "TERM", w)
-	if got := j.finish(t, w, "TERM"); got != "TERM" {
-		t.Errorf("got %q; want one TERM", got)
+	j.has(t, "TERM")
+	kill(t, "STOP", probe)
+	state(t, probe, "T")
+	kill(t, "INT", -w)
+	if got := j.finish(t, w, "INT"); got != "TERM INT" {
+		t.Errorf("got %q; want one TERM, one INT", got)
+	}
+}
+
+// TestSignalAfterKey: what the terminal sent doesn't stay in the probe, where it would
+// hide the same signal when a process sends it to the group.
+func TestSignalAfterKey(t *testing.T) {
+	probeRow(t)
+	got := same(t, func(s side) string {
+		j := newJournal(t)
+		term := s.shell(t, "bash")
+		term.line("w count " + string(j))
+		c := j.ready(t)
+		w := s.wrapperOf(t, c, 1)
+		term.inForeground(w)
+		all := []int{w, c}
+		if !s.bare {
+			all = append(all, s.probed(t, w))
+		}
+		term.send("\x03")
+		j.has(t, "INT")
+		for _, pid := range all { // two that meet there would be one
+			eventually(t, "nothing is pending", func() bool { return !pending(t, pid) })
+		}
+		kill(t, "INT", -w)
+		return j.finish(t, w)
+	})
+	if got != "INT INT" {
+		t.Errorf("got %q; want INT, INT", got)
+	}
+}
+
+// pending reports whether signals wait in a process (not in one of its threads).
+func pending(t *testing.T, pid int) bool {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !strings.Contains(string(status), "ShdPnd:\t0000000000000000\n")
+}
+
+// TestSignalOfSlowKiller: a killer that comes to the probe long after the wrapper
+// sends the wrapper the same signal again.
+func TestSignalOfSlowKiller(t *testing.T) {
+	probeRow(t)
+	for range 20 {
+		j := newJournal(t)
+		w := wrapped.start(t, "w", "count", string(j))
+		probe := wrapped.probed(t, w)
+		begin := time.Now()
+		syscall.Kill(w, syscall.SIGTERM)
+		j.has(t, "TERM")
+		syscall.Kill(probe, syscall.SIGTERM)
+		if time.Since(begin) > lateReports {
+			continue // on this busy machine the wrapper has asked already
+		}
+		eventually(t, "the wrapper has asked its probe", func() bool { return !pending(t, probe) })
+		time.Sleep(2 * groupWindow)
+		syscall.Kill(w, syscall.SIGTERM)
+		eventually(t, "a second TERM", func() bool { return strings.Count(strings.Join(j.lines(), " "), "TERM") == 2 })
+		return
+	}
+	t.Log("the machine is too busy: no try was quick enough")
+}
+
+// TestReports: a report is of what came with it, when it came, whenever we look.
+func TestReports(t *testing.T) {
+	const at = time.Hour
+	p := &probe{reports: []report{{syscall.SIGTERM, 100, at}, {syscall.SIGINT, 0, at}}}
+	for _, c := range []struct {
+		name string
+		e    event
+		want bool
+	}{
+		{"the same kill", event{sig: syscall.SIGTERM, pid: 100, at: at - time.Second}, true},
+		{"another of the burst", event{sig: syscall.SIGTERM, pid: 100, at: at + groupWindow}, true},
+		{"a later one", event{sig: syscall.SIGTERM, pid: 100, at: at + groupWindow + 1}, false},
+		{"another signal", event{sig: syscall.SIGINT, pid: 100, at: at}, false},
+		{"another sender", event{sig: syscall.SIGTERM, pid: 101, at: at}, false},
+	} {
+		if got := p.got(c.e); got != c.want {
+			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
+		}
 	}
 }

@@ -3,9 +3,8 @@
 package runner
 
 import (
-	"bytes"
 	"os"
-	"strconv"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -32,7 +31,7 @@ type probe struct {
 type report struct {
 	sig syscall.Signal
 	pid int
-	at  time.Time
+	at  time.Duration // when it was read, on the clock of event.at
 }
 
 const (
@@ -44,11 +43,16 @@ const (
 	// sends to the processes one by one.
 	groupWindow = 20 * time.Millisecond
 
+	// lateReports is how long after a signal was passed on the probe is asked once
+	// more: what a slow killer has sent it by then isn't to be taken for a part of
+	// what comes next.
+	lateReports = time.Second
+
 	// reportLife is longer than a signal waits here, on however busy a machine.
 	reportLife = 10 * time.Second
 
-	// probePatience is how long an answer may take, of a probe that nobody has
-	// stopped: on a machine that is busy enough it doesn't run for a second.
+	// probePatience is how long an answer may take: on a machine that is busy
+	// enough the probe doesn't run for a second.
 	probePatience = 10 * time.Second
 	probeLook     = 200 * time.Millisecond
 )
@@ -82,30 +86,23 @@ func startProbe() *probe {
 	return &probe{pid: pid, sock: pair[0]}
 }
 
-// got reports whether the probe, too, has had a signal that came to us at a time,
-// from the same sender, and no longer before. A report serves as often as it fits:
-// what came to us as two signals may have come to the probe as one.
-func (p *probe) got(e event, came time.Time) bool {
-	p.ask()
-	now, found, kept := time.Now(), false, p.reports[:0]
-	for _, r := range p.reports {
-		if now.Sub(r.at) > reportLife {
-			continue
-		}
-		kept = append(kept, r)
-		if r.sig == e.sig && r.pid == e.pid && came.Sub(r.at) <= groupWindow {
-			found = true
-		}
-	}
-	p.reports = kept
-	return found
+// got reports whether the probe, too, was found to have a signal from the same
+// sender, and not long before it came to us, however long ago that is by now. A
+// report serves as often as it fits: what came to us as two signals may have come
+// to the probe as one.
+func (p *probe) got(e event) bool {
+	return slices.ContainsFunc(p.reports, func(r report) bool {
+		return r.sig == e.sig && r.pid == e.pid && e.at-r.at <= groupWindow
+	})
 }
 
-// ask takes all that is pending in the probe. A probe that doesn't answer is given up.
+// ask takes all that is pending in the probe. What the kernel made is of no use, but
+// left there it would hide a later one. A probe that doesn't answer is given up.
 func (p *probe) ask() {
-	if p.pid == 0 {
+	if p == nil || p.pid == 0 {
 		return
 	}
+	p.reports = slices.DeleteFunc(p.reports, func(r report) bool { return monotonic()-r.at > reportLife })
 	if _, err := syscall.Write(p.sock, []byte{0}); err != nil {
 		p.stop()
 		return
@@ -120,12 +117,20 @@ func (p *probe) ask() {
 		if info.signo == 0 {
 			return
 		}
-		e := info.event()
-		p.reports = append(p.reports, report{e.sig, e.pid, time.Now()})
+		if e := info.event(); e.from == byProcess {
+			p.reports = append(p.reports, report{e.sig, e.pid, monotonic()})
+		}
 	}
 }
 
-// read reads one answer. A probe that is stopped, or gone, gives none.
+// monotonic is the clock of event.at.
+func monotonic() time.Duration {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return time.Duration(now.Nano())
+}
+
+// read reads one answer. A probe that somebody has stopped is continued.
 func (p *probe) read(buf []byte) (int, error) {
 	for end := time.Now().Add(probePatience); ; {
 		poll := []unix.PollFd{{Fd: int32(p.sock), Events: unix.POLLIN}}
@@ -133,16 +138,12 @@ func (p *probe) read(buf []byte) (int, error) {
 		case n == 1:
 			return syscall.Read(p.sock, buf)
 		case err == syscall.EINTR:
-		case err != nil || p.stopped() || time.Now().After(end):
+		case err != nil || time.Now().After(end):
 			return 0, err
+		default:
+			syscall.Kill(p.pid, syscall.SIGCONT)
 		}
 	}
-}
-
-// stopped reports whether somebody has stopped the probe (proc(5): its state is T).
-func (p *probe) stopped() bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/stat")
-	return err != nil || bytes.Contains(stat, []byte(") T ")) || bytes.Contains(stat, []byte(") t "))
 }
 
 func (p *probe) stop() {

@@ -7,11 +7,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // A handler of our own, a few lines of assembly, writes the siginfo_t of each
-// signal into a pipe. os/signal can't serve: it doesn't say who sent a signal,
+// signal, and when it came, into a pipe. os/signal can't serve: it doesn't say who sent a signal,
 // merges real-time signals, and sorts what arrives together by number. The Go
 // runtime keeps those that it needs (the faults, URG, PROF, and 33).
 
@@ -30,14 +33,16 @@ var caughtEarly source
 
 const siginfoSize = 128 // sizeof(siginfo_t)
 
-// siginfo is the head of siginfo_t, for a signal that a process sent.
+// siginfo is the head of siginfo_t, for a signal that a process sent, and in its
+// unused tail when our handler ran.
 type siginfo struct {
 	signo, errno, code int32
 	_                  int32
 	pid                int32
 	uid                uint32
 	value              uint64 // si_value
-	_                  [siginfoSize - 32]byte
+	_                  [siginfoSize - 48]byte
+	at                 unix.Timespec // clock_gettime(CLOCK_MONOTONIC)
 }
 
 func (s *source) open() {
@@ -110,12 +115,14 @@ func (s *source) all() iter.Seq[event] {
 }
 
 func (i *siginfo) event() event {
+	e := event{sig: syscall.Signal(i.signo), from: byKernel, at: time.Duration(i.at.Nano())}
 	if i.code > 0 {
-		return event{sig: syscall.Signal(i.signo), from: byKernel}
+		return e
 	}
-	e := event{sig: syscall.Signal(i.signo), from: byProcess, pid: int(i.pid)}
+	e.from, e.pid = byProcess, int(i.pid)
 	if i.code == siQueue {
 		queued := *i
+		queued.at = unix.Timespec{}
 		e.queued = &queued
 	}
 	return e

@@ -2,13 +2,21 @@
 
 #define SYS_write 1
 #define SYS_rt_sigreturn 15
+#define SYS_clock_gettime 228
 #define SIGINFO_SIZE 128
+#define SIGINFO_AT 112
 
 // handler(signo DI, *siginfo_t SI, *ucontext_t DX) is called by the kernel on any
 // thread, on its signal stack. The kernel puts all registers back afterwards.
 // A full pipe (the wrapper doesn't run) loses the signal, as a full queue would.
 TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ	SI, R12
+	MOVL	$1, DI // CLOCK_MONOTONIC
+	LEAQ	SIGINFO_AT(R12), SI
+	MOVL	$SYS_clock_gettime, AX
+	SYSCALL
 	MOVL	·sigPipe(SB), DI
+	MOVQ	R12, SI
 	MOVL	$SIGINFO_SIZE, DX
 	MOVL	$SYS_write, AX
 	SYSCALL

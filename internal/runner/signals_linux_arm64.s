@@ -1,12 +1,20 @@
 #include "textflag.h"
 
 #define SYS_write 64
+#define SYS_clock_gettime 113
 #define SYS_rt_sigreturn 139
 #define SIGINFO_SIZE 128
+#define SIGINFO_AT 112
 
 // handler(signo R0, *siginfo_t R1, *ucontext_t R2): see the amd64 one.
 TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVD	R1, R19
+	MOVD	$1, R0 // CLOCK_MONOTONIC
+	ADD	$SIGINFO_AT, R1
+	MOVD	$SYS_clock_gettime, R8
+	SVC
 	MOVW	·sigPipe(SB), R0
+	MOVD	R19, R1
 	MOVD	$SIGINFO_SIZE, R2
 	MOVD	$SYS_write, R8
 	SVC

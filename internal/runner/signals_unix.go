@@ -7,13 +7,15 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // event is one signal that arrived.
 type event struct {
 	sig  syscall.Signal
 	from origin
-	pid  int // of the sender, when from is byProcess; 0 from outside of our PID namespace
+	pid  int           // of the sender, when from is byProcess; 0 from outside of our PID namespace
+	at   time.Duration // on the system's monotonic clock; 0 where there is no siginfo
 
 	payload // what sigqueue(3) sent along
 }
