@@ -5,6 +5,9 @@ package runner
 import (
 	"os"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -26,6 +29,7 @@ const (
 	checkError   = 1 // a negative result ends the process
 	checkSame    = 2 // a result other than want does
 	checkFork    = 3 // a clone: the new process goes on at the step *want
+	checkDecimal = 4 // the result's decimal digits go to *want
 )
 
 // cloneSteps starts a process that does the steps.
@@ -105,13 +109,39 @@ func (p *program) exec(path string, argv, env []string) error {
 	if err != nil {
 		return err
 	}
-	vars, err := syscall.SlicePtrFromStrings(env)
+	vars, err := p.environ(env)
 	if err != nil {
 		return err
 	}
 	p.keep = append(p.keep, file, args, vars)
 	p.must(syscall.SYS_EXECVE, ptr(file), ptr(&args[0]), ptr(&vars[0]))
 	return nil
+}
+
+// environ is the environment, in which a service manager's "this is for process N"
+// is for the new process, if it was for us: sd_listen_fds(3), sd_watchdog_enabled(3),
+// SYSTEMD_EXEC_PID of systemd.exec(5). LISTEN_PIDFDID names our pidfd, and without it
+// LISTEN_PID decides.
+func (p *program) environ(env []string) ([]*byte, error) {
+	self := strconv.Itoa(os.Getpid())
+	if slices.Contains(env, "LISTEN_PID="+self) {
+		env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "LISTEN_PIDFDID=") })
+	}
+	vars, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return nil, err
+	}
+	for i, kv := range env {
+		name, pid, _ := strings.Cut(kv, "=")
+		if pid != self || name != "LISTEN_PID" && name != "WATCHDOG_PID" && name != "SYSTEMD_EXEC_PID" {
+			continue
+		}
+		const digits = 20
+		v := append([]byte(name+"="), make([]byte, digits+1)...)
+		vars[i] = &v[0]
+		p.steps = append(p.steps, step{nr: syscall.SYS_GETPID, check: checkDecimal, want: ptr(&v[len(name)+1])})
+	}
+	return vars, nil
 }
 
 func (p *program) may(nr uintptr, args ...uintptr) {

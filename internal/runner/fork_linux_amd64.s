@@ -34,6 +34,8 @@ child:
 	MOVQ	56(R12), BX // check
 	CMPQ	BX, $3
 	JEQ	forked
+	CMPQ	BX, $4
+	JEQ	decimal
 	MOVQ	AX, 72(R12)
 	CMPQ	BX, $1
 	JLT	next
@@ -65,3 +67,29 @@ forked:
 jump:
 	MOVQ	64(R12), R12 // want
 	JMP	child
+
+decimal: // AX / BX is the next digit
+	MOVQ	64(R12), DI // want
+	MOVQ	$1000000000, BX
+	MOVL	$10, R8
+digit:
+	XORL	DX, DX
+	DIVQ	BX
+	MOVQ	DX, R9
+	TESTQ	AX, AX
+	JNE	write
+	CMPQ	DI, 64(R12)
+	JEQ	skip // a leading zero
+write:
+	ADDL	$48, AX // '0'
+	MOVB	AX, 0(DI)
+	INCQ	DI
+skip:
+	MOVQ	BX, AX
+	XORL	DX, DX
+	DIVQ	R8
+	MOVQ	AX, BX
+	MOVQ	R9, AX
+	TESTQ	BX, BX
+	JNE	digit
+	JMP	next

@@ -32,6 +32,8 @@ child:
 	MOVD	56(R19), R6 // check
 	CMP	$3, R6
 	BEQ	forked
+	CMP	$4, R6
+	BEQ	decimal
 	MOVD	R0, 72(R19)
 	CBZ	R6, next
 	CMP	$1, R6
@@ -61,3 +63,23 @@ forked:
 jump:
 	MOVD	64(R19), R19 // want
 	B	child
+
+decimal: // R0 / R1 is the next digit
+	MOVD	64(R19), R2 // want
+	MOVD	R2, R3
+	MOVD	$1000000000, R1
+	MOVD	$10, R4
+digit:
+	UDIV	R1, R0, R5
+	MSUB	R5, R0, R1, R0 // R0 -= R5 * R1
+	CBNZ	R5, write
+	CMP	R3, R2
+	BEQ	skip // a leading zero
+write:
+	ADD	$48, R5 // '0'
+	MOVB	R5, (R2)
+	ADD	$1, R2
+skip:
+	UDIV	R4, R1, R1
+	CBNZ	R1, digit
+	B	next

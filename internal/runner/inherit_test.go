@@ -4,9 +4,11 @@ package runner
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Rows D01 to D05: what is inherited; F01 to F07: descriptors.
@@ -140,11 +142,54 @@ make -s -j4 2>&1`)
 }
 
 func TestF03SocketActivation(t *testing.T) {
-	row(t)
+	// A service manager names the process that it starts.
+	const names = `sh -c 'for pid in "$LISTEN_PID" "$WATCHDOG_PID" "$SYSTEMD_EXEC_PID"; do [ "$pid" = $$ ] && echo mine || echo "$pid"; done; echo "$LISTEN_FDS $LISTEN_PIDFDID"'`
+	if *wrapperName != "plain" {
+		inherits(t, `LISTEN_FDS=1 LISTEN_PID=$$ WATCHDOG_PID=$$ SYSTEMD_EXEC_PID=$$ exec w `+names)
+		inherits(t, `LISTEN_PIDFDID=4711 LISTEN_PID=1 WATCHDOG_PID=$$ exec w `+names)
+		if got := wrapped.script(t, `LISTEN_PIDFDID=4711 LISTEN_PID=$$ exec w `+names); got.out != "mine\n\n\n \n" {
+			t.Errorf("got %v; want LISTEN_PID alone", got)
+		}
+		if got := wrapped.script(t, `LISTEN_PID=$$ exec w --pty `+names+` </dev/null`); got.out != "mine\r\n\r\n\r\n \r\n" {
+			t.Errorf("--pty: got %q", got.out)
+		}
+	}
 	got := wrapped.script(t, `exec 3</dev/null; LISTEN_FDS=1 LISTEN_PID=123 NOTIFY_SOCKET=/x w sh -c 'echo $LISTEN_FDS $LISTEN_PID $NOTIFY_SOCKET; [ -e /proc/$$/fd/3 ] && echo open'`)
 	if want := "1 123 /x\nopen\n[exit 0]"; got.String() != want {
 		t.Errorf("got %v; want %s", got, want)
 	}
+}
+
+// TestF03Daemon: a daemon that asks sd_listen_fds(3) is activated by way of the wrapper.
+func TestF03Daemon(t *testing.T) {
+	row(t)
+	earlyRow(t)
+	const proxyd = "/lib/systemd/systemd-socket-proxyd"
+	needs(t, "systemd-socket-activate", proxyd)
+	same(t, func(s side) string {
+		far, err := net.Listen("tcp", "127.0.0.1:0") // what the daemon forwards to
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer far.Close()
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := free.Addr().String()
+		free.Close()
+		s.start(t, "systemd-socket-activate", "-l", addr, s.w(), proxyd, far.Addr().String())
+		var near net.Conn
+		eventually(t, "systemd-socket-activate listens", func() bool { near, err = net.Dial("tcp", addr); return err == nil })
+		defer near.Close()
+		far.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+		conn, err := far.Accept()
+		if err != nil {
+			return "the daemon had no socket"
+		}
+		conn.Close()
+		return "activated"
+	})
 }
 
 func TestF04Flags(t *testing.T) {
