@@ -12,6 +12,21 @@ import (
 // too. What the kernel sends to a whole group, it has; what a process sent, the
 // probe knows, and without a probe it is taken to be for us alone.
 
+const (
+	// probeDelay is how long a command lives before it gets a probe. Until then
+	// a signal that went to the group comes twice.
+	probeDelay = 20 * time.Millisecond
+
+	// groupWindow is how long after us the probe may get a signal that some killer
+	// sends to the processes one by one.
+	groupWindow = 20 * time.Millisecond
+
+	// lateReports is how long after a signal was passed on the probe is asked once
+	// more: what a slow killer has sent it by then isn't to be taken for a part of
+	// what comes next.
+	lateReports = time.Second
+)
+
 // waiter is a signal that is passed on when due, unless the probe gets it until then.
 type waiter struct {
 	event

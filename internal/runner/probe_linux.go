@@ -35,19 +35,6 @@ type report struct {
 }
 
 const (
-	// probeDelay is how long a command lives before it gets a probe. Until then
-	// a signal that went to the group comes twice.
-	probeDelay = 100 * time.Millisecond
-
-	// groupWindow is how long after us the probe may get a signal that some killer
-	// sends to the processes one by one.
-	groupWindow = 20 * time.Millisecond
-
-	// lateReports is how long after a signal was passed on the probe is asked once
-	// more: what a slow killer has sent it by then isn't to be taken for a part of
-	// what comes next.
-	lateReports = time.Second
-
 	// reportLife is longer than a signal waits here, on however busy a machine.
 	reportLife = 10 * time.Second
 
