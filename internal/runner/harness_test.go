@@ -37,7 +37,7 @@ import (
 var (
 	all         = flag.Bool("all", false, "run every row, not only the smoke set")
 	wrapperName = flag.String("wrapper", "w", "what is tested: w (the runner with the early entry point), plain (without), brs-exec")
-	load        = flag.Int("load", 0, "how many processes keep the processors busy meanwhile")
+	busy        = flag.Bool("busy", false, "something else keeps the processors busy: no row that needs them")
 )
 
 // patience is how long anything may take that must happen.
@@ -68,28 +68,7 @@ func setUp(m *testing.M) int {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	if *load > 0 {
-		defer busy()()
-	}
 	return m.Run()
-}
-
-// busy keeps -load processes running until the returned function is called.
-func busy() func() {
-	var procs []*exec.Cmd
-	for range *load {
-		c := exec.Command("sh", "-c", "while :; do :; done")
-		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if c.Start() == nil {
-			procs = append(procs, c)
-		}
-	}
-	return func() {
-		for _, c := range procs {
-			c.Process.Kill()
-			c.Wait()
-		}
-	}
 }
 
 // A side is bare or wrapped: on its PATH w is env(1) or the wrapper.

@@ -50,7 +50,7 @@ func TestS17Nested(t *testing.T) {
 // TestS18TermAtStart: TERM comes at any moment after the start.
 func TestS18TermAtStart(t *testing.T) {
 	runs := 50
-	if *all && *load == 0 {
+	if *all && !*busy {
 		runs = 500
 	}
 	for i := range runs {
@@ -249,7 +249,7 @@ func TestS26Pkill(t *testing.T) {
 }
 
 func TestS27Idle(t *testing.T) {
-	if !*all || *load > 0 {
+	if !*all || *busy {
 		t.Skip("takes 60 idle seconds; go test ./internal/runner -all runs it")
 	}
 	t.Parallel()
