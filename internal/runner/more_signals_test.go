@@ -4,7 +4,6 @@ package runner
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // Rows S17 to S27.
@@ -319,11 +319,56 @@ func TestSignalAfterKey(t *testing.T) {
 // pending reports whether signals wait in a process (not in one of its threads).
 func pending(t *testing.T, pid int) bool {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	mask, known := pendingSignals(pid)
+	if !known {
+		t.Fatalf("process %d is gone", pid)
+	}
+	return mask != 0
+}
+
+// TestStarvedProbe: a probe that gets no processor has what it has.
+func TestStarvedProbe(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return !strings.Contains(string(status), "ShdPnd:\t0000000000000000\n")
+	defer syscall.Close(pair[0])
+	defer syscall.Close(pair[1])
+	p := &probe{pid: bare.start(t, "masked", "TERM,INT", "sleep", "600"), sock: pair[0]}
+	eventually(t, "it is masked", func() bool { return commandName(p.pid) == "sleep" })
+	p.ask()
+	if p.asked {
+		t.Error("asked, though nothing is pending")
+	}
+	kill(t, "TERM", p.pid)
+	p.ask()
+	first := event{sig: syscall.SIGTERM, pid: 1, at: monotonic()}
+	time.Sleep(2 * groupWindow)
+	kill(t, "INT", p.pid)
+	p.ask()
+	for _, c := range []struct {
+		name string
+		e    event
+		want bool
+	}{
+		{"what was there", first, true},
+		{"what came after", event{sig: syscall.SIGTERM, pid: 1, at: monotonic()}, false},
+		{"another signal", event{sig: syscall.SIGINT, pid: 1, at: monotonic()}, true},
+	} {
+		if got := p.got(c.e); got != c.want {
+			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
+		}
+	}
+	// At last it answers, with what has been told.
+	answer := func(info siginfo) {
+		syscall.Write(pair[1], unsafe.Slice((*byte)(unsafe.Pointer(&info)), siginfoSize))
+	}
+	answer(siginfo{signo: int32(syscall.SIGTERM), pid: 1})
+	answer(siginfo{})
+	p.ask()
+	if late := (event{sig: syscall.SIGTERM, pid: 1, at: monotonic()}); p.asked || p.got(late) {
+		t.Errorf("after its answer: asked %v, got %v; want neither", p.asked, p.got(late))
+	}
 }
 
 // TestSignalOfSlowKiller: a killer that comes to the probe long after the wrapper

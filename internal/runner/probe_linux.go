@@ -3,8 +3,11 @@
 package runner
 
 import (
+	"errors"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -19,28 +22,34 @@ import (
 // was sent to the group is pending there, from the very kill(2) that brought it
 // to us, whether the probe has had a processor since or not.
 //
-// Its answers can't be late, only its absence can: without an answer we forward.
-// Twice is better than never.
+// proc(5) tells what is pending, the probe itself who sent it. On a machine where it
+// gets no processor, the former must do. Where there is neither we forward: twice is
+// better than never.
 type probe struct {
 	pid     int
 	sock    int
 	reports []report
+
+	asked bool   // it owes an answer
+	told  uint64 // what is pending, when it didn't answer: reported already
 }
 
 // report is a signal that was pending in the probe.
 type report struct {
 	sig syscall.Signal
-	pid int
+	pid int           // of the sender, or anybody
 	at  time.Duration // when it was read, on the clock of event.at
 }
+
+const anybody = -1
 
 const (
 	// reportLife is longer than a signal waits here, on however busy a machine.
 	reportLife = 10 * time.Second
 
-	// probePatience is how long an answer may take: on a machine that is busy
-	// enough the probe doesn't run for a second.
-	probePatience = 10 * time.Second
+	// probePatience is how long an answer may take, and probeLook when we begin to
+	// wonder whether somebody has stopped the probe.
+	probePatience = time.Second
 	probeLook     = 200 * time.Millisecond
 )
 
@@ -79,7 +88,7 @@ func startProbe() *probe {
 // to the probe as one.
 func (p *probe) got(e event) bool {
 	return slices.ContainsFunc(p.reports, func(r report) bool {
-		return r.sig == e.sig && r.pid == e.pid && e.at-r.at <= groupWindow
+		return r.sig == e.sig && (r.pid == e.pid || r.pid == anybody) && e.at-r.at <= groupWindow
 	})
 }
 
@@ -90,24 +99,64 @@ func (p *probe) ask() {
 		return
 	}
 	p.reports = slices.DeleteFunc(p.reports, func(r report) bool { return monotonic()-r.at > reportLife })
-	if _, err := syscall.Write(p.sock, []byte{0}); err != nil {
-		p.stop()
+	pending, known := pendingSignals(p.pid)
+	if known && pending == 0 && !p.asked {
 		return
+	}
+	if !p.asked {
+		if _, err := syscall.Write(p.sock, []byte{0}); err != nil {
+			p.stop()
+			return
+		}
+		p.asked = true
 	}
 	var info siginfo
 	buf := unsafe.Slice((*byte)(unsafe.Pointer(&info)), siginfoSize)
 	for {
-		if n, err := p.read(buf); err != nil || n != siginfoSize {
+		n, err := p.read(buf)
+		switch {
+		case err == errLate && known:
+			p.tell(pending)
+			return
+		case err != nil || n != siginfoSize:
 			p.stop()
 			return
-		}
-		if info.signo == 0 {
+		case info.signo == 0:
+			p.asked, p.told = false, 0
 			return
 		}
-		if e := info.event(); e.from == byProcess {
+		if e := info.event(); e.from == byProcess && p.told&bit(e.sig) == 0 {
 			p.reports = append(p.reports, report{e.sig, e.pid, monotonic()})
 		}
 	}
+}
+
+// tell reports what is pending in a probe that doesn't answer, each once.
+func (p *probe) tell(pending uint64) {
+	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
+		if pending&^p.told&bit(sig) != 0 {
+			p.reports = append(p.reports, report{sig, anybody, monotonic()})
+		}
+	}
+	p.told = pending
+}
+
+// pendingSignals is what waits in a process that has blocked it.
+func pendingSignals(pid int) (mask uint64, known bool) {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, false
+	}
+	for _, field := range []string{"\nSigPnd:\t", "\nShdPnd:\t"} {
+		_, rest, _ := strings.Cut(string(status), field)
+		hex, _, _ := strings.Cut(rest, "\n")
+		m, err := strconv.ParseUint(hex, 16, 64)
+		if err != nil {
+			return 0, false
+		}
+		mask |= m
+	}
+	return mask, true
 }
 
 // monotonic is the clock of event.at.
@@ -117,6 +166,8 @@ func monotonic() time.Duration {
 	return time.Duration(now.Nano())
 }
 
+var errLate = errors.New("no answer")
+
 // read reads one answer. A probe that somebody has stopped is continued.
 func (p *probe) read(buf []byte) (int, error) {
 	for end := time.Now().Add(probePatience); ; {
@@ -125,8 +176,10 @@ func (p *probe) read(buf []byte) (int, error) {
 		case n == 1:
 			return syscall.Read(p.sock, buf)
 		case err == syscall.EINTR:
-		case err != nil || time.Now().After(end):
+		case err != nil:
 			return 0, err
+		case time.Now().After(end):
+			return 0, errLate
 		default:
 			syscall.Kill(p.pid, syscall.SIGCONT)
 		}

@@ -63,13 +63,19 @@ func (s side) probed(t *testing.T, w int) int {
 	found := 0
 	eventually(t, "the wrapper has a probe", func() bool {
 		for _, pid := range childrenOf(w) {
-			if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(name) == "sigprobe\n" {
+			if commandName(pid) == "sigprobe" {
 				found = pid
 			}
 		}
 		return found != 0
 	})
 	return found
+}
+
+// commandName is a process's name as ps(1) shows it.
+func commandName(pid int) string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSuffix(string(name), "\n")
 }
 
 func childrenOf(pid int) []int {
