@@ -70,9 +70,10 @@ func reachHint(command []string) string {
 	return ""
 }
 
-// own are the arguments that are not those of the command that env(1) runs.
+// own are the arguments that are not those of the command that env(1) or unshare(1)
+// runs.
 func own(name string, args []string) []string {
-	if name != "env" {
+	if name != "env" && name != "unshare" {
 		return args
 	}
 	i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") && !strings.Contains(arg, "=") })
@@ -82,10 +83,17 @@ func own(name string, args []string) []string {
 	return args[:i]
 }
 
-// mentions tells whether one of the words is an argument, as it is or with =VALUE.
+// mentions tells whether one of the words is an argument, as it is, with =VALUE, or
+// as a letter among others (unshare -rn).
 func mentions(args, words []string) bool {
 	return len(words) == 0 || slices.ContainsFunc(args, func(arg string) bool {
 		name, _, _ := strings.Cut(arg, "=")
-		return slices.Contains(words, name)
+		return slices.Contains(words, name) || slices.ContainsFunc(words, func(word string) bool { return among(name, word) })
 	})
+}
+
+// among tells whether the option -x is one of the letters of -rx.
+func among(arg, option string) bool {
+	letters, ok := strings.CutPrefix(arg, "-")
+	return ok && len(option) == 2 && !strings.HasPrefix(letters, "-") && strings.Contains(letters, option[1:])
 }
