@@ -50,6 +50,7 @@ type explanation struct {
 
 	endless bool // a session that doesn't say when it ends
 	raw     bool // keys that --no-session hands over
+	frozen  bool // the command has them as variables alone
 }
 
 // step is one of the chain's. What has not been reached took no time.
@@ -144,7 +145,11 @@ func (x *explanation) ask(ctx context.Context, s *session, env []string) error {
 	if err != nil {
 		return err
 	}
+	x.frozen = s.delivery == delivery{env: true}
 	x.life(creds, s.NoSession)
+	if err := s.takeKeys(); err != nil {
+		return err
+	}
 	if _, err := s.settings(env); err != nil {
 		return err
 	}
@@ -180,6 +185,9 @@ func (x *explanation) life(creds aws.Credentials, raw bool) {
 	}
 	life := coarse(time.Until(creds.Expires.Round(0)))
 	x.Expiration, x.Life = wholeSeconds(creds.Expires), life.Seconds()
+	if x.frozen {
+		return
+	}
 	from, to := refresh.Window(life)
 	x.RefreshAfter = []float64{coarse(from).Seconds(), coarse(to).Seconds()}
 }

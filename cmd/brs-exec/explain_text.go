@@ -114,6 +114,8 @@ func (x *explanation) refreshed(c *cli) string {
 	switch {
 	case x.raw:
 		return "never: --no-session hands the keys over as they are"
+	case x.frozen:
+		return "never in the command: it has the keys as variables (--deliver env)"
 	case x.RefreshAfter == nil:
 		return "nothing says when: the source is asked again about every half hour"
 	}
