@@ -113,10 +113,11 @@ type child struct {
 	late    <-chan time.Time // the probe may have got by now what was passed on
 	killer  <-chan time.Time
 
-	stopped bool // as last waited for
-	resumed bool // continued, and the CONT that did it has not been read
-	stops   int  // how often we stopped along, less the CONTs read since
-	failed  bool // Stop was closed
+	stopped bool          // as last waited for
+	resumed bool          // continued, and the CONT that did it has not been read
+	stops   int           // how often we stopped along, less the CONTs read since
+	awake   time.Duration // when the last of these stops was over, on the clock of event.at
+	failed  bool          // Stop was closed
 
 	ended  bool
 	status Status
@@ -202,6 +203,7 @@ func (c *child) stopAlong(sig syscall.Signal) {
 	c.stopped, c.resumed = true, false
 	c.stops++
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return stops(w.sig) })
+	defer func() { c.awake = monotonic() }()
 	if c.relay != nil {
 		c.relay.leave()
 		raise(sig)

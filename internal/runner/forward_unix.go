@@ -44,7 +44,7 @@ func (c *child) handle(e event) {
 	case e.sig == syscall.SIGCHLD:
 		c.wait()
 	case e.own():
-	case e.sig == syscall.SIGCONT && c.resume():
+	case e.sig == syscall.SIGCONT && c.resume(e):
 	case stops(e.sig) && c.stops > 0:
 		// It came before the CONT that we have yet to read, which has undone it.
 	case c.young && !stops(e.sig) || c.elsewhere():
@@ -182,12 +182,15 @@ func (c *child) hadEnough(sig syscall.Signal) {
 // resume deals with a CONT, if it can be seen what it did. One that ended a stop
 // has mostly gone to the whole group (a shell's fg, bg), where kill(2) comes to
 // the command a moment after us; it gets another only if it stays stopped.
-func (c *child) resume() bool {
+//
+// A stop may have had several: where we come so late to give TSTP its handler back
+// that another Ctrl-Z stops us once more.
+func (c *child) resume(e event) bool {
 	c.wait()
 	if c.relay != nil {
 		c.relay.enter() // a shell's fg may have given our terminal back
 	}
-	waker := c.stops > 0 || c.resumed
+	waker := c.stops > 0 || c.resumed || e.at < c.awake
 	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; {
 		late := c.elsewhere() || time.Now().After(end)
 		time.Sleep(time.Millisecond)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Rows J01 to J11: job control.
@@ -319,6 +321,29 @@ func TestJ11StopContinue(t *testing.T) {
 		got := strings.Fields(j.finish(t, w, "USR1", "CONT"))
 		if strings.Count(strings.Join(got, " "), "USR1") != 1 {
 			t.Errorf("bare %v: got %q; want one USR1", s.bare, got)
+		}
+	}
+}
+
+// TestResume: whose CONT it is. That of a second stop within one of ours, as a busy
+// machine has it, came before we ran again.
+func TestResume(t *testing.T) {
+	const awake = time.Hour
+	for _, c := range []struct {
+		name    string
+		stops   int
+		resumed bool
+		at      time.Duration
+		want    bool
+	}{
+		{"for the command alone", 0, false, awake + 1, false},
+		{"read after the stop", 1, false, awake + 1, true},
+		{"the command has continued", 0, true, awake + 1, true},
+		{"a second one during the stop", 0, false, awake - 1, true},
+	} {
+		child := &child{ended: true, stops: c.stops, resumed: c.resumed, awake: awake}
+		if got := child.resume(event{sig: syscall.SIGCONT, at: c.at}); got != c.want {
+			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
 		}
 	}
 }

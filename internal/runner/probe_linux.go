@@ -159,13 +159,6 @@ func pendingSignals(pid int) (mask uint64, known bool) {
 	return mask, true
 }
 
-// monotonic is the clock of event.at.
-func monotonic() time.Duration {
-	var now unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	return time.Duration(now.Nano())
-}
-
 var errLate = errors.New("no answer")
 
 // read reads one answer. A probe that somebody has stopped is continued.

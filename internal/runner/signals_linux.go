@@ -142,6 +142,13 @@ func (e event) deliver(pid int) {
 	syscall.RawSyscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(e.sig), uintptr(unsafe.Pointer(e.queued)))
 }
 
+// monotonic is the clock of event.at.
+func monotonic() time.Duration {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return time.Duration(now.Nano())
+}
+
 const maxSignal syscall.Signal = 64
 
 // caught is every signal but those that can't be caught, those that mean a fault

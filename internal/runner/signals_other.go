@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // source is os/signal, which doesn't say who sent a signal.
@@ -14,6 +15,9 @@ type source struct{ c chan os.Signal }
 
 // payload can't be had here.
 type payload struct{}
+
+// monotonic is before every event: they have no time.
+func monotonic() time.Duration { return -1 }
 
 func (e event) deliver(pid int) { syscall.Kill(pid, e.sig) }
 
