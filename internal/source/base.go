@@ -84,7 +84,7 @@ func (b *builder) fromEnvironment() (chain, error) {
 	return c, err
 }
 
-// A fixed credential is what the environment or a profile holds.
+// A fixed credential is what the environment holds.
 type fixed struct {
 	credentials.StaticCredentialsProvider
 }
@@ -125,7 +125,7 @@ func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSour
 		}
 	case profileKeys:
 		c.add("", longTermRole(p.Credentials), aws.CredentialSourceProfile)
-		c.provider = b.fixed(p.Credentials)
+		c.provider = newStored(p, profileFiles(&b.env))
 	case credentialSource:
 		c.add("", unknown, aws.CredentialSourceProfileNamedProvider)
 		err = b.fromNamed(&c, p)

@@ -17,9 +17,7 @@ import (
 func loadProfile(ctx context.Context, o *Options, env *config.EnvConfig) (config.SharedConfig, error) {
 	name := firstOf(o.Profile, env.SharedConfigProfile)
 	files := profileFiles(env)
-	shared, err := config.LoadSharedConfigProfile(ctx, firstOf(name, config.DefaultSharedConfigProfile), func(l *config.LoadSharedConfigOptions) {
-		l.ConfigFiles, l.CredentialsFiles = files[:1], files[1:]
-	})
+	shared, err := readProfile(ctx, firstOf(name, config.DefaultSharedConfigProfile), files)
 	if err == nil {
 		return shared, nil
 	}
@@ -27,6 +25,12 @@ func loadProfile(ctx context.Context, o *Options, env *config.EnvConfig) (config
 		return config.SharedConfig{}, nil
 	}
 	return config.SharedConfig{}, profileError(err, name, files)
+}
+
+func readProfile(ctx context.Context, name string, files []string) (config.SharedConfig, error) {
+	return config.LoadSharedConfigProfile(ctx, name, func(l *config.LoadSharedConfigOptions) {
+		l.ConfigFiles, l.CredentialsFiles = files[:1], files[1:]
+	})
 }
 
 // profileFiles are ~/.aws/config and ~/.aws/credentials, or what the variables name instead.
