@@ -266,7 +266,18 @@ type journal string
 func newJournal(t *testing.T) journal {
 	t.Helper()
 	needs(t, "cc")
-	return journal(filepath.Join(t.TempDir(), "journal"))
+	j := journal(filepath.Join(t.TempDir(), "journal"))
+	t.Cleanup(j.kill)
+	return j
+}
+
+// kill ends the helper, if it has outlived its shell or its wrapper.
+func (j journal) kill() {
+	pid := 0
+	fmt.Sscanf(j.lines()[0], "ready %d", &pid)
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(line), string(j)) {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
 }
 
 func (j journal) lines() []string {

@@ -15,12 +15,14 @@ import (
 
 func TestT01Terminal(t *testing.T) {
 	term := wrapped.shell(t, "bash")
-	outer := strings.TrimSpace(term.answer("tty"))
-	inner := term.answer(`w --pty sh -c 'tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo terminals'`)
-	if lines := strings.Fields(inner); len(lines) != 4 || !strings.HasPrefix(lines[0], "/dev/pts/") || lines[0] == outer ||
-		strings.Join(lines[1:], " ") != "24 80 terminals" {
-		t.Errorf("got %q; want another terminal than %s, 24 80, terminals", inner, outer)
+	term.line("tty")
+	outer := term.expect(`/dev/pts/\d+`)[0]
+	term.prompt()
+	term.line(`w --pty sh -c 'tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo terminals'`)
+	if inner := term.expect(`(/dev/pts/\d+)\s+24 80\s+terminals\s`)[1]; inner == outer {
+		t.Errorf("on the terminal %s; want another", outer)
 	}
+	term.prompt()
 	if got, want := term.answer(`w --pty stty -a`), term.answer(`stty -a`); got != want {
 		t.Errorf("settings inside:\n%s\noutside:\n%s", got, want)
 	}
