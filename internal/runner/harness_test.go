@@ -34,14 +34,20 @@ import (
 //	go test ./internal/runner -all                            every row
 //	go test ./internal/runner -all -wrapper brs-exec          … with the real binary
 //	internal/runner/testdata/stress 200                       signals, jobs and terminals 200 times, all processors busy
+//	internal/runner/testdata/arm64                            every row, on an emulated arm64 machine
 var (
 	all         = flag.Bool("all", false, "run every row, not only the smoke set")
 	wrapperName = flag.String("wrapper", "w", "what is tested: w (the runner with the early entry point), plain (without), brs-exec")
+	built       = flag.String("built", "", "build nothing: take -wrapper and count from this directory")
 	busy        = flag.Bool("busy", false, "something else keeps the processors busy: no row that needs them")
 )
 
 // patience is how long anything may take that must happen.
-const patience = 60 * time.Second
+var patience = 60 * time.Second
+
+func init() {
+	flag.DurationVar(&patience, "patience", patience, "how long anything may take that must happen")
+}
 
 // TestMain makes the test binary, under other names, what the tests run.
 func TestMain(m *testing.M) {
@@ -112,6 +118,10 @@ func install(dir string) error {
 
 // buildCount leaves the helper away where there is no C compiler; see needs.
 func buildCount() error {
+	if *built != "" {
+		return errors.Join(os.Symlink(filepath.Join(*built, "count"), filepath.Join(bare.dir, "count")),
+			os.Symlink(filepath.Join(*built, "count"), filepath.Join(wrapped.dir, "count")))
+	}
 	if _, err := exec.LookPath("cc"); err != nil {
 		return nil
 	}
@@ -139,6 +149,9 @@ func buildWrapper() error {
 			"AWS_REGION=us-east-1", "BRS_EXEC_ROLE_ARN=arn:aws:iam::123456789012:role/etl")
 	default:
 		return fmt.Errorf("-wrapper %s: want w, plain or brs-exec", *wrapperName)
+	}
+	if *built != "" {
+		return os.Symlink(filepath.Join(*built, *wrapperName), wrapped.w())
 	}
 	if raceEnabled {
 		args = append(args, "-race")
@@ -265,7 +278,9 @@ type journal string
 
 func newJournal(t *testing.T) journal {
 	t.Helper()
-	needs(t, "cc")
+	if *built == "" {
+		needs(t, "cc")
+	}
 	j := journal(filepath.Join(t.TempDir(), "journal"))
 	t.Cleanup(j.kill)
 	return j
@@ -467,6 +482,22 @@ func (p *terminal) expect(pattern string) []string {
 		return true
 	})
 	return groups
+}
+
+// shows is expect for what need not come: it waits so long.
+func (p *terminal) shows(pattern string, within time.Duration) bool {
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		loc := re.FindIndex(p.text[p.seen:])
+		if loc != nil {
+			p.seen += loc[1]
+		}
+		p.mu.Unlock()
+		if loc != nil || time.Now().After(end) {
+			return loc != nil
+		}
+	}
 }
 
 // foreground is the terminal's foreground process group.
