@@ -38,7 +38,7 @@ type probe struct {
 type report struct {
 	sig syscall.Signal
 	pid int           // of the sender, or anybody
-	at  time.Duration // when it was read, on the clock of event.at
+	at  time.Duration // by when it was there, on the clock of event.at
 }
 
 const anybody = -1
@@ -99,6 +99,7 @@ func (p *probe) ask() {
 		return
 	}
 	p.reports = slices.DeleteFunc(p.reports, func(r report) bool { return monotonic()-r.at > reportLife })
+	at := monotonic()
 	pending, known := pendingSignals(p.pid)
 	if known && pending == 0 && !p.asked {
 		return
@@ -116,7 +117,7 @@ func (p *probe) ask() {
 		n, err := p.read(buf)
 		switch {
 		case err == errLate && known:
-			p.tell(pending)
+			p.tell(pending, at)
 			return
 		case err != nil || n != siginfoSize:
 			p.stop()
@@ -126,16 +127,20 @@ func (p *probe) ask() {
 			return
 		}
 		if e := info.event(); e.from == byProcess && p.told&bit(e.sig) == 0 {
-			p.reports = append(p.reports, report{e.sig, e.pid, monotonic()})
+			r := report{e.sig, e.pid, at}
+			if pending&bit(e.sig) == 0 {
+				r.at = monotonic() // it came since we looked
+			}
+			p.reports = append(p.reports, r)
 		}
 	}
 }
 
 // tell reports what is pending in a probe that doesn't answer, each once.
-func (p *probe) tell(pending uint64) {
+func (p *probe) tell(pending uint64, at time.Duration) {
 	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
 		if pending&^p.told&bit(sig) != 0 {
-			p.reports = append(p.reports, report{sig, anybody, monotonic()})
+			p.reports = append(p.reports, report{sig, anybody, at})
 		}
 	}
 	p.told = pending
