@@ -251,3 +251,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What a refresh may read from a descriptor that came to us stays open.
+func TestReadsDescriptors(t *testing.T) {
+	for _, tt := range []struct {
+		args, env []string
+		c         cli
+		want      bool
+	}{
+		{args: []string{"--role-arn", "r", "--", "cat", "/dev/fd/3"}, c: cli{Command: []string{"cat", "/dev/fd/3"}}},
+		{args: []string{"--web-identity-token-file", "/dev/fd/3", "--", "cat"}, c: cli{Command: []string{"cat"}}, want: true},
+		{env: []string{"AWS_CONFIG_FILE=/proc/self/fd/3"}, c: cli{Command: []string{"cat"}}, want: true},
+		{env: []string{"INPUT=/dev/stdin"}, c: cli{Command: []string{"cat"}}},
+		{args: []string{"--sandbox"}, c: cli{Command: []string{"self", "--demo-client=4s"}}},
+		{c: cli{MFACommand: "head -n1 <&3"}, want: true},
+	} {
+		if got := tt.c.readsDescriptors(tt.args, tt.env); got != tt.want {
+			t.Errorf("%q, %q: got %v; want %v", tt.args, tt.env, got, tt.want)
+		}
+	}
+}

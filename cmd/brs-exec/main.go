@@ -124,6 +124,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		PTY:            c.PTY,
 		KillAfter:      c.KillAfter,
 		OnWrapperDeath: c.OnWrapperDeath,
+		KeepOpen:       c.readsDescriptors(args, env),
 		Stop:           refused.done,
 		Started:        s.started,
 	})

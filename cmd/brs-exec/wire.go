@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,6 +159,18 @@ func (c *cli) newDir(env []string, settings []byte, srv *ecsserver.Server, log *
 		o.Token = srv.Token()
 	}
 	return childenv.NewDir(o)
+}
+
+// readsDescriptors tells whether a refresh may want a descriptor that we inherited: a token in /dev/fd/3, a command of ours
+// that reads from one.
+func (c *cli) readsDescriptors(args, env []string) bool {
+	if c.MFACommand+c.CredentialCommand+c.WebIdentityTokenCommand != "" {
+		return true
+	}
+	ours := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.HasPrefix(kv, "AWS_") && !strings.HasPrefix(kv, "BRS_EXEC_") })
+	return slices.ContainsFunc(append(ours, args[:max(0, len(args)-len(c.Command))]...), func(s string) bool {
+		return strings.Contains(s, "/dev/fd/") || strings.Contains(s, "/dev/std") || strings.Contains(s, "/proc/self/fd/")
+	})
 }
 
 // sandboxServer is the embedded STS of --sandbox.

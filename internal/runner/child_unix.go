@@ -7,8 +7,11 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Run starts the command and waits for its end, handing on what is sent to the
@@ -85,7 +88,7 @@ func (c *child) start() (err error) {
 	if c.relay != nil {
 		c.relay.start()
 		if err != nil {
-			c.relay.finish()
+			c.relay.finish(false, c.sigs.events)
 		}
 	}
 	return err
@@ -96,7 +99,7 @@ func (c *child) finish() {
 	c.probe.stop()
 	endSession()
 	if c.relay != nil {
-		c.relay.finish()
+		c.relay.finish(c.asked, c.sigs.events)
 	}
 }
 
@@ -118,12 +121,14 @@ type child struct {
 	stops   int           // how often we stopped along, less the CONTs read since
 	awake   time.Duration // when the last of these stops was over, on the clock of event.at
 	failed  bool          // Stop was closed
+	asked   bool          // it has been asked to end
 
 	ended  bool
 	status Status
 }
 
 func (c *child) run() Status {
+	c.wait() // for a child from before our exec, whose CHLD came before we listened
 	var probeTime <-chan time.Time
 	if c.relay == nil {
 		probeTime = time.After(probeDelay)
@@ -148,6 +153,9 @@ func (c *child) run() Status {
 			c.probe.ask()
 		case <-probeTime:
 			c.probe = startProbe()
+			if !c.KeepOpen {
+				letGo()
+			}
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
 			c.send(event{sig: syscall.SIGTERM})
@@ -159,6 +167,30 @@ func (c *child) run() Status {
 		return RunFailed
 	}
 	return c.status
+}
+
+// letGo closes what we inherited: what the command alone has open ends when it closes
+// it. That is done when it has lived for a moment, and is nothing to those that haven't.
+// Messages still go to 2. Ours are close-on-exec, what came to us can't have been.
+func letGo() {
+	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer syscall.Close(null)
+	for fd := range 2 {
+		unix.Dup2(null, fd)
+	}
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range files {
+		fd, err := strconv.Atoi(f.Name())
+		if err != nil || fd < 3 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			syscall.Close(fd)
+		}
+	}
 }
 
 // wait collects what became of the command, and of other children of this thread:

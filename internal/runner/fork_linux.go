@@ -63,8 +63,12 @@ func fork(path string, argv []string, c Command, tty *os.File) (int, error) {
 // command is the steps that all commands have.
 func (p *program) command(path string, argv []string, c Command) error {
 	p.signals()
+	p.flushStop()
 	p.deathSignal(deathSignal(c.OnWrapperDeath))
 	p.may(syscall.SYS_PRLIMIT64, 0, syscall.RLIMIT_NOFILE, ptr(&entryNofile), 0)
+	if subreaper() {
+		p.may(syscall.SYS_PRCTL, prSetChildSubreaper, 1) // kept by an exec, not by a fork
+	}
 	p.must(syscall.SYS_RT_SIGPROCMASK, sigSetmask, ptr(&entryBlocked), 0, 8)
 	return p.exec(path, argv, c.Env)
 }
@@ -77,6 +81,19 @@ func (p *program) signals() {
 			act = &sigactions[sigIgn]
 		}
 		p.may(syscall.SYS_RT_SIGACTION, uintptr(sig), ptr(act), 0, 8)
+	}
+}
+
+// flushStop drops a Ctrl-Z that came since we exist: unblocked before the exec, it
+// would stop the new process, and us with it, who wait for the exec (vfork). We pass
+// on what came to us.
+func (p *program) flushStop() {
+	tstp := bit(syscall.SIGTSTP)
+	if entryIgnored&tstp != 0 || entryBlocked&tstp != 0 {
+		return
+	}
+	for _, act := range []int{sigIgn, sigDfl} {
+		p.may(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGTSTP), ptr(&sigactions[act]), 0, 8)
 	}
 }
 

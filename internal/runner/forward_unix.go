@@ -43,11 +43,14 @@ func (c *child) handle(e event) {
 		c.young = false
 	case e.sig == syscall.SIGCHLD:
 		c.wait()
+		if e.from == byProcess {
+			c.sent(e)
+		}
 	case e.own():
 	case e.sig == syscall.SIGCONT && c.resume(e):
 	case stops(e.sig) && c.stops > 0:
 		// It came before the CONT that we have yet to read, which has undone it.
-	case c.young && !stops(e.sig) || c.elsewhere():
+	case c.young && (e.sig == syscall.SIGTSTP || !stops(e.sig)) || c.elsewhere():
 		// What is read before the mark may have been sent before there was a
 		// command (but for the kernel's TTIN and TTOU, which are its own doing).
 		// One that has left our group has nothing of what comes to us.
@@ -169,14 +172,23 @@ func (c *child) deliverInside(e event) {
 	}
 }
 
-// hadEnough starts KillAfter's clock: the command has been asked to end.
+// hadEnough starts KillAfter's clock, if the command has been asked to end.
 func (c *child) hadEnough(sig syscall.Signal) {
+	if !asksToEnd(sig) {
+		return
+	}
+	c.asked = true
+	if c.KillAfter > 0 && c.killer == nil {
+		c.killer = time.After(c.KillAfter)
+	}
+}
+
+func asksToEnd(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT:
-		if c.KillAfter > 0 && c.killer == nil {
-			c.killer = time.After(c.KillAfter)
-		}
+		return true
 	}
+	return false
 }
 
 // resume deals with a CONT, if it can be seen what it did. One that ended a stop

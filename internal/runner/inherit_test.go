@@ -49,11 +49,20 @@ func TestD01Ignored(t *testing.T) {
 }
 
 func TestD02Nohup(t *testing.T) {
+	needs(t, "perl")
 	inherits(t, `nohup w `+masks+` 2>/dev/null`)
 	inherits(t, `sh -c 'w `+strings.ReplaceAll(masks, "'", `"`)+` & wait'`)
 	if *wrapperName != "plain" {
 		inherits(t, `trap '' PIPE; exec w `+masks)
 		inherits(t, `trap '' HUP INT QUIT PIPE TERM TTOU SEGV USR1; exec w `+masks)
+	}
+	if *wrapperName != "plain" { // what came in ignored may be caught by the command
+		for _, sig := range []string{"HUP", "INT", "QUIT", "TERM", "USR1"} {
+			got := inherits(t, `trap '' `+sig+`; w perl -e '$SIG{`+sig+`} = sub { print "caught\n"; exit 5 }; open F, ">ready"; close F; sleep 600' & until [ -e ready ]; do sleep .01; done; kill -`+sig+` $!; wait $!`)
+			if got != "caught\n[exit 5]" {
+				t.Errorf("%s: got %q; want the command to have caught it", sig, got)
+			}
+		}
 	}
 	// Ignored stays ignored for the wrapper itself.
 	got := wrapped.script(t, `trap '' HUP; w sh -c 'kill -HUP $PPID; kill -HUP $$; echo alive'`)
@@ -197,6 +206,19 @@ func TestF04Flags(t *testing.T) {
 	inherits(t, `exec 9>&1; echo >f; `+flags+`; w sh -c '`+flags+`' <f >>g 2>h; `+flags)
 	// O_NONBLOCK of a shared pipe, before, in and after the command.
 	inherits(t, `exec 9>&1; mkfifo p; exec 8<>p; { `+flags+`; w sh -c '`+flags+`'; `+flags+`; } <&8 >&8`)
+}
+
+// TestF05Released: what the command closes is closed.
+func TestF05Released(t *testing.T) {
+	needs(t, "flock")
+	got := inherits(t, `w sh -c 'echo text; exec >&-; until [ -e seen ]; do sleep .01; done' | { cat; touch seen; }`)
+	if got != "text\n[exit 0]" {
+		t.Errorf("stdout: got %q", got)
+	}
+	inherits(t, `{ trap '' PIPE; until [ -e closed ]; do sleep .01; done; while echo x; do sleep .01; done 2>/dev/null; touch seen; } |
+		w sh -c 'exec <&-; touch closed; until [ -e seen ]; do sleep .01; done'`)
+	inherits(t, `exec 9>lock; flock 9; w sh -c 'exec 9>&-; until [ -e got ]; do sleep .01; done' & exec 9>&-; flock lock touch got; wait $!`)
+	inherits(t, `w sh -c 'exec 9>&- >&-; until [ -e seen ]; do sleep .01; done' 9>&1 | { cat; touch seen; }`)
 }
 
 func TestF05Grandchild(t *testing.T) {

@@ -5,6 +5,7 @@ package runner
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -321,6 +322,31 @@ func TestJ11StopContinue(t *testing.T) {
 		got := strings.Fields(j.finish(t, w, "USR1", "CONT"))
 		if strings.Count(strings.Join(got, " "), "USR1") != 1 {
 			t.Errorf("bare %v: got %q; want one USR1", s.bare, got)
+		}
+	}
+}
+
+// TestJ07StopAtStart: Ctrl-Z at any moment of the start. It may come to the shell, but
+// never stops what Ctrl-C and fg can't reach.
+func TestJ07StopAtStart(t *testing.T) {
+	runs := 20
+	if *all && !*busy {
+		runs = 100
+	}
+	for _, s := range []side{bare, wrapped} {
+		term := s.shell(t, "bash")
+		for i := range runs {
+			term.send("w sleep 600\r")
+			time.Sleep(time.Duration(i) * 12 * time.Millisecond / time.Duration(runs))
+			term.send("\x1a")
+			for end := time.Now().Add(patience); !term.shows(`P> `, time.Second); term.send("\x03") {
+				if time.Now().After(end) {
+					t.Fatalf("bare %v, run %d: neither Ctrl-Z nor Ctrl-C", s.bare, i)
+				}
+			}
+			term.line("kill -KILL %% 2>/dev/null; wait; echo next " + strconv.Itoa(i))
+			term.expect(`next \d+`)
+			term.expect(`P> `)
 		}
 	}
 }

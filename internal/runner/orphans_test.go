@@ -139,14 +139,24 @@ func TestO05SignalsAsPID1(t *testing.T) {
 
 func TestO07InheritedChildren(t *testing.T) {
 	row(t)
-	// A child from before the exec, and an orphan that comes to a subreaper.
+	needs(t, "perl")
+	// A child from before the exec, one that has ended before it, and an orphan that comes to a subreaper.
 	const look = `sleep .5; grep -l "^PPid:.*$PPID\$" /proc/[0-9]*/status | xargs grep -h ^State | grep -c Z`
 	for _, script := range []string{
 		`sleep .1 & exec w sh -c '` + look + `'`,
+		`exec perl -e 'fork or exit; select undef, undef, undef, .2; exec @ARGV' w sh -c '` + look + `'`,
 		`exec subreaper w sh -c '(sleep .1 &); ` + look + `'`,
 	} {
 		if got := wrapped.script(t, script).String(); got != "0\n[exit 1]" {
 			t.Errorf("%s: got %q; want no zombie", script, got)
+		}
+	}
+	if *wrapperName != "plain" { // the command is the subreaper then
+		got := same(t, func(s side) string {
+			return s.script(t, `exec subreaper w sh -c '(sleep 600 & echo $! >pid); ps -o ppid= -p $(cat pid) | grep -qw $$ && echo mine; kill $(cat pid)'`).String()
+		})
+		if got != "mine\n[exit 0]" {
+			t.Errorf("got %q; want the command's orphans to come to it", got)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 const (
 	prSetDumpable       = 4
+	prSetChildSubreaper = 36
 	prGetChildSubreaper = 37
 )
 
@@ -43,10 +44,15 @@ func init() {
 // reaps reports whether we are PID 1, a subreaper by inheritance (the attribute
 // survives an exec), or have had children before our exec.
 func reaps() bool {
-	var subreaper int32
-	syscall.RawSyscall(syscall.SYS_PRCTL, prGetChildSubreaper, uintptr(unsafe.Pointer(&subreaper)), 0)
 	_, _, noChildren := syscall.RawSyscall6(syscall.SYS_WAITID, 0, 0, 0, syscall.WEXITED|syscall.WNOHANG|syscall.WNOWAIT, 0, 0)
-	return os.Getpid() == 1 || subreaper != 0 || noChildren == 0
+	return os.Getpid() == 1 || subreaper() || noChildren == 0
+}
+
+// subreaper reports whether we have inherited PR_SET_CHILD_SUBREAPER.
+func subreaper() bool {
+	var is int32
+	syscall.RawSyscall(syscall.SYS_PRCTL, prGetChildSubreaper, uintptr(unsafe.Pointer(&is)), 0)
+	return is != 0
 }
 
 func waitFor(int) int { return -1 }

@@ -171,11 +171,26 @@ func TestT06NoTerminal(t *testing.T) {
 		{`w --pty sh -c 'exit 7' </dev/null`, "[exit 7]"},
 		{`w --pty sh -c 'kill -TERM $$' </dev/null`, "[exit 143]"},
 		{`w --pty yes </dev/null | head -n1`, "y\r\n[exit 0]"},
+		{`yes 123456789 | w --pty sh -c 'read x; exit 3'`, "[exit 3]"},                                         // stdin not read to its end
+		{`mkfifo p; sleep 600 <p & timeout -k 60 1 w --pty seq 1000000 >p; echo $?; kill $!`, "124\n[exit 0]"}, // stdout not read
 	} {
 		if got := wrapped.script(t, c.script).String(); got != c.want {
 			t.Errorf("%s: got %q; want %q", c.script, got, c.want)
 		}
 	}
+	t.Run("background of a shell that edits lines", func(t *testing.T) {
+		row(t)
+		term := wrapped.terminal(t, "bash", "--norc", "-i")
+		term.expect(`P> `)
+		j := newJournal(t)
+		term.line(`w --pty sh -c 'echo ready $$ >` + string(j) + `; read x; echo got $x' &`)
+		c := j.ready(t)
+		term.line("fg")
+		term.inForeground(wrapped.wrapperOf(t, c, 1))
+		raw(t, term)
+		term.send("word\r")
+		term.expect("got word")
+	})
 	t.Run("background", func(t *testing.T) {
 		row(t)
 		term := wrapped.shell(t, "bash")

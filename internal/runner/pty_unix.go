@@ -24,6 +24,8 @@ type relay struct {
 	outer  bool          // stdin and stdout are terminals
 	cooked *unix.Termios // what ours was, while it is raw
 
+	unsettled *unix.Termios // what the inner one was when it was opened; nil: it has got our settings
+
 	wake *os.File // a byte: look again; closed: end
 	look *os.File // the other end
 	wg   sync.WaitGroup
@@ -36,6 +38,9 @@ const (
 	// idleDrain is how long the inner terminal may be silent, after the command's
 	// end, before what a grandchild holds open is given up.
 	idleDrain = 200 * time.Millisecond
+
+	// askedDrain is how long somebody who asks us to end waits for a reader.
+	askedDrain = time.Second
 
 	// maxDrain is more than a terminal buffers: what comes after that much is not
 	// the command's any more.
@@ -82,12 +87,13 @@ func isTerminal(fd int) bool {
 	return err == nil
 }
 
+// settle gives the inner terminal the settings of ours. In the background ours has
+// those of whoever has it at present (a shell that edits a line): enter does it then.
 func (r *relay) settle(tty int) {
-	for fd := range 3 {
-		if t, err := getTermios(fd); err == nil {
-			setTermios(tty, t)
-			break
-		}
+	if g := terminalGroup(); g != 0 && !foreground() {
+		r.unsettled, _ = getTermios(tty)
+	} else {
+		r.copySettings(tty)
 	}
 	if !r.outer { // the echo is that of the terminal where it was typed, if any
 		if t, err := getTermios(tty); err == nil {
@@ -96,6 +102,15 @@ func (r *relay) settle(tty int) {
 		}
 	}
 	r.resize()
+}
+
+func (r *relay) copySettings(tty int) {
+	for fd := range 3 {
+		if t, err := getTermios(fd); err == nil {
+			setTermios(tty, t)
+			return
+		}
+	}
 }
 
 // resize gives the inner terminal the size of ours.
@@ -137,12 +152,24 @@ func (r *relay) enter() {
 	}
 	if r.cooked == nil {
 		r.cooked = cooked
+		r.control(r.settleLate)
 	}
 	raw := *r.cooked
 	makeRaw(&raw)
 	setTermios(0, &raw)
 	r.resize()
 	r.wake.Write([]byte{0}) // there may be input again
+}
+
+// settleLate is settle's part, unless the command has made settings of its own.
+func (r *relay) settleLate(master int) {
+	if r.unsettled == nil {
+		return
+	}
+	if t, err := getTermios(master); err == nil && *t == *r.unsettled {
+		setTermios(master, r.cooked)
+	}
+	r.unsettled = nil
 }
 
 // waits reports whether our terminal is another's at present. A shell that brings
@@ -173,13 +200,31 @@ func makeRaw(t *unix.Termios) {
 func (r *relay) hangUp() { r.master.Close() }
 
 // finish copies what the command has left, ends the copying and puts our terminal back.
-func (r *relay) finish() {
+// A reader that stands still is waited for, but not by one who was asked to end, or is
+// asked now.
+func (r *relay) finish(asked bool, events <-chan event) {
 	r.mu.Lock()
 	r.draining = true
 	r.master.SetReadDeadline(time.Now().Add(idleDrain))
+	r.master.SetWriteDeadline(time.Now()) // nobody reads any more what is typed
 	r.mu.Unlock()
 	r.wake.Close()
-	r.wg.Wait()
+	done := make(chan struct{})
+	go func() { r.wg.Wait(); close(done) }()
+	var enough <-chan time.Time
+	for waiting := true; waiting; {
+		if asked && enough == nil {
+			enough = time.After(askedDrain)
+		}
+		select {
+		case <-done:
+			waiting = false
+		case <-enough:
+			waiting = false // what blocks there ends with the process
+		case e := <-events:
+			asked = asked || asksToEnd(e.sig)
+		}
+	}
 	r.master.Close()
 	r.look.Close()
 	r.leave()

@@ -49,6 +49,10 @@ type Command struct {
 	// Linux only.
 	OnWrapperDeath string
 
+	// KeepOpen keeps the wrapper's own copies of descriptors 0, 1 and those from 3 on
+	// open, which it lets go else: for one that is to read /dev/fd/N again.
+	KeepOpen bool
+
 	// Stop, when closed, asks the command to end (TERM); Run then returns
 	// RunFailed. nil: never.
 	Stop <-chan struct{}

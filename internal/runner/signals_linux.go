@@ -72,7 +72,15 @@ func (s *source) open() {
 // takeJobSignals catches what Catch leaves alone until there is a command. TTIN and
 // TTOU keep their default action: caught, a read or write of the terminal from the
 // background would be restarted for ever.
+//
+// What came in ignored is the command's now: it may catch it (a program does that
+// under nohup, or a script's &), and keeps it ignored else.
 func (s *source) takeJobSignals() {
+	for sig := syscall.Signal(1); sig <= maxSignal && Early(); sig++ {
+		if caught(sig) && !jobSignal(sig) && ignoredAtEntry(sig) {
+			catch(sig)
+		}
+	}
 	for _, sig := range [...]syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT} {
 		if !ignoredAtEntry(sig) {
 			catch(sig)

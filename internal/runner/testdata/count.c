@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 	sigfillset(&act.sa_mask);
 	for (sig = 1; sig <= 64; sig++) {
 		struct sigaction was;
-		if (sig == SIGCHLD || sigaction(sig, NULL, &was) != 0 || was.sa_handler == SIG_IGN)
+		if (sigaction(sig, NULL, &was) != 0 || was.sa_handler == SIG_IGN)
 			continue;
 		for (i = 2; i < argc && atoi(argv[i]) != sig; i++)
 			;
