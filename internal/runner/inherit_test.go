@@ -187,7 +187,11 @@ func TestF03Daemon(t *testing.T) {
 		}
 		addr := free.Addr().String()
 		free.Close()
-		s.start(t, "systemd-socket-activate", "-l", addr, s.w(), proxyd, far.Addr().String())
+		argv := []string{"systemd-socket-activate", "-l", addr}
+		for _, v := range s.env { // it hands on what it is told to
+			argv = append(argv, "-E", v)
+		}
+		s.start(t, append(argv, s.w(), proxyd, far.Addr().String())...)
 		var near net.Conn
 		eventually(t, "systemd-socket-activate listens", func() bool { near, err = net.Dial("tcp", addr); return err == nil })
 		defer near.Close()

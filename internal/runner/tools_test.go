@@ -115,6 +115,7 @@ func TestSetsid(t *testing.T) {
 	for _, end := range []string{"exit 3", "kill -TERM $$", "test -t 0; echo $?; tty", "exec 3</dev/tty"} {
 		same(t, func(s side) string { return s.script(t, `setsid --wait w sh -c '`+end+`' </dev/null`).String() })
 	}
+	probeRow(t) // the group's HUP
 	got := same(t, func(s side) string {
 		j := newJournal(t)
 		s.script(t, `setsid w count `+string(j)+` >/dev/null 2>&1 &`)
