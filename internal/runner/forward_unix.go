@@ -172,9 +172,10 @@ func (c *child) deliverInside(e event) {
 	}
 }
 
-// hadEnough starts KillAfter's clock, if the command has been asked to end.
+// hadEnough starts KillAfter's clock, if the command has been asked to end. What came
+// in ignored doesn't ask it (nohup, and a HUP at logout).
 func (c *child) hadEnough(sig syscall.Signal) {
-	if !asksToEnd(sig) {
+	if !asksToEnd(sig) || ignoredAtEntry(sig) {
 		return
 	}
 	c.asked = true

@@ -170,6 +170,15 @@ func TestS22KillAfter(t *testing.T) {
 	}
 }
 
+// TestS22Nohup: what came in ignored is no wish that the command end.
+func TestS22Nohup(t *testing.T) {
+	got := wrapped.script(t, `trap '' HUP; w --kill-after 10ms sh -c 'touch ready; exec sleep 600' & until [ -e ready ]; do sleep .01; done
+kill -HUP $!; sleep .5; kill -TERM $!; wait $!`)
+	if got.String() != "[exit 143]" {
+		t.Errorf("got %v; want death by TERM, not KILL", got)
+	}
+}
+
 func TestS23KillParent(t *testing.T) {
 	row(t)
 	got := wrapped.run(t, "w", "sh", "-c", `trap 'echo got TERM; exit 3' TERM; kill -TERM $PPID; while :; do sleep .01; done`).String()
