@@ -14,9 +14,9 @@ import (
 )
 
 // A handler of our own, a few lines of assembly, writes the siginfo_t of each
-// signal, and when it came, into a pipe. os/signal can't serve: it doesn't say who sent a signal,
-// merges real-time signals, and sorts what arrives together by number. The Go
-// runtime keeps those that it needs (the faults, URG, PROF, and 33).
+// signal, and when it came, into a pipe. os/signal can't serve: it doesn't say who
+// sent a signal, merges real-time signals, and sorts what arrives together by
+// number. The Go runtime keeps those that it needs (the faults, URG, PROF, and 33).
 
 // sigPipe is the pipe's writing end. The handler reads it.
 var sigPipe int32
