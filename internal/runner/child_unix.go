@@ -227,6 +227,18 @@ func (c *child) became(ws syscall.WaitStatus) {
 	}
 }
 
+// goesOn reports whether a stopped command is continued within a moment. The terminal's
+// TTIN and TTOU stop us, too, who don't catch them, perhaps just here: once continued,
+// we must not stop again.
+func (c *child) goesOn() bool {
+	for end := time.Now().Add(groupWindow); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if c.wait(); !c.stopped || c.ended {
+			return true
+		}
+	}
+	return false
+}
+
 // stopAlong stops us with the signal that the command stopped with, so that the
 // kernel's rule for orphaned groups is the same for both. It returns when we are
 // continued. A command with a process group of its own, a shell, may have left the
@@ -243,6 +255,11 @@ func (c *child) stopAlong(sig syscall.Signal) {
 		return
 	}
 	if !c.elsewhere() {
+		if sig == syscall.SIGTTIN || sig == syscall.SIGTTOU {
+			if c.goesOn() {
+				return
+			}
+		}
 		raise(sig)
 		return
 	}
