@@ -9,7 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // step is one system call of a new process that shares our memory and may do
@@ -86,7 +89,7 @@ func (p *program) signals() {
 
 // flushStop drops a Ctrl-Z that came since we exist: unblocked before the exec, it
 // would stop the new process, and us with it, who wait for the exec (vfork). We pass
-// on what came to us.
+// on what came to us by then.
 func (p *program) flushStop() {
 	tstp := bit(syscall.SIGTSTP)
 	if entryIgnored&tstp != 0 || entryBlocked&tstp != 0 {
@@ -95,6 +98,15 @@ func (p *program) flushStop() {
 	for _, act := range []int{sigIgn, sigDfl} {
 		p.may(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGTSTP), ptr(&sigactions[act]), 0, 8)
 	}
+	p.may(syscall.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, ptr(&flushed))
+}
+
+// flushed is when the new process dropped what it had of TSTP; it writes it itself.
+var flushed unix.Timespec
+
+// missedStop reports whether the command has not had a TSTP that came to us.
+func missedStop(e event) bool {
+	return e.sig == syscall.SIGTSTP && e.at <= time.Duration(flushed.Nano())
 }
 
 var sigactions = [2]sigaction{sigDfl: {handler: sigDfl}, sigIgn: {handler: sigIgn}}

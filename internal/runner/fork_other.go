@@ -11,4 +11,6 @@ func fork(path string, argv []string, c Command, tty *os.File) (int, error) {
 	return forkExec(path, argv, c, tty)
 }
 
+func missedStop(event) bool { return false }
+
 func endSession() {}
