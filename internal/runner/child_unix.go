@@ -255,10 +255,8 @@ func (c *child) stopAlong(sig syscall.Signal) {
 		return
 	}
 	if !c.elsewhere() {
-		if sig == syscall.SIGTTIN || sig == syscall.SIGTTOU {
-			if c.goesOn() {
-				return
-			}
+		if (sig == syscall.SIGTTIN || sig == syscall.SIGTTOU) && c.goesOn() {
+			return
 		}
 		raise(sig)
 		return

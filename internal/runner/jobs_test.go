@@ -38,12 +38,19 @@ func (p *terminal) prompt() string {
 // job starts `w count` in the foreground of a shell.
 func (s side) job(t *testing.T, term *terminal, args string) (w, c int) {
 	t.Helper()
-	j := newJournal(t)
+	_, w, c = s.journalled(t, term, args)
+	return w, c
+}
+
+// journalled is job with what the command writes.
+func (s side) journalled(t *testing.T, term *terminal, args string) (j journal, w, c int) {
+	t.Helper()
+	j = newJournal(t)
 	term.line("w count " + string(j) + args)
 	c = j.ready(t)
 	w = s.wrapperOf(t, c, 1)
 	term.inForeground(w)
-	return w, c
+	return j, w, c
 }
 
 // stopped waits until both are stopped, running until neither is.
@@ -186,12 +193,8 @@ func TestJ06CatchesTstp(t *testing.T) {
 	})
 	t.Run("trap", func(t *testing.T) { // it may also go on
 		got := same(t, func(s side) string {
-			j := newJournal(t)
 			term := s.shell(t, "bash")
-			term.line("w count " + string(j))
-			c := j.ready(t)
-			w := s.wrapperOf(t, c, 1)
-			term.inForeground(w)
+			j, w, _ := s.journalled(t, term, "")
 			term.send("\x1a")
 			return j.finish(t, w, "TSTP")
 		})
@@ -219,12 +222,8 @@ func TestJ07StopTenTimes(t *testing.T) {
 	}
 	// With a CONT handler: each fg is one CONT.
 	got := same(t, func(s side) string {
-		j := newJournal(t)
 		term := s.shell(t, "bash")
-		term.line("w count " + string(j) + " 20")
-		c := j.ready(t)
-		w := s.wrapperOf(t, c, 1)
-		term.inForeground(w)
+		j, w, c := s.journalled(t, term, " 20")
 		for n := range 5 {
 			term.send("\x1a")
 			stopped(t, w, c)

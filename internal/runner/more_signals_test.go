@@ -302,12 +302,8 @@ func TestStoppedProbe(t *testing.T) {
 func TestSignalAfterKey(t *testing.T) {
 	probeRow(t)
 	got := same(t, func(s side) string {
-		j := newJournal(t)
 		term := s.shell(t, "bash")
-		term.line("w count " + string(j))
-		c := j.ready(t)
-		w := s.wrapperOf(t, c, 1)
-		term.inForeground(w)
+		j, w, c := s.journalled(t, term, "")
 		all := []int{w, c}
 		if !s.bare {
 			all = append(all, s.probed(t, w))

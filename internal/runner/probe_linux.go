@@ -98,8 +98,8 @@ func (p *probe) ask() {
 	if p == nil || p.pid == 0 {
 		return
 	}
-	p.reports = slices.DeleteFunc(p.reports, func(r report) bool { return monotonic()-r.at > reportLife })
 	at := monotonic()
+	p.reports = slices.DeleteFunc(p.reports, func(r report) bool { return at-r.at > reportLife })
 	pending, known := pendingSignals(p.pid)
 	if known && pending == 0 && !p.asked {
 		return
