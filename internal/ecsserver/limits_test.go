@@ -148,6 +148,12 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%v for %v: overdue %v; want %v", tt.state, tt.age, got, tt.want)
 		}
 	}
+	lim.look = 100 * time.Millisecond
+	for d, want := range map[time.Duration]time.Duration{150 * time.Millisecond: 150 * time.Millisecond, time.Minute: 200 * time.Millisecond} {
+		if got := lim.counted(d); got != want {
+			t.Errorf("%v between two looks: %v count; want %v", d, got, want)
+		}
+	}
 	if d := defaultLimits; d.idle <= 90*time.Second || d.ask < 5*time.Second {
 		t.Errorf("got %+v: SDKs keep a connection for 90 s", d)
 	}
@@ -177,8 +183,10 @@ func TestSlowClients(t *testing.T) {
 	ended := make(chan string)
 	for name, c := range slow {
 		go func() {
-			if name == "reads nothing" {
-				waitUntilReset(c)
+			if name == "reads nothing" { // it may take its kernel minutes to hear of the end
+				for s.ln.conns.has(c.LocalAddr()) {
+					time.Sleep(5 * time.Millisecond)
+				}
 			} else {
 				io.Copy(io.Discard, c)
 			}
@@ -220,13 +228,16 @@ func deaf(t *testing.T, s *Server) net.Conn {
 	}
 }
 
-func waitUntilReset(c net.Conn) {
-	for {
-		if _, err := c.Write([]byte("x")); err != nil {
-			return
+// has reports whether the client at addr has a connection.
+func (s *conns) has(addr net.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		if c.RemoteAddr().String() == addr.String() {
+			return true
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
+	return false
 }
 
 // The helper process is a server alone in its process, so that the hostile clients of a test don't share its

@@ -26,6 +26,7 @@ var defaultLimits = limits{ask: 10 * time.Second, answer: 10 * time.Second, idle
 
 // patrol closes what is overdue. It sleeps while no connection is open.
 func (l *listener) patrol(ctx context.Context) {
+	now := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,14 +34,19 @@ func (l *listener) patrol(ctx context.Context) {
 		case <-l.opened:
 		}
 		for open := 1; open > 0; {
+			slept := time.Now()
 			if within(ctx.Done(), l.limits.look) {
 				return
 			}
-			now := time.Now()
+			now = now.Add(l.limits.counted(time.Since(slept)))
 			open = l.conns.closeOverdue(now, l.limits) + l.foreigners.closeOverdue(now, l.limits)
 		}
 	}
 }
+
+// counted is how much of the time since the last look is a connection's. When we were stopped (Ctrl-Z, a container's
+// freezer) or got no processor, neither could its goroutine go on.
+func (lim limits) counted(d time.Duration) time.Duration { return min(d, 2*lim.look) }
 
 // closeOverdue returns how many connections are left.
 func (s *conns) closeOverdue(now time.Time, lim limits) (open int) {
