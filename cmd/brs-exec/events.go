@@ -14,8 +14,8 @@ import (
 // says. These two are of the command; the others are made where they happen.
 
 // started tells of the command by its name alone: arguments may hold secrets.
-func (s *session) started(pid int) {
-	s.began = time.Now()
+func (s *session) started(pid int, began time.Time) {
+	s.began = began
 	if s.log.Enabled(context.Background(), slog.LevelInfo) {
 		s.log.Info("command started", "event", "started", "command", filepath.Base(s.Command[0]), "pid", pid,
 			"source", s.src.Describe(), "version", version())

@@ -25,13 +25,14 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	}
 	defer sigs.end()
 	r := &child{Command: c, sigs: sigs, young: true}
+	began := time.Now()
 	if err := r.start(); err != nil {
 		return r.status, err
 	}
 	defer r.finish() // after a panic, too: the terminal may be raw
 	sigs.mark()
 	if c.Started != nil {
-		c.Started(r.pid)
+		c.Started(r.pid, began)
 	}
 	return r.run(), nil
 }

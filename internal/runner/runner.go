@@ -57,6 +57,7 @@ type Command struct {
 	// RunFailed. nil: never.
 	Stop <-chan struct{}
 
-	// Started, if not nil, is called once with the process id, when the command runs.
-	Started func(pid int)
+	// Started, if not nil, is called once, when the command runs, with its process id and
+	// when its start began.
+	Started func(pid int, began time.Time)
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -67,6 +68,7 @@ func Find(argv, env []string) (path string, s Status, err error) {
 
 // Run starts the command in our console and waits for it. There are no signals to hand on.
 func Run(sigs *Signals, c Command) (Status, error) {
+	began := time.Now()
 	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{Env: c.Env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	if err != nil {
 		return NotExecutable, err
@@ -75,7 +77,7 @@ func Run(sigs *Signals, c Command) (Status, error) {
 		endWithUs(p.Pid)
 	}
 	if c.Started != nil {
-		c.Started(p.Pid)
+		c.Started(p.Pid, began)
 	}
 	done := make(chan struct{})
 	defer close(done)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"brs-exec/internal/runner"
 )
@@ -19,7 +20,7 @@ func main() {
 	bad := flag.Bool("panic", false, "")
 	flag.Parse()
 	if *bad {
-		c.Started = func(int) { panic("as told") }
+		c.Started = func(int, time.Time) { panic("as told") }
 	}
 	c.Args, c.Env = flag.Args(), os.Environ()
 	path, s, err := runner.Find(c.Args, c.Env)
