@@ -4,11 +4,13 @@ package runner
 
 import (
 	"crypto/sha256"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Rows T01 to T06: --pty.
@@ -145,9 +147,47 @@ func TestT04LastMegabyte(t *testing.T) {
 	}
 }
 
+// TestT04Starved: a relay that gets no processor until its time is over copies what is there.
+func TestT04Starved(t *testing.T) {
+	r, tty, err := newRelay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.master.Close()
+	defer tty.Close()
+	if _, err := tty.WriteString("last\n"); err != nil {
+		t.Fatal(err)
+	}
+	out, stdout, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	r.until = time.Now().Add(-time.Second)
+	r.awaitMore()
+	r.output(int(stdout.Fd()))
+	stdout.Close()
+	if got, _ := io.ReadAll(out); string(got) != "last\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestT05Grandchild(t *testing.T) {
 	row(t)
-	c := wrapped.command(t, "w", "--pty", "sh", "-c", `trap '' HUP; sleep 600 & echo $! >pid; echo last`)
+	t.Run("silent", func(t *testing.T) {
+		if out := grandchild(t, "exec sleep 600"); out != "last\r\n" {
+			t.Errorf("got %q", out)
+		}
+	})
+	t.Run("writing", func(t *testing.T) {
+		grandchild(t, "while :; do echo more; sleep .05; done")
+	})
+}
+
+// grandchild runs a command whose child keeps the terminal open, and returns its output.
+func grandchild(t *testing.T, script string) string {
+	t.Helper()
+	c := wrapped.command(t, "w", "--pty", "sh", "-c", `trap '' HUP; sh -c '`+script+`' & echo $! >pid; echo last`)
 	out, _ := c.Output()
 	data, _ := os.ReadFile(c.Dir + "/pid")
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
@@ -157,9 +197,7 @@ func TestT05Grandchild(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Errorf("the grandchild: %v; want it to outlive the wrapper", err)
 	}
-	if string(out) != "last\r\n" {
-		t.Errorf("got %q", out)
-	}
+	return string(out)
 }
 
 func TestT06NoTerminal(t *testing.T) {

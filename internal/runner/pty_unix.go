@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -28,16 +29,20 @@ type relay struct {
 
 	wake *os.File // a byte: look again; closed: end
 	look *os.File // the other end
-	wg   sync.WaitGroup
 
-	mu       sync.Mutex
-	draining bool
+	copied chan struct{} // closed: nothing more comes to stdout
+
+	mu    sync.Mutex
+	until time.Time // when the rest of the output is given up; zero: the command runs
 }
 
 const (
 	// idleDrain is how long the inner terminal may be silent, after the command's
 	// end, before what a grandchild holds open is given up.
 	idleDrain = 200 * time.Millisecond
+
+	// longestDrain is how long what a grandchild writes meanwhile is copied.
+	longestDrain = time.Second
 
 	// askedDrain is how long somebody who asks us to end waits for a reader.
 	askedDrain = time.Second
@@ -137,8 +142,9 @@ func (r *relay) group() (group int) {
 
 func (r *relay) start() {
 	r.enter()
-	r.wg.Go(r.input)
-	r.wg.Go(r.output)
+	r.copied = make(chan struct{})
+	go r.input()
+	go func() { r.output(1); close(r.copied) }()
 }
 
 // enter makes our terminal raw, if it is ours to change.
@@ -204,52 +210,73 @@ func (r *relay) hangUp() { r.master.Close() }
 // asked now.
 func (r *relay) finish(asked bool, events <-chan event) {
 	r.mu.Lock()
-	r.draining = true
-	r.master.SetReadDeadline(time.Now().Add(idleDrain))
-	r.master.SetWriteDeadline(time.Now()) // nobody reads any more what is typed
+	r.until = time.Now().Add(longestDrain)
+	r.awaitMore()
 	r.mu.Unlock()
 	r.wake.Close()
-	done := make(chan struct{})
-	go func() { r.wg.Wait(); close(done) }()
 	var enough <-chan time.Time
 	for waiting := true; waiting; {
 		if asked && enough == nil {
 			enough = time.After(askedDrain)
 		}
 		select {
-		case <-done:
+		case <-r.copied:
 			waiting = false
 		case <-enough:
-			waiting = false // what blocks there ends with the process
+			waiting, enough = writable(1), nil // what blocks there ends with the process
 		case e := <-events:
 			asked = asked || asksToEnd(e.sig)
 		}
 	}
-	r.master.Close()
-	r.look.Close()
+	r.master.Close() // and whoever is still typing into it gets an error
 	r.leave()
 }
 
+// awaitMore lets the next read wait, but not too long.
+func (r *relay) awaitMore() {
+	idle := time.Now().Add(idleDrain)
+	if idle.After(r.until) {
+		idle = r.until
+	}
+	r.master.SetReadDeadline(idle)
+}
+
 // output copies from the inner terminal to stdout.
-func (r *relay) output() {
+func (r *relay) output(stdout int) {
 	defer calm()()
 	buf, late := make([]byte, 32<<10), 0
 	for late < maxDrain {
 		n, err := r.master.Read(buf)
-		if n > 0 && !writeAll(1, buf[:n]) {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			n = r.left(buf)
+		}
+		if n <= 0 {
+			return // EIO: nobody has the inner terminal open any more
+		}
+		if !writeAll(stdout, buf[:n]) {
 			r.hangUp() // nobody reads: the terminal is gone, for the command
 			return
 		}
-		if err != nil {
-			return // EIO: nobody has the inner terminal open any more
-		}
 		r.mu.Lock()
-		if r.draining {
+		if !r.until.IsZero() {
 			late += n
-			r.master.SetReadDeadline(time.Now().Add(idleDrain))
+			r.awaitMore()
 		}
 		r.mu.Unlock()
 	}
+}
+
+// left reads what is there. A Read doesn't look when its time is over, which may have
+// been before we had a processor to begin it.
+func (r *relay) left(buf []byte) (n int) {
+	r.control(func(master int) { n, _ = syscall.Read(master, buf) })
+	return n
+}
+
+// writable reports whether a write would not have to wait.
+func writable(fd int) bool {
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
+	return n > 0
 }
 
 // writeAll writes to a descriptor that may be non-blocking, and past os.Stdout,
