@@ -37,12 +37,12 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	return r.run(), nil
 }
 
-// start runs the command, on the terminal tty if that isn't nil. A file that the
+// exec runs the command, on the terminal tty if that isn't nil. A file that the
 // kernel doesn't know how to run is a script for /bin/sh, as it is for execvp(3).
-func start(c Command, tty *os.File) (int, Status, error) {
-	pid, err := fork(c.Path, c.Args, c, tty)
+func (c *child) exec(tty *os.File) (int, Status, error) {
+	pid, err := c.fork(c.Path, c.Args, tty)
 	if errors.Is(err, syscall.ENOEXEC) {
-		pid, err = fork("/bin/sh", append([]string{"/bin/sh", c.Path}, c.Args[1:]...), c, tty)
+		pid, err = c.fork("/bin/sh", append([]string{"/bin/sh", c.Path}, c.Args[1:]...), tty)
 	}
 	if err == nil {
 		return pid, 0, nil
@@ -76,16 +76,20 @@ func forkExec(path string, argv []string, c Command, tty *os.File) (int, error) 
 }
 
 // start starts the command, on a terminal of its own if it is to have one.
-func (c *child) start() (err error) {
+func (c *child) start() error {
 	var tty *os.File
 	if c.PTY {
 		c.status = Failed
+		var err error
 		if c.relay, tty, err = newRelay(); err != nil {
 			return err
 		}
 		defer tty.Close()
 	}
-	c.pid, c.status, err = start(c.Command, tty)
+	pid, status, err := c.exec(tty)
+	if c.pid = pid; !c.ended || err != nil {
+		c.status = status
+	}
 	if c.relay != nil {
 		c.relay.start()
 		if err != nil {
@@ -226,6 +230,13 @@ func (c *child) became(ws syscall.WaitStatus) {
 	case ws.Continued():
 		c.stopped, c.resumed = false, true
 	}
+}
+
+// startStopped stops us with a process that has stopped before it was the command.
+func (c *child) startStopped(pid int, sig syscall.Signal) {
+	c.pid = pid
+	c.stopAlong(sig)
+	c.goOn()
 }
 
 // goesOn reports whether a stopped command is continued within a moment. The terminal's

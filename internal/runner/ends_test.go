@@ -147,7 +147,8 @@ func TestE10ArgumentList(t *testing.T) {
 	for range 40 {
 		huge = append(huge, strings.Repeat("x", 127<<10))
 	}
-	_, s, err := start(Command{Path: "/bin/true", Args: huge}, nil)
+	c := child{Command: Command{Path: "/bin/true", Args: huge}}
+	_, s, err := c.exec(nil)
 	if s != NotExecutable || err == nil || err.Error() != "true: argument list too long" {
 		t.Errorf("got %v, %v; want %v, argument list too long", s, err, NotExecutable)
 	}

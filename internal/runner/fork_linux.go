@@ -35,9 +35,8 @@ const (
 	checkDecimal = 4 // the result's decimal digits go to *want
 )
 
-// cloneSteps starts a process that does the steps.
-//
-//go:noescape
+// cloneSteps starts a process that does the steps. They must not be on the stack, which
+// may move.
 func cloneSteps(flags uintptr, first *step) (pid int)
 
 // program is a list of steps, and what they point to.
@@ -48,30 +47,30 @@ type program struct {
 
 // fork starts the command with the signal dispositions and the mask that we came
 // with, which the syscall package can't do.
-func fork(path string, argv []string, c Command, tty *os.File) (int, error) {
+func (c *child) fork(path string, argv []string, tty *os.File) (int, error) {
 	switch {
 	case !Early():
-		return forkExec(path, argv, c, tty)
+		return forkExec(path, argv, c.Command, tty)
 	case tty != nil:
-		return forkSession(path, argv, c, tty)
+		return forkSession(path, argv, c.Command, tty)
 	}
 	p := program{steps: make([]step, 0, 80)}
 	p.closed()
-	if err := p.command(path, argv, c); err != nil {
+	if err := p.command(path, argv, c.Command); err != nil {
 		return 0, err
 	}
-	return p.run()
+	return p.run(c.startStopped)
 }
 
 // command is the steps that all commands have.
 func (p *program) command(path string, argv []string, c Command) error {
 	p.signals()
-	p.flushStop()
 	p.deathSignal(deathSignal(c.OnWrapperDeath))
 	p.may(syscall.SYS_PRLIMIT64, 0, syscall.RLIMIT_NOFILE, ptr(&entryNofile), 0)
 	if subreaper() {
 		p.may(syscall.SYS_PRCTL, prSetChildSubreaper, 1) // kept by an exec, not by a fork
 	}
+	p.may(syscall.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, ptr(&exposed))
 	p.must(syscall.SYS_RT_SIGPROCMASK, sigSetmask, ptr(&entryBlocked), 0, 8)
 	return p.exec(path, argv, c.Env)
 }
@@ -87,26 +86,14 @@ func (p *program) signals() {
 	}
 }
 
-// flushStop drops a Ctrl-Z that came since we exist: unblocked before the exec, it
-// would stop the new process, and us with it, who wait for the exec (vfork). We pass
-// on what came to us by then.
-func (p *program) flushStop() {
-	tstp := bit(syscall.SIGTSTP)
-	if entryIgnored&tstp != 0 || entryBlocked&tstp != 0 {
-		return
-	}
-	for _, act := range []int{sigIgn, sigDfl} {
-		p.may(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGTSTP), ptr(&sigactions[act]), 0, 8)
-	}
-	p.may(syscall.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, ptr(&flushed))
-}
+// exposed is when the command's process was about to unblock its signals; it writes
+// that itself. A Ctrl-Z that had come to it by then stopped it before its exec.
+var exposed unix.Timespec
 
-// flushed is when the new process dropped what it had of TSTP; it writes it itself.
-var flushed unix.Timespec
-
-// missedStop reports whether the command has not had a TSTP that came to us.
+// missedStop reports whether a command that didn't stop before its exec has not had a
+// TSTP that came to us.
 func missedStop(e event) bool {
-	return e.sig == syscall.SIGTSTP && e.at <= time.Duration(flushed.Nano())
+	return e.sig == syscall.SIGTSTP && e.at <= time.Duration(exposed.Nano())
 }
 
 var sigactions = [2]sigaction{sigDfl: {handler: sigDfl}, sigIgn: {handler: sigIgn}}
@@ -191,16 +178,52 @@ const (
 )
 
 // run starts the process and returns when it has become the command, or has failed to.
-func (p *program) run() (int, error) {
-	pid, err := p.clone(cloneVM | cloneVfork)
+// It doesn't wait in vfork(2): a Ctrl-Z between the process's last steps stops it, and
+// us, who could not be reached there by anything. We would sit in the terminal's
+// foreground for good. Instead, stopped is called. If stopped is nil, the process blocks
+// what can be blocked.
+func (p *program) run(stopped func(pid int, sig syscall.Signal)) (int, error) {
+	flags := uintptr(cloneVM | cloneVfork)
+	var execed [2]int // what is written to is closed by the exec
+	if stopped != nil && syscall.Pipe2(execed[:], syscall.O_CLOEXEC) == nil {
+		flags = cloneVM
+		defer syscall.Close(execed[0])
+	}
+	pid, err := p.clone(flags)
+	if flags == cloneVM {
+		syscall.Close(execed[1])
+	}
 	if err != nil {
 		return 0, err
 	}
+	for flags == cloneVM && !closed(execed[0]) {
+		if sig := stopSignal(pid); sig != 0 {
+			stopped(pid, sig)
+		}
+	}
+	runtime.KeepAlive(p)
 	if errno := p.failed(); errno != 0 {
 		syscall.Wait4(pid, nil, 0, nil)
 		return 0, errno
 	}
 	return pid, nil
+}
+
+// closed reports whether nobody has a pipe's other end any more, within a moment.
+func closed(pipe int) bool {
+	poll := []unix.PollFd{{Fd: int32(pipe)}}
+	n, _ := unix.Poll(poll, 10)
+	return n == 1
+}
+
+// stopSignal is what a child of ours has stopped with since it was last asked; 0: it
+// hasn't. It takes nothing else from wait4.
+func stopSignal(pid int) syscall.Signal {
+	var info unix.Siginfo
+	if unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG, nil) != nil || info.Signo == 0 {
+		return 0
+	}
+	return syscall.Signal((*siginfo)(unsafe.Pointer(&info)).value)
 }
 
 // clone starts the process. It begins with every signal blocked.
@@ -210,7 +233,6 @@ func (p *program) clone(flags uintptr) (int, error) {
 	pid := cloneSteps(flags|uintptr(syscall.SIGCHLD), &p.steps[0])
 	syscall.ForkLock.Unlock()
 	sigprocmask(sigSetmask, mask)
-	runtime.KeepAlive(p)
 	if pid < 0 {
 		return 0, &forkError{syscall.Errno(-pid)}
 	}

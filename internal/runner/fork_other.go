@@ -7,8 +7,8 @@ import "os"
 // Early is false: there is no early entry point here.
 func Early() bool { return false }
 
-func fork(path string, argv []string, c Command, tty *os.File) (int, error) {
-	return forkExec(path, argv, c, tty)
+func (c *child) fork(path string, argv []string, tty *os.File) (int, error) {
+	return forkExec(path, argv, c.Command, tty)
 }
 
 func missedStop(event) bool { return false }

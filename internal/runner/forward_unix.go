@@ -204,6 +204,13 @@ func (c *child) resume(e event) bool {
 		c.relay.enter() // a shell's fg may have given our terminal back
 	}
 	waker := c.stops > 0 || c.resumed || e.at < c.awake
+	c.goOn()
+	c.stops, c.resumed = max(0, c.stops-1), false
+	return waker
+}
+
+// goOn continues a stopped command, unless that is done by who continued us.
+func (c *child) goOn() {
 	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; {
 		late := c.elsewhere() || time.Now().After(end)
 		time.Sleep(time.Millisecond)
@@ -213,6 +220,4 @@ func (c *child) resume(e event) bool {
 			break
 		}
 	}
-	c.stops, c.resumed = max(0, c.stops-1), false
-	return waker
 }

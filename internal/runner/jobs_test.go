@@ -4,9 +4,13 @@ package runner
 
 import (
 	"fmt"
+	"os"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -327,10 +331,7 @@ func TestJ11StopContinue(t *testing.T) {
 
 // TestJ07StopAtStart: Ctrl-Z at any moment of the start. It may come to the shell, but
 // never stops what Ctrl-C and fg can't reach.
-//
-// It is no smoke test: a moment stays open, see docs/TRANSPARENT.md.
 func TestJ07StopAtStart(t *testing.T) {
-	row(t)
 	const runs = 100
 	for _, s := range []side{bare, wrapped} {
 		term := s.shell(t, "bash")
@@ -347,6 +348,56 @@ func TestJ07StopAtStart(t *testing.T) {
 			term.expect(`next \d+`)
 			term.expect(`P> `)
 		}
+	}
+}
+
+// TestJ07StoppedBeforeExec: a process that stops after its signals were unblocked, but
+// before it is the command, is not waited for in vain.
+func TestJ07StoppedBeforeExec(t *testing.T) {
+	runtime.LockOSThread() // a child is its thread's
+	defer runtime.UnlockOSThread()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	var p program
+	p.signals()
+	p.must(syscall.SYS_RT_SIGPROCMASK, sigSetmask, ptr(&entryBlocked), 0, 8)
+	p.may(syscall.SYS_GETPID)
+	self := len(p.steps) - 1
+	buf := new([1]byte)
+	p.keep = append(p.keep, buf)
+	p.may(syscall.SYS_READ, r.Fd(), ptr(buf), 1)
+	if err := p.exec("/bin/sh", []string{"sh", "-c", "exit 7"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			if pid := atomic.LoadUintptr(&p.steps[self].result); pid != 0 {
+				syscall.Kill(int(pid), syscall.SIGSTOP)
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	var stops []syscall.Signal
+	pid, err := p.run(func(pid int, sig syscall.Signal) {
+		if stops = append(stops, sig); len(stops) == 1 {
+			w.Write([]byte("x"))
+		}
+		syscall.Kill(pid, syscall.SIGCONT)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ws syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &ws, 0, nil); err != nil || ws.ExitStatus() != 7 {
+		t.Errorf("status %d, %v; want 7", ws.ExitStatus(), err)
+	}
+	if !slices.Equal(stops, []syscall.Signal{syscall.SIGSTOP}) {
+		t.Errorf("stops %v; want one", stops)
 	}
 }
 

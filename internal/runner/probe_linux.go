@@ -74,7 +74,7 @@ func startProbe() *probe {
 		syscall.Close(pair[0])
 		return nil
 	}
-	pid, err := p.run()
+	pid, err := p.run(nil)
 	if err != nil {
 		syscall.Close(pair[0])
 		return nil
