@@ -17,6 +17,7 @@ var helpers = map[string]func(){
 	"masked":    maskedMain,
 	"ignoring":  ignoringMain,
 	"subreaper": subreaperMain,
+	"stopping":  stoppingMain,
 }
 
 // maskedMain blocks signals and becomes a command: masked TERM,USR1 command [args…]
@@ -41,6 +42,24 @@ func ignoringMain() {
 func subreaperMain() {
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	become(os.Args[1:])
+}
+
+// stoppingMain, which catches TSTP, writes a byte, and after each stop another; it stops
+// itself for each byte that it reads.
+func stoppingMain() {
+	runtime.LockOSThread()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		panic(err)
+	}
+	sigPipe = int32(null.Fd())
+	catch(syscall.SIGTSTP)
+	for b := make([]byte, 1); ; raise(syscall.SIGTSTP) {
+		os.Stdout.Write(b)
+		if n, _ := os.Stdin.Read(b); n == 0 {
+			return
+		}
+	}
 }
 
 func become(argv []string) {

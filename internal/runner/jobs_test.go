@@ -401,6 +401,54 @@ func TestJ07StoppedBeforeExec(t *testing.T) {
 	}
 }
 
+// TestJ06StopsOnce: one CONT ends a stop, and a stop that somebody sends at the same time.
+func TestJ06StopsOnce(t *testing.T) {
+	c := wrapped.command(t, "stopping")
+	c.SysProcAttr.Setsid, c.SysProcAttr.Setpgid = false, true // stops are nothing to an orphaned group
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := c.Process.Pid
+	out.Read(make([]byte, 1)) // it is ready
+	for i := range 5000 {
+		in.Write([]byte{1})
+		for end := time.Now().Add(time.Duration(i%100) * time.Microsecond); time.Now().Before(end); {
+		}
+		syscall.Kill(pid, syscall.SIGTSTP)
+		for stopSignal(pid) == 0 {
+			time.Sleep(10 * time.Microsecond)
+		}
+		syscall.Kill(pid, syscall.SIGCONT)
+		echo := make(chan error, 1)
+		go func() {
+			_, err := out.Read(make([]byte, 1))
+			echo <- err
+		}()
+		for on := false; !on; {
+			select {
+			case err := <-echo:
+				if on = true; err != nil {
+					t.Fatal(err)
+				}
+			case <-time.After(5 * time.Millisecond):
+				if stopSignal(pid) != 0 {
+					t.Fatalf("round %d: stopped twice", i)
+				}
+			}
+		}
+	}
+	in.Close()
+	c.Wait()
+}
+
 // TestResume: whose CONT it is. That of a second stop within one of ours, as a busy
 // machine has it, came before we ran again.
 func TestResume(t *testing.T) {

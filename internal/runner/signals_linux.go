@@ -248,10 +248,12 @@ func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
 // raise sends sig to the calling thread with its default action, whatever it is
 // now. It returns if that is not death: after a stop, or as PID 1.
 func raise(sig syscall.Signal) {
+	mask := sigprocmask(sigBlock, bit(sig))
+	syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), sig)
+	// From here on somebody else's TSTP may stop us, too. The CONT that ends that drops ours.
 	var was sigaction
 	rtSigaction(sig, &sigaction{handler: sigDfl}, &was)
-	mask := sigprocmask(sigUnblock, bit(sig))
-	syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), sig)
+	sigprocmask(sigUnblock, bit(sig))
 	sigprocmask(sigSetmask, mask)
 	rtSigaction(sig, &was, nil)
 }
