@@ -147,6 +147,24 @@ func TestT04LastMegabyte(t *testing.T) {
 	}
 }
 
+// TestT04Stop: Ctrl-Z stops the wrapper, too, that waits for a reader of what is left.
+func TestT04Stop(t *testing.T) {
+	term := wrapped.shell(t, "bash")
+	j := newJournal(t)
+	term.line(`w --pty sh -c 'echo ready $$ >` + string(j) + `; head -c 70000 /dev/zero' | sleep 100`) // 65536 fit into the pipe
+	c := j.ready(t)
+	eventually(t, "the command has ended", func() bool { return procStat(c, 0) == "" })
+	term.send("\x1a")
+	term.expect(`Stopped`)
+	term.prompt()
+	term.line("fg")
+	term.send("\x03")
+	term.prompt()
+	if got := term.answer("echo $?"); got != "130" {
+		t.Errorf("status %s; want that of sleep, 130", got)
+	}
+}
+
 // TestT04Starved: a relay that gets no processor until its time is over copies what is there.
 func TestT04Starved(t *testing.T) {
 	r, tty, err := newRelay()

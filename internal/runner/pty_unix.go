@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,7 +31,8 @@ type relay struct {
 	wake *os.File // a byte: look again; closed: end
 	look *os.File // the other end
 
-	copied chan struct{} // closed: nothing more comes to stdout
+	written atomic.Int64  // bytes that have gone to stdout
+	copied  chan struct{} // closed: no more will
 
 	mu    sync.Mutex
 	until time.Time // when the rest of the output is given up; zero: the command runs
@@ -41,15 +43,15 @@ const (
 	// end, before what a grandchild holds open is given up.
 	idleDrain = 200 * time.Millisecond
 
-	// longestDrain is how long what a grandchild writes meanwhile is copied.
+	// longestDrain is how long what a grandchild writes meanwhile is copied, and
+	// maxDrain how much there may be left then: more than a terminal buffers, so that
+	// the command's own is among it.
 	longestDrain = time.Second
+	maxDrain     = 64 << 10
 
-	// askedDrain is how long somebody who asks us to end waits for a reader.
+	// askedDrain is how long somebody who asks us to end waits for a reader who takes
+	// nothing.
 	askedDrain = time.Second
-
-	// maxDrain is more than a terminal buffers: what comes after that much is not
-	// the command's any more.
-	maxDrain = 1 << 20
 )
 
 // newRelay opens the terminal, with the size and the settings of ours.
@@ -206,8 +208,8 @@ func makeRaw(t *unix.Termios) {
 func (r *relay) hangUp() { r.master.Close() }
 
 // finish copies what the command has left, ends the copying and puts our terminal back.
-// A reader that stands still is waited for, but not by one who was asked to end, or is
-// asked now.
+// A reader that stands still is waited for, also through a Ctrl-Z, but not by one who
+// was asked to end, or is asked now.
 func (r *relay) finish(asked bool, events <-chan event) {
 	r.mu.Lock()
 	r.until = time.Now().Add(longestDrain)
@@ -215,17 +217,23 @@ func (r *relay) finish(asked bool, events <-chan event) {
 	r.mu.Unlock()
 	r.wake.Close()
 	var enough <-chan time.Time
+	var written int64
 	for waiting := true; waiting; {
 		if asked && enough == nil {
-			enough = time.After(askedDrain)
+			enough, written = time.After(askedDrain), r.written.Load()
 		}
 		select {
 		case <-r.copied:
 			waiting = false
 		case <-enough:
-			waiting, enough = writable(1), nil // what blocks there ends with the process
+			waiting, enough = r.written.Load() > written, nil // what blocks there ends with the process
 		case e := <-events:
 			asked = asked || asksToEnd(e.sig)
+			if stops(e.sig) && !e.own() {
+				r.leave()
+				raise(e.sig)
+				r.enter()
+			}
 		}
 	}
 	r.master.Close() // and whoever is still typing into it gets an error
@@ -249,6 +257,7 @@ func (r *relay) output(stdout int) {
 		n, err := r.master.Read(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			n = r.left(buf)
+			late += n
 		}
 		if n <= 0 {
 			return // EIO: nobody has the inner terminal open any more
@@ -257,9 +266,9 @@ func (r *relay) output(stdout int) {
 			r.hangUp() // nobody reads: the terminal is gone, for the command
 			return
 		}
+		r.written.Add(int64(n))
 		r.mu.Lock()
 		if !r.until.IsZero() {
-			late += n
 			r.awaitMore()
 		}
 		r.mu.Unlock()
@@ -271,12 +280,6 @@ func (r *relay) output(stdout int) {
 func (r *relay) left(buf []byte) (n int) {
 	r.control(func(master int) { n, _ = syscall.Read(master, buf) })
 	return n
-}
-
-// writable reports whether a write would not have to wait.
-func writable(fd int) bool {
-	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
-	return n > 0
 }
 
 // writeAll writes to a descriptor that may be non-blocking, and past os.Stdout,
