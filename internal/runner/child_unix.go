@@ -42,6 +42,7 @@ func Run(sigs *Signals, c Command) (Status, error) {
 func (c *child) exec(tty *os.File) (int, Status, error) {
 	pid, err := c.fork(c.Path, c.Args, tty)
 	if errors.Is(err, syscall.ENOEXEC) {
+		c.ended, c.stopped, c.resumed = false, false, false // that was the first process
 		pid, err = c.fork("/bin/sh", append([]string{"/bin/sh", c.Path}, c.Args[1:]...), tty)
 	}
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,6 +152,28 @@ func TestE10ArgumentList(t *testing.T) {
 	_, s, err := c.exec(nil)
 	if s != NotExecutable || err == nil || err.Error() != "true: argument list too long" {
 		t.Errorf("got %v, %v; want %v, argument list too long", s, err, NotExecutable)
+	}
+}
+
+// TestE06StoppedScript: what became of a process that found no program in a script isn't
+// the script's.
+func TestE06StoppedScript(t *testing.T) {
+	runtime.LockOSThread() // a child is its thread's
+	defer runtime.UnlockOSThread()
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("exit 7\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := child{Command: Command{Path: script, Args: []string{script}}, ended: true, stopped: true, status: 253}
+	if err := c.start(); err != nil {
+		t.Fatal(err)
+	}
+	if c.ended || c.stopped {
+		t.Errorf("ended %v, stopped %v; want neither", c.ended, c.stopped)
+	}
+	var ws syscall.WaitStatus
+	if _, err := syscall.Wait4(c.pid, &ws, 0, nil); err != nil || ws.ExitStatus() != 7 {
+		t.Errorf("status %d, %v; want 7", ws.ExitStatus(), err)
 	}
 }
 

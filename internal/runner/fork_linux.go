@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -52,14 +53,29 @@ func (c *child) fork(path string, argv []string, tty *os.File) (int, error) {
 	case !Early():
 		return forkExec(path, argv, c.Command, tty)
 	case tty != nil:
-		return forkSession(path, argv, c.Command, tty)
+		pid, err := forkSession(path, argv, c.Command, tty)
+		if noClone(err) {
+			return forkExec(path, argv, c.Command, tty)
+		}
+		return pid, err
 	}
 	p := program{steps: make([]step, 0, 80)}
 	p.closed()
 	if err := p.command(path, argv, c.Command); err != nil {
 		return 0, err
 	}
-	return p.run(c.startStopped)
+	pid, err := p.run(c.startStopped)
+	if noClone(err) {
+		return forkExec(path, argv, c.Command, nil)
+	}
+	return pid, err
+}
+
+// noClone reports whether this is no real Linux: qemu's user mode knows no process that
+// shares our memory. There the signals' actions are those that syscall.ForkExec leaves.
+func noClone(err error) bool {
+	refused, ok := errors.AsType[*forkError](err)
+	return ok && (refused.Errno == syscall.EINVAL || refused.Errno == syscall.ENOSYS)
 }
 
 // command is the steps that all commands have.

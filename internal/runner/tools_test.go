@@ -5,6 +5,7 @@ package runner
 import (
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -141,5 +142,25 @@ func TestChain(t *testing.T) {
 	})
 	if want := "5\nNoNewPrivs:\t1\n[exit 6]"; got != want {
 		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
+// TestQemuUser: an image for another processor, as docker and binfmt_misc run it. There are
+// no processes there that share our memory.
+func TestQemuUser(t *testing.T) {
+	row(t)
+	qemu := map[string]string{"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}[runtime.GOARCH]
+	needs(t, qemu)
+	path, _ := exec.LookPath(qemu)
+	for _, c := range []struct{ script, want string }{
+		{path + ` w sh -c 'echo out; exit 7'`, "out\n[exit 7]"},
+		{path + ` w nosuch`, "[exit 127]"},
+		{`printf 'exit 9\n' >script; chmod +x script; ` + path + ` w ./script`, "[exit 9]"},
+		{path + ` w --pty sh -c 'test -t 1 && exit 3' </dev/null`, "[exit 3]"},
+	} {
+		got := wrapped.script(t, strings.Replace(c.script, " w ", " "+wrapped.w()+" ", 1)).String()
+		if got != c.want {
+			t.Errorf("%s: got %q; want %q", c.script, got, c.want)
+		}
 	}
 }
