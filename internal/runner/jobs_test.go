@@ -332,6 +332,7 @@ func TestJ11StopContinue(t *testing.T) {
 // TestJ07StopAtStart: Ctrl-Z at any moment of the start. It may come to the shell, but
 // never stops what Ctrl-C and fg can't reach.
 func TestJ07StopAtStart(t *testing.T) {
+	earlyRow(t)
 	const runs = 100
 	for _, s := range []side{bare, wrapped} {
 		term := s.shell(t, "bash")

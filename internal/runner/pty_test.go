@@ -151,13 +151,18 @@ func TestT04LastMegabyte(t *testing.T) {
 func TestT04Stop(t *testing.T) {
 	term := wrapped.shell(t, "bash")
 	j := newJournal(t)
-	term.line(`w --pty sh -c 'echo ready $$ >` + string(j) + `; head -c 70000 /dev/zero' | sleep 100`) // 65536 fit into the pipe
-	c := j.ready(t)
+	term.line(`{ head -c 65536 /dev/zero; exec w --pty sh -c 'printf "ready $PPID\n$$\n" >` + string(j) + `; echo rest'; } | sleep 100`) // a full pipe
+	w := j.ready(t)
+	c, err := strconv.Atoi(j.lines()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the command has ended", func() bool { return procStat(c, 0) == "" })
 	term.send("\x1a")
 	term.expect(`Stopped`)
 	term.prompt()
 	term.line("fg")
+	term.inForeground(w)
 	term.send("\x03")
 	term.prompt()
 	if got := term.answer("echo $?"); got != "130" {
