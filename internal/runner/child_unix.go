@@ -260,7 +260,10 @@ func (c *child) stopAlong(sig syscall.Signal) {
 	c.stopped, c.resumed = true, false
 	c.stops++
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return stops(w.sig) })
-	defer func() { c.awake = monotonic() }()
+	defer func() {
+		handlersDone()
+		c.awake = monotonic()
+	}()
 	if c.relay != nil {
 		c.relay.leave()
 		raise(sig)

@@ -48,8 +48,9 @@ func (c *child) handle(e event) {
 		}
 	case e.own():
 	case e.sig == syscall.SIGCONT && c.resume(e):
-	case stops(e.sig) && c.stops > 0:
-		// It came before the CONT that we have yet to read, which has undone it.
+	case stops(e.sig) && (c.stops > 0 || e.at < c.awake):
+		// It came before the CONT that we have yet to read, or have read already, which
+		// has undone it.
 	case c.young && (!stops(e.sig) || missedStop(e)) || c.elsewhere():
 		// What is read before the mark may have been sent before there was a
 		// command (but for the kernel's TTIN and TTOU, which are its own doing).

@@ -450,6 +450,39 @@ func TestJ06StopsOnce(t *testing.T) {
 	c.Wait()
 }
 
+// TestStopBeforeWaking: a TSTP that is told of after the CONT, but came before that, is over.
+func TestStopBeforeWaking(t *testing.T) {
+	release := make(chan bool)
+	held := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		mask := sigprocmask(sigSetmask, ^uint64(0))
+		held <- true
+		<-release
+		sigprocmask(sigSetmask, mask)
+	}()
+	<-held
+	if !inHandler() {
+		t.Error("no thread is seen that has all signals blocked")
+	}
+	release <- true
+	handlersDone()
+	if inHandler() {
+		t.Error("a thread has all signals blocked")
+	}
+	c := &child{sigs: &Signals{}, probe: &probe{}, awake: monotonic()}
+	for _, e := range []struct {
+		at    time.Duration
+		waits int
+	}{{c.awake - 1, 0}, {c.awake + 1, 1}} {
+		c.handle(event{sig: syscall.SIGTSTP, from: byProcess, pid: 1, at: e.at})
+		if len(c.waiting) != e.waits {
+			t.Errorf("at %v after the waking: %d signals wait to be passed on; want %d", e.at-c.awake, len(c.waiting), e.waits)
+		}
+	}
+}
+
 // TestResume: whose CONT it is. That of a second stop within one of ours, as a busy
 // machine has it, came before we ran again.
 func TestResume(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -148,20 +147,7 @@ func (p *probe) tell(pending uint64, at time.Duration) {
 
 // pendingSignals is what waits in a process that has blocked it.
 func pendingSignals(pid int) (mask uint64, known bool) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return 0, false
-	}
-	for _, field := range []string{"\nSigPnd:\t", "\nShdPnd:\t"} {
-		_, rest, _ := strings.Cut(string(status), field)
-		hex, _, _ := strings.Cut(rest, "\n")
-		m, err := strconv.ParseUint(hex, 16, 64)
-		if err != nil {
-			return 0, false
-		}
-		mask |= m
-	}
-	return mask, true
+	return signalMask("/proc/"+strconv.Itoa(pid)+"/status", "SigPnd", "ShdPnd")
 }
 
 var errLate = errors.New("no answer")

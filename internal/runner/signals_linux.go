@@ -6,6 +6,10 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -148,6 +152,41 @@ func (e event) deliver(pid int) {
 		return
 	}
 	syscall.RawSyscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(e.sig), uintptr(unsafe.Pointer(e.queued)))
+}
+
+// handlersDone waits until no thread is in the handler for a signal that came before
+// a stop of ours: stopped itself before it could say when that was.
+func handlersDone() {
+	for end := time.Now().Add(time.Second); inHandler() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// inHandler reports whether a thread has every signal blocked, as the handler has.
+func inHandler() bool {
+	tasks, _ := filepath.Glob("/proc/self/task/*/status")
+	return slices.ContainsFunc(tasks, func(status string) bool {
+		mask, known := signalMask(status, "SigBlk")
+		return known && mask == ^(bit(syscall.SIGKILL)|bit(syscall.SIGSTOP))
+	})
+}
+
+// signalMask is what proc(5) says in some fields of a status file.
+func signalMask(file string, fields ...string) (mask uint64, known bool) {
+	status, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	for _, field := range fields {
+		_, rest, _ := strings.Cut(string(status), "\n"+field+":\t")
+		hex, _, _ := strings.Cut(rest, "\n")
+		m, err := strconv.ParseUint(hex, 16, 64)
+		if err != nil {
+			return 0, false
+		}
+		mask |= m
+	}
+	return mask, true
 }
 
 // monotonic is the clock of event.at.

@@ -16,6 +16,8 @@ type source struct{ c chan os.Signal }
 // payload can't be had here.
 type payload struct{}
 
+func handlersDone() {}
+
 // monotonic is before every event: they have no time.
 func monotonic() time.Duration { return -1 }
 
