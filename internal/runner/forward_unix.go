@@ -75,6 +75,8 @@ func stops(sig syscall.Signal) bool {
 // sent deals with a signal that a process sent.
 func (c *child) sent(e event) {
 	switch {
+	case stops(e.sig) && e.pid == c.pid:
+		// It stops with its whole group, as vim does (kill 0).
 	case c.probe == nil:
 		c.pass(e, 0)
 	case c.probe.got(e):

@@ -195,6 +195,11 @@ func TestJ06CatchesTstp(t *testing.T) {
 			term.expect("rc 0")
 		}
 	})
+	t.Run("kill 0", func(t *testing.T) { // before there is a probe
+		if got := inherits(t, `w bash -c 'trap "echo caught" TSTP; kill -TSTP 0; sleep .3'`); got != "caught\n[exit 0]" {
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("trap", func(t *testing.T) { // it may also go on
 		got := same(t, func(s side) string {
 			term := s.shell(t, "bash")
