@@ -268,6 +268,11 @@ func (c *child) stopAlong(sig syscall.Signal) {
 		c.relay.leave()
 		raise(sig)
 		c.relay.enter()
+		if sig == syscall.SIGTSTP {
+			// Nobody else may do it: a TSTP is nothing to an orphaned group (ours, under
+			// ssh -t or setsid), nor to PID 1.
+			syscall.Kill(-c.pid, syscall.SIGCONT)
+		}
 		return
 	}
 	if !c.elsewhere() {

@@ -134,6 +134,21 @@ func TestT03Stop(t *testing.T) {
 	}
 }
 
+// TestT03StopOrphaned: Ctrl-Z where no shell could continue anything.
+func TestT03StopOrphaned(t *testing.T) {
+	term := wrapped.terminal(t, "w", "--pty", "cat")
+	raw(t, term)
+	for range 3 {
+		term.send("\x1a")
+		term.send("hello\r")
+		term.expect(`hello\s+hello\s`)
+	}
+	term.send("\x04")
+	if err := term.proc.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestT04LastMegabyte(t *testing.T) {
 	const script = `head -c 786432 /dev/urandom | base64 -w0 | tee sum`
 	term := wrapped.command(t, "w", "--pty", "sh", "-c", script)
