@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -255,7 +254,7 @@ func (r *relay) output(stdout int) {
 	buf, late := make([]byte, 32<<10), 0
 	for late < maxDrain {
 		n, err := r.master.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		if err != nil {
 			n = r.left(buf)
 			late += n
 		}
@@ -275,8 +274,9 @@ func (r *relay) output(stdout int) {
 	}
 }
 
-// left reads what is there. A Read doesn't look when its time is over, which may have
-// been before we had a processor to begin it.
+// left reads what is there after an error. A Read doesn't look when its time is over,
+// which may have been before we had a processor to begin it. And Linux says EIO where the
+// last writer writes and closes between its looks, first for input and then for a writer.
 func (r *relay) left(buf []byte) (n int) {
 	r.control(func(master int) { n, _ = syscall.Read(master, buf) })
 	return n
