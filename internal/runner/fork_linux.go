@@ -49,26 +49,24 @@ type program struct {
 // fork starts the command with the signal dispositions and the mask that we came
 // with, which the syscall package can't do.
 func (c *child) fork(path string, argv []string, tty *os.File) (int, error) {
-	switch {
-	case !Early():
-		return forkExec(path, argv, c.Command, tty)
-	case tty != nil:
-		pid, err := forkSession(path, argv, c.Command, tty)
-		if noClone(err) {
-			return forkExec(path, argv, c.Command, tty)
+	if Early() {
+		if pid, err := c.forkEarly(path, argv, tty); !noClone(err) {
+			return pid, err
 		}
-		return pid, err
+	}
+	return forkExec(path, argv, c.Command, tty)
+}
+
+func (c *child) forkEarly(path string, argv []string, tty *os.File) (int, error) {
+	if tty != nil {
+		return forkSession(path, argv, c.Command, tty)
 	}
 	p := program{steps: make([]step, 0, 80)}
 	p.closed()
 	if err := p.command(path, argv, c.Command); err != nil {
 		return 0, err
 	}
-	pid, err := p.run(c.startStopped)
-	if noClone(err) {
-		return forkExec(path, argv, c.Command, nil)
-	}
-	return pid, err
+	return p.run(c.startStopped)
 }
 
 // noClone reports whether this is no real Linux: qemu's user mode knows no process that
