@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"brs-exec/internal/nearest"
 )
 
 // cli is the command line: the only place that makes a flag. What the flags say
@@ -308,7 +310,7 @@ func (v *variables) Validate(app *kong.Application) error {
 		if slices.Contains(silent, short) {
 			return hinted(err, "--"+strings.ToLower(strings.ReplaceAll(short, "_", "-"))+" has none: give the flag")
 		}
-		if near := nearest(short, known); near != "" {
+		if near := nearest.To(short, known); near != "" {
 			return hinted(err, "did you mean "+variablePrefix+near+"?")
 		}
 		return hinted(err, "unset it; --help lists the variables")
@@ -397,37 +399,4 @@ func lookup(env []string, name string) (value string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// nearest is the candidate that a typing error was most likely meant to be: at
-// most a third of its letters away.
-func nearest(word string, candidates []string) string {
-	best, near := len(word)/3+1, ""
-	for _, c := range candidates {
-		if d := distance(word, c); d < best {
-			best, near = d, c
-		}
-	}
-	return near
-}
-
-// distance is the Levenshtein distance of two ASCII words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

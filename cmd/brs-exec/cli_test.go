@@ -157,22 +157,6 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	names := []string{"BRS_EXEC_ROLE_ARN", "BRS_EXEC_PROFILE", "BRS_EXEC_REGION"}
-	for in, want := range map[string]string{
-		"BRS_EXEC_ROLE_ARM":     "BRS_EXEC_ROLE_ARN",
-		"BRS_EXEC_ROLEARN":      "BRS_EXEC_ROLE_ARN",
-		"BRS_EXEC_REGIONS":      "BRS_EXEC_REGION",
-		"BRS_EXEC_":             "",
-		"BRS_EXEC_SOMETHING_AT": "",
-	} {
-		if got := nearest(in, names); got != want {
-			t.Errorf("nearest(%q): got %q; want %q", in, got, want)
-		}
-	}
-}
-
 // A message is one line, whoever wrote the text, and can't drive the terminal.
 func TestReport(t *testing.T) {
 	t.Parallel()

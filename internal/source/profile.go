@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"brs-exec/internal/nearest"
 )
 
 // loadProfile lets the SDK parse the profile that the flag, or else the environment, chooses. One that was named must
@@ -78,7 +80,7 @@ func missingProfile(what, write, name string, files []string) error {
 	if unread != nil {
 		return badInput("make it readable", "no %s: %v", what, unread)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := nearest.To(name, names); near != "" {
 		return badInput("did you mean "+write+near+"?", "no %s in %s", what, where)
 	}
 	if len(names) == 0 {
@@ -123,39 +125,4 @@ func sectionName(line string, config bool) string {
 		return ""
 	}
 	return name
-}
-
-// nearest is the candidate that name was most likely meant to be: at most a third of its letters away.
-func nearest(name string, candidates []string) string {
-	best, near := len(name)/3+1, ""
-	for _, c := range candidates {
-		if d := distance(name, c); d < best {
-			best, near = d, c
-		}
-	}
-	return near
-}
-
-// distance counts the letters to change, add, leave out or swap with their neighbour to make b of a.
-func distance(a, b string) int {
-	var before, row []int
-	next := make([]int, len(b)+1)
-	for j := range next {
-		next[j] = j
-	}
-	for i := range len(a) {
-		before, row, next = row, next, make([]int, len(b)+1)
-		next[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next[j+1] = min(row[j]+cost, row[j+1]+1, next[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				next[j+1] = min(next[j+1], before[j-1]+1)
-			}
-		}
-	}
-	return next[len(b)]
 }
