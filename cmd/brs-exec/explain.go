@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
@@ -90,7 +91,10 @@ func (c *cli) explain(ctx context.Context, env []string, w io.Writer) (runner.St
 	if ctx.Err() != nil {
 		return runner.Failed, context.Cause(ctx)
 	}
-	config, credentials := childenv.ReadShared(env)
+	config, credentials, tooLarge := awsconfig.Locate(env).Read()
+	if err == nil {
+		err = tooLarge
+	}
 	x.Outranking = childenv.Rivals(env, config, credentials, c.NoIsolation)
 	if x.raw {
 		x.Outranking = []childenv.Rival{} // there is no endpoint

@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
@@ -122,20 +123,18 @@ func (c *cli) server(log *slog.Logger) ecsserver.Options {
 // the user's. With --no-isolation the command sees the user's files themselves:
 // a [default] that outranks the endpoint is refused then.
 func (s *session) settings(env []string) ([]byte, error) {
-	config, credentials := childenv.ReadShared(env)
+	config, credentials, err := awsconfig.Locate(env).Read()
+	if err != nil {
+		return nil, err
+	}
 	if s.NoIsolation {
 		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
 			return nil, hinted(fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key),
 				"give that profile another name, or drop --no-isolation")
 		}
 	}
-	profile := s.cli.Profile
-	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
-		if profile == "" {
-			profile, _ = lookup(env, name)
-		}
-	}
-	s.profile = cmp.Or(profile, "default")
+	fromEnv, _ := awsconfig.ChosenProfile(env)
+	s.profile = cmp.Or(s.cli.Profile, fromEnv, awsconfig.Default)
 	c := childenv.Chosen{
 		Name:      s.profile,
 		CarryOver: s.src.Profile() == s.profile && !s.NoSession, // the endpoint's identity is the profile's
@@ -143,7 +142,6 @@ func (s *session) settings(env []string) ([]byte, error) {
 		InEnv:     s.delivery == delivery{env: true},
 	}
 	if s.delivery.process {
-		var err error
 		if c.Process, err = fetchCommand(); err != nil {
 			return nil, err
 		}

@@ -8,8 +8,7 @@
 //     credentials, and the profiles whose role the SDK can assume from our endpoint.
 //   - [Dir] is the private directory that holds those files and the endpoint token, kept while the child runs.
 //
-// Build, ChildConfig, LeakingDefault and Warnings are pure: they read no variable and no file; [ReadShared] does that
-// for them. Nothing here ever puts
+// Build, ChildConfig, LeakingDefault and Warnings are pure: they read no variable and no file. Nothing here ever puts
 // a value of the environment or of a shared file into an error, a warning or a log line: any of them may be a secret.
 //
 // What stays out of reach: PHP reads $HOME/.aws/config whatever AWS_CONFIG_FILE says, .NET on Windows has an encrypted

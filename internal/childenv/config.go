@@ -1,9 +1,11 @@
 package childenv
 
 import (
+	"cmp"
 	"slices"
 	"strings"
-	"unicode"
+
+	"brs-exec/internal/awsconfig"
 )
 
 // kept are the settings of a profile that are known to be no credentials. An allow list: a deny list would leak the
@@ -54,162 +56,69 @@ type Chosen struct {
 // is right only when the endpoint's identity is exactly the chosen profile's: no --role-arn on top, and no
 // credentials from elsewhere. Other profiles are absent: asking for one fails instead of running as someone else.
 func ChildConfig(config, credentials []byte, c Chosen) []byte {
-	if c.Name == "" {
-		c.Name = defaultProfile
+	c.Name = cmp.Or(c.Name, awsconfig.Default)
+	files := awsconfig.Parse(config, credentials)
+	w := writer{chosen: c}
+	var settings []awsconfig.Setting
+	if p := files.Profile(c.Name); p != nil {
+		settings = p.List
 	}
-	f := readShared(config, credentials)
-	var w writer
-	w.chosen = c
-	settings := f.profile(c.Name).settings
-	w.profile(defaultProfile, settings, false)
-	if c.Name != defaultProfile {
+	w.profile(awsconfig.Default, settings, false)
+	if c.Name != awsconfig.Default {
 		w.profile(c.Name, settings, false)
 	}
-	for _, p := range f.profiles {
-		if c.CarryOver && p.name != c.Name && f.endsIn(p, c.Name) {
-			w.profile(p.name, p.settings, true)
+	chains := chains{files, c.Name, map[string]bool{}}
+	for _, p := range files.Profiles {
+		if c.CarryOver && p.Name != c.Name && chains.startAtChosen(p) {
+			w.profile(p.Name, p.List, true)
 		}
 	}
 	for _, name := range w.services {
-		w.servicesSection(name, f.services[name])
+		w.servicesSection(name, files.Services[name].List)
 	}
 	return []byte(w.out.String())
 }
 
-// shared is both files, merged as the SDKs do it: what the credentials file says of a profile wins, key by key.
-type shared struct {
-	profiles []profile
-	services map[string][]setting
+// chains tells which profiles' roles are assumed from the chosen one, directly or through others.
+type chains struct {
+	files  *awsconfig.Files
+	chosen string
+	known  map[string]bool // by profile: no chain is walked twice
 }
 
-type profile struct {
-	name     string
-	settings []setting
-}
-
-const defaultProfile = "default"
-
-func readShared(config, credentials []byte) *shared {
-	f := &shared{services: map[string][]setting{}}
-	prefixed := false // [profile default] was seen: it beats [default], wherever it stands
-	for _, s := range readSections(config) {
-		kind, name := cutName(s.header)
-		switch {
-		case s.header == defaultProfile && !prefixed:
-			f.at(name).settings = s.settings
-		case kind == "profile" && name != "":
-			prefixed = prefixed || name == defaultProfile
-			f.at(name).settings = s.settings
-		case kind == "services" && name != "":
-			f.services[name] = s.settings
-		}
+// startAtChosen says whether p's chain of source_profile starts at the chosen profile. A profile on the
+// way that has keys of its own ends the chain there, in botocore and Go alike.
+func (c chains) startAtChosen(p *awsconfig.Profile) bool {
+	if yes, known := c.known[p.Name]; known {
+		return yes
 	}
-	for _, s := range readSections(credentials) {
-		if safeName(s.header) {
-			p := f.at(s.header)
-			p.settings = slices.Clone(p.settings)
-			for _, line := range s.settings {
-				upsert(&p.settings, line)
-			}
-		}
-	}
-	return f
-}
-
-// cutName takes a header of the config file apart. Quotes around a name are Python's.
-func cutName(header string) (kind, name string) {
-	kind, name, ok := strings.Cut(header, " ")
-	if !ok {
-		kind, name = "", header
-	}
-	for _, q := range []string{`"`, `'`} {
-		if len(name) > 2 && strings.HasPrefix(name, q) && strings.HasSuffix(name, q) {
-			name = name[1 : len(name)-1]
-			break
-		}
-	}
-	if !safeName(name) {
-		return "", ""
-	}
-	return kind, name
-}
-
-// safeName refuses names that readers take apart differently (quotes, comments, brackets, odd spaces), and those that
-// would pass for another kind of section once Go has removed "profile ".
-func safeName(name string) bool {
-	first, _, spaced := strings.Cut(name, " ")
-	if spaced && (first == "profile" || first == "services" || first == "sso-session") {
+	c.known[p.Name] = false // should the chain be a circle
+	source := roleSource(p)
+	if source == "" || strings.EqualFold(p.Name, awsconfig.Default) { // [default] is ours
 		return false
 	}
-	return name != "" && name == strings.TrimSpace(name) && printable(name) && !strings.ContainsAny(name, "\"'`\\[]#;\t") &&
-		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) && r != ' ' })
+	next := c.files.Profile(source)
+	c.known[p.Name] = source == c.chosen ||
+		next != nil && next.Value("aws_access_key_id") == "" && c.startAtChosen(next)
+	return c.known[p.Name]
 }
 
-// at returns the profile of that name, made if need be.
-func (f *shared) at(name string) *profile {
-	for i := range f.profiles {
-		if f.profiles[i].name == name {
-			return &f.profiles[i]
-		}
-	}
-	f.profiles = append(f.profiles, profile{name: name})
-	return &f.profiles[len(f.profiles)-1]
-}
-
-// profile returns the profile of that name, without settings if there is none.
-func (f *shared) profile(name string) profile {
-	for _, p := range f.profiles {
-		if p.name == name {
-			return p
-		}
-	}
-	return profile{name: name}
-}
-
-// endsIn says whether p's role is assumed from the chosen profile, directly or through others. A profile on the way
-// that has keys of its own ends the chain there, in botocore and Go alike.
-func (f *shared) endsIn(p profile, chosen string) bool {
-	for seen := map[string]bool{}; !seen[p.name]; {
-		source := p.source()
-		switch {
-		case source == "" || strings.EqualFold(p.name, defaultProfile): // [default] is ours
-			return false
-		case len(seen) > 0 && p.value("aws_access_key_id") != "":
-			return false
-		case source == chosen:
-			return true
-		}
-		seen[p.name] = true
-		p = f.profile(source)
-	}
-	return false
-}
-
-// source is the profile from which p's role is assumed: "" if it has no role, or perhaps other credentials (several
-// kinds in one profile are an error in Go, and a matter of rank in botocore).
-func (p profile) source() string {
-	for _, s := range p.settings {
-		switch s.key {
+// roleSource is the profile from which p's role is assumed: "" if it has no role, or perhaps other
+// credentials (several kinds in one profile are an error in Go, and a matter of rank in botocore).
+func roleSource(p *awsconfig.Profile) string {
+	for _, s := range p.List {
+		switch s.Key {
 		case "web_identity_token_file", "credential_process", "credential_source", "login_session":
 			return ""
 		}
-		if strings.HasPrefix(s.key, "sso_") {
+		if strings.HasPrefix(s.Key, "sso_") {
 			return ""
 		}
 	}
-	if p.value("role_arn") == "" {
+	if p.Value("role_arn") == "" {
 		return ""
 	}
-	return p.value("source_profile")
-}
-
-func (p profile) value(key string) string {
-	for _, s := range p.settings {
-		if s.key == key {
-			return s.value()
-		}
-	}
-	return ""
+	return p.Value("source_profile")
 }
 
 // writer writes sections that every reader reads alike: no indentation but for nested settings, no key or section
@@ -221,7 +130,7 @@ type writer struct {
 }
 
 // profile writes one profile. One that is carried over comes with its role.
-func (w *writer) profile(name string, settings []setting, carried bool) {
+func (w *writer) profile(name string, settings []awsconfig.Setting, carried bool) {
 	for _, header := range headers("profile", name) {
 		w.out.WriteString("[" + header + "]\n")
 		for _, s := range settings {
@@ -233,38 +142,38 @@ func (w *writer) profile(name string, settings []setting, carried bool) {
 	}
 }
 
-func (w *writer) setting(s setting, carried bool) {
+func (w *writer) setting(s awsconfig.Setting, carried bool) {
 	switch {
-	case s.key == "services":
-		w.service(s.value())
-		w.line(s.text)
-	case s.key == "s3":
+	case s.Key == "services":
+		w.service(s.Value())
+		w.line(s.Line)
+	case s.Key == "s3":
 		w.nest(s, keptS3)
-	case kept[s.key], strings.HasPrefix(s.key, keptPrefix):
-		w.line(s.text)
+	case kept[s.Key], strings.HasPrefix(s.Key, keptPrefix):
+		w.line(s.Line)
 	case !carried:
-	case keptRole[s.key]:
-		w.line(s.text)
-	case s.key == "source_profile" && s.value() == w.chosen.Name && w.chosen.InEnv:
+	case keptRole[s.Key]:
+		w.line(s.Line)
+	case s.Key == "source_profile" && s.Value() == w.chosen.Name && w.chosen.InEnv:
 		w.line("credential_source = Environment")
-	case s.key == "source_profile" && s.value() == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
+	case s.Key == "source_profile" && s.Value() == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
 		w.line("credential_source = EcsContainer")
-	case s.key == "source_profile":
-		w.line(s.text)
+	case s.Key == "source_profile":
+		w.line(s.Line)
 	}
 }
 
 func (w *writer) service(name string) {
-	if safeName(name) && !slices.Contains(w.services, name) {
+	if awsconfig.SafeName(name) && !slices.Contains(w.services, name) {
 		w.services = append(w.services, name)
 	}
 }
 
-func (w *writer) servicesSection(name string, settings []setting) {
+func (w *writer) servicesSection(name string, settings []awsconfig.Setting) {
 	for _, header := range headers("services", name) {
 		w.out.WriteString("[" + header + "]\n")
 		for _, s := range settings {
-			if !strings.ContainsFunc(s.key, notIdentifier) {
+			if !strings.ContainsFunc(s.Key, notIdentifier) {
 				w.nest(s, keptService)
 			}
 		}
@@ -272,17 +181,17 @@ func (w *writer) servicesSection(name string, settings []setting) {
 }
 
 // nest writes the nested settings that are on the list, if there are any.
-func (w *writer) nest(s setting, list map[string]bool) {
+func (w *writer) nest(s awsconfig.Setting, list map[string]bool) {
 	first := true
-	for _, sub := range s.sub {
-		if !list[sub.key] {
+	for _, sub := range s.Nested.List {
+		if !list[sub.Key] {
 			continue
 		}
 		if first {
-			w.line(s.key + " =")
+			w.line(s.Key + " =")
 		}
 		first = false
-		w.line("  " + sub.text)
+		w.line("  " + sub.Line)
 	}
 }
 
@@ -295,9 +204,9 @@ func (w *writer) line(text string) {
 // without.
 func headers(kind, name string) []string {
 	switch {
-	case kind == "profile" && name == defaultProfile:
-		return []string{defaultProfile}
-	case !safeName(name):
+	case kind == "profile" && name == awsconfig.Default:
+		return []string{awsconfig.Default}
+	case !awsconfig.SafeName(name):
 		return nil
 	case strings.Contains(name, " "):
 		return []string{kind + ` "` + name + `"`, kind + " " + name}

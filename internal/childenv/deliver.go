@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/awsconfig"
 )
 
 // What follows is for programs that don't ask an endpoint (docs/DELIVER.md): a credential_process that does it for them,
@@ -28,7 +30,7 @@ func processCommand(path, arg string, windows bool) (string, error) {
 	switch {
 	case strings.Trim(path, bare) == "":
 		return path + " " + arg, nil
-	case !printable(path), strings.ContainsAny(path, "\t"), strings.Contains(path, " #"), strings.Contains(path, " ;"), windows && strings.ContainsAny(path, `"%`):
+	case !awsconfig.Printable(path), strings.ContainsAny(path, "\t"), strings.Contains(path, " #"), strings.Contains(path, " ;"), windows && strings.ContainsAny(path, `"%`):
 		return "", fmt.Errorf("%q: no AWS config file can name that program", path)
 	case windows:
 		return `"` + path + `" ` + arg, nil
@@ -49,8 +51,8 @@ func SharedCredentials(c aws.Credentials, profile string) ([]byte, error) {
 	if c.CanExpire {
 		lines += "x_security_token_expires = " + expiration(c) + "\n"
 	}
-	file := "[" + defaultProfile + "]\n" + lines
-	if profile != defaultProfile && safeName(profile) {
+	file := "[" + awsconfig.Default + "]\n" + lines
+	if profile != awsconfig.Default && awsconfig.SafeName(profile) {
 		file += "[" + profile + "]\n" + lines
 	}
 	return []byte(file), nil

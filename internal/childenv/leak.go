@@ -3,6 +3,8 @@ package childenv
 import (
 	"slices"
 	"strings"
+
+	"brs-exec/internal/awsconfig"
 )
 
 // credentialKeys make a profile yield credentials, by themselves or with others of the list.
@@ -26,8 +28,8 @@ func LeakingDefault(config, credentials []byte) (key string, leaks bool) {
 
 func leakingDefault(file []byte) (key string, leaks bool) {
 	inDefault := false
-	for _, line := range lines(file) {
-		line = trimmed(line)
+	for _, line := range awsconfig.Lines(file) {
+		line = awsconfig.Trim(line)
 		if strings.HasPrefix(line, "[") {
 			inDefault = maybeDefault(line)
 			continue
@@ -55,6 +57,6 @@ func maybeDefault(header string) bool {
 		}
 		return r
 	}, inner)))
-	return slices.Equal(words, []string{defaultProfile}) ||
-		len(words) == 2 && strings.HasPrefix(words[0], "profile") && words[1] == defaultProfile
+	return slices.Equal(words, []string{awsconfig.Default}) ||
+		len(words) == 2 && strings.HasPrefix(words[0], "profile") && words[1] == awsconfig.Default
 }

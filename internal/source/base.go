@@ -125,7 +125,7 @@ func (b *builder) fromProfile(p *config.SharedConfig, above []aws.CredentialSour
 		}
 	case profileKeys:
 		c.add("", longTermRole(p.Credentials), aws.CredentialSourceProfile)
-		c.provider = newStored(p, profileFiles(&b.env))
+		c.provider = newStored(p, profileFiles())
 	case credentialSource:
 		c.add("", unknown, aws.CredentialSourceProfileNamedProvider)
 		err = b.fromNamed(&c, p)
@@ -218,7 +218,7 @@ func (b *builder) fromInstance(c *chain, profile string) error {
 
 // nothing says where it was looked for credentials in vain.
 func (b *builder) nothing(last string) error {
-	files := profileFiles(&b.env)
+	files := profileFiles()
 	where := strings.Join(files, " or ")
 	if name := b.o.Profile; name != "" { // the environment's keys were left out of it
 		hint := "aws configure sso --profile " + name

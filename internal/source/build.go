@@ -74,7 +74,7 @@ func (b *builder) load(ctx context.Context) (err error) {
 	if b.env, err = config.NewEnvConfig(); err != nil {
 		return badInput("unset it, or set it to one of those", "environment: %s", describe(err))
 	}
-	b.shared, err = loadProfile(ctx, b.o, &b.env)
+	b.shared, err = loadProfile(ctx, b.o)
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+
+	"brs-exec/internal/awsconfig"
 )
 
 // A Candidate is one place where the chain could have begun, and why it does or doesn't.
@@ -34,7 +36,7 @@ func Candidates(ctx context.Context, o Options) []Candidate {
 	if err != nil {
 		return []Candidate{{"environment", Broken, describe(err)}}
 	}
-	shared, err := loadProfile(ctx, &o, &env)
+	shared, err := loadProfile(ctx, &o)
 	return candidates(&o, &env, &shared, err)
 }
 
@@ -186,10 +188,8 @@ func environmentRows(o *Options, env *config.EnvConfig, shared *config.SharedCon
 		isSet("AWS_WEB_IDENTITY_TOKEN_FILE", tokenFile, env.WebIdentityTokenFilePath != ""))
 	if o.Profile == "" {
 		name := "profile default"
-		for _, v := range []string{"AWS_DEFAULT_PROFILE", "AWS_PROFILE"} {
-			if value := os.Getenv(v); value != "" {
-				name = "profile " + clip(value) + " (" + v + ")"
-			}
+		if value, variable := awsconfig.ChosenProfile(os.Environ()); value != "" {
+			name = "profile " + clip(value) + " (" + variable + ")"
 		}
 		rows = append(rows, row{name, anyProfile, profile != noPart, has(shared)})
 	}

@@ -1,24 +1,24 @@
 package source
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/nearest"
 )
 
 // loadProfile lets the SDK parse the profile that the flag, or else the environment, chooses. One that was named must
 // exist; the default one need not. (The SDK alone forgives a missing AWS_DEFAULT_PROFILE, and goes on as someone else.)
-func loadProfile(ctx context.Context, o *Options, env *config.EnvConfig) (config.SharedConfig, error) {
-	name := firstOf(o.Profile, env.SharedConfigProfile)
-	files := profileFiles(env)
+func loadProfile(ctx context.Context, o *Options) (config.SharedConfig, error) {
+	fromEnv, _ := awsconfig.ChosenProfile(os.Environ())
+	name := firstOf(o.Profile, fromEnv)
+	files := profileFiles()
 	shared, err := readProfile(ctx, firstOf(name, config.DefaultSharedConfigProfile), files)
 	if err == nil {
 		return shared, nil
@@ -36,11 +36,23 @@ func readProfile(ctx context.Context, name string, files []string) (config.Share
 }
 
 // profileFiles are ~/.aws/config and ~/.aws/credentials, or what the variables name instead.
-func profileFiles(env *config.EnvConfig) []string {
-	return []string{
-		firstOf(env.SharedConfigFile, config.DefaultSharedConfigFilename()),
-		firstOf(env.SharedCredentialsFile, config.DefaultSharedCredentialsFilename()),
+func profileFiles() []string {
+	paths := awsconfig.Locate(os.Environ())
+	return []string{paths.Config, paths.Credentials}
+}
+
+// parseFiles reads what the SDK's parser doesn't tell. A file that is there, but can't be read, is an error; then what
+// the other one says is returned with it.
+func parseFiles(files []string) (parsed *awsconfig.Files, unread error) {
+	var contents [2][]byte
+	for i, file := range files {
+		content, err := awsconfig.Read(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			unread = err
+		}
+		contents[i] = content
 	}
+	return awsconfig.Parse(contents[0], contents[1]), unread
 }
 
 func profileError(err error, name string, files []string) error {
@@ -92,37 +104,11 @@ func missingProfile(what, write, name string, files []string) error {
 	return badInput("there are: "+strings.Join(names, ", "), "no %s in %s", what, where)
 }
 
-// profileNames lists the sections that name a profile: the SDK's parser doesn't tell.
+// profileNames lists the profiles that the files hold.
 func profileNames(files []string) (names []string, unread error) {
-	for i, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				unread = err
-			}
-			continue
-		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			if name := sectionName(lines.Text(), i == 0); name != "" && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-		f.Close()
+	parsed, unread := parseFiles(files)
+	for _, p := range parsed.Profiles {
+		names = append(names, p.Name)
 	}
 	return names, unread
-}
-
-// sectionName reads [default], in the config file [profile NAME], in the credentials file [NAME].
-func sectionName(line string, config bool) string {
-	line, ok := strings.CutPrefix(strings.TrimSpace(line), "[")
-	line, _, closed := strings.Cut(line, "]")
-	if !ok || !closed {
-		return ""
-	}
-	name, isProfile := strings.CutPrefix(strings.TrimSpace(line), "profile ")
-	if name = strings.TrimSpace(name); config && !isProfile && name != "default" {
-		return ""
-	}
-	return name
 }

@@ -1,13 +1,8 @@
 package source
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -74,35 +69,16 @@ func (s *stored) end() {
 var endKeys = []string{"x_security_token_expires", "aws_expiration"}
 
 // statedEnd is the end that a profile states, in the file that has precedence; zero if it doesn't.
-func statedEnd(files []string, profile string) (end time.Time) {
-	for i, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			continue
+func statedEnd(files []string, profile string) time.Time {
+	parsed, _ := parseFiles(files) // what can't be read states nothing
+	p := parsed.Profile(profile)
+	for _, key := range endKeys {
+		if p == nil {
+			break
 		}
-		if t := endIn(f, i == 0, profile); !t.IsZero() {
-			end = t
-		}
-		f.Close()
-	}
-	return end
-}
-
-func endIn(file io.Reader, config bool, profile string) (end time.Time) {
-	section := ""
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
-		if strings.HasPrefix(line, "[") {
-			section = sectionName(line, config)
-			continue
-		}
-		key, value, _ := strings.Cut(line, "=")
-		if section != profile || !slices.Contains(endKeys, strings.ToLower(strings.TrimSpace(key))) {
-			continue
-		}
-		if t, err := time.Parse(time.RFC3339, strings.TrimSpace(value)); err == nil {
-			end = t
+		if end, err := time.Parse(time.RFC3339, p.Value(key)); err == nil {
+			return end
 		}
 	}
-	return end
+	return time.Time{}
 }

@@ -1,13 +1,14 @@
 package source
 
 import (
-	"slices"
-	"strings"
+	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 )
 
-func TestEndIn(t *testing.T) {
+func TestStatedEnd(t *testing.T) {
 	const end = "2090-01-02T03:04:05Z"
 	for _, tt := range []struct {
 		name, file string
@@ -24,7 +25,11 @@ func TestEndIn(t *testing.T) {
 		{"a comment", "[corp]\n# x_security_token_expires=" + end, false, ""},
 		{"no time", "[corp]\nx_security_token_expires=soon", false, ""},
 	} {
-		got := endIn(strings.NewReader(tt.file), tt.config, "corp")
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := statedEnd(inFile(path, tt.config), "corp")
 		if text := got.UTC().Format(time.RFC3339); text != tt.want && (tt.want != "" || !got.IsZero()) {
 			t.Errorf("%s: got %s; want %q", tt.name, text, tt.want)
 		}
@@ -32,13 +37,25 @@ func TestEndIn(t *testing.T) {
 }
 
 // An end is stated by the profile's own section, or by none.
-func FuzzEndIn(f *testing.F) {
+func FuzzStatedEnd(f *testing.F) {
 	f.Add("[corp]\nx_security_token_expires = 2090-01-02T03:04:05Z\n", false)
 	f.Add("[profile corp]\naws_expiration=2090-01-02T03:04:05.000Z\n[profile b]\n", true)
+	path := filepath.Join(f.TempDir(), "file")
 	f.Fuzz(func(t *testing.T, file string, config bool) {
-		named := slices.ContainsFunc(strings.Split(file, "\n"), func(line string) bool { return sectionName(line, config) == "corp" })
-		if end := endIn(strings.NewReader(file), config, "corp"); !end.IsZero() && !named {
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		header := regexp.MustCompile(`\[[ \t]*((profile[ \t]+)?corp|profile[ \t]+["']corp["'])[ \t]*\]`)
+		if end := statedEnd(inFile(path, config), "corp"); !end.IsZero() && !header.MatchString(file) {
 			t.Errorf("%q: got %v; there is no such section", file, end)
 		}
 	})
+}
+
+// inFile is the list of the two files, one of which is path.
+func inFile(path string, config bool) []string {
+	if config {
+		return []string{path, os.DevNull}
+	}
+	return []string{os.DevNull, path}
 }

@@ -1,0 +1,141 @@
+// Package awsconfig knows the two files of the AWS tools, ~/.aws/config and ~/.aws/credentials:
+// where they are, how they are read, and what their lines mean.
+//
+//	paths := awsconfig.Locate(env)                // from the variables, or in the home directory
+//	config, credentials, err := paths.Read()      // bounded
+//	files := awsconfig.Parse(config, credentials) // profiles, both files merged; services sections
+//
+// The SDKs do not agree on how such a file is read. botocore (Python's configparser) takes an
+// indented line under "region = x" as more of that value, Go and JS as a key of its own; a lone CR
+// ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python only.
+// [Parse] therefore keeps what is safe under all of those readings, and belongs to nobody else:
+// whoever copies its lines copies nothing that is another key elsewhere. Where the readings differ
+// in what they mean, Go's is followed, but for nesting, which goes by depth as in Python. Whoever
+// needs another reading (the most suspicious, or one SDK's alone) derives it from [Lines].
+//
+// Nothing here reads a variable of the process: the environment is an argument. All functions are
+// linear in the size of a file, and none puts a line of one into an error: it may be a secret.
+package awsconfig
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Default is the name of the profile that is used when none is named.
+const Default = "default"
+
+// ChosenProfile returns the profile that the environment chooses, and the variable that does so.
+// Both are "" if none does.
+func ChosenProfile(env []string) (name, variable string) {
+	for _, variable := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
+		if name, _ := lookup(env, variable); name != "" {
+			return name, variable
+		}
+	}
+	return "", ""
+}
+
+// Paths are where the two files are.
+type Paths struct{ Config, Credentials string }
+
+// Locate returns the paths that an SDK with this environment would read.
+func Locate(env []string) Paths {
+	path := func(variable, file string) string {
+		if path, _ := lookup(env, variable); path != "" {
+			return expand(env, path)
+		}
+		return filepath.Join(home(env), ".aws", file)
+	}
+	return Paths{path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")}
+}
+
+// expand does what botocore does to these paths, and other SDKs do not: $NAME, ${NAME} and a
+// leading ~, which stand in the variable literally when systemd, a .env file or Docker's ENV set
+// it.
+func expand(env []string, path string) string {
+	path = os.Expand(path, func(name string) string {
+		if value, ok := lookup(env, name); ok {
+			return value
+		}
+		return "$" + name // a file may be called so
+	})
+	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
+		return home(env) + rest
+	}
+	return path
+}
+
+func home(env []string) string {
+	name := "HOME"
+	if runtime.GOOS == "windows" {
+		name = "USERPROFILE"
+	}
+	if home, _ := lookup(env, name); home != "" {
+		return home
+	}
+	if u, err := user.Current(); err == nil { // a daemon without HOME: the SDKs ask so, too
+		return u.HomeDir
+	}
+	return ""
+}
+
+// lookup finds a variable as getenv(3) does: of a repeated name the first entry counts.
+func lookup(env []string, name string) (value string, ok bool) {
+	for _, entry := range env {
+		n, value, ok := strings.Cut(entry, "=")
+		if ok && (n == name || runtime.GOOS == "windows" && strings.EqualFold(n, name)) {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// sizeLimit is far beyond any real file (a thousand profiles take 200 KB), and read in
+// milliseconds.
+const sizeLimit = 1 << 20
+
+// ErrTooLarge is that of a file of more than 1 MiB.
+var ErrTooLarge = errors.New("larger than 1 MiB: no file of settings")
+
+// Read returns the content of one file. What is no regular file is none (fs.ErrNotExist), as in
+// botocore: a device has no end, and a pipe may wait for ever.
+func Read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file: %w", path, fs.ErrNotExist)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, sizeLimit+1))
+	if len(content) > sizeLimit {
+		return nil, fmt.Errorf("%s: %w", path, ErrTooLarge)
+	}
+	return content, err
+}
+
+// Read reads both files. As in the SDKs, one that can't be read is an empty one; only one that is
+// too large is an error.
+func (p Paths) Read() (config, credentials []byte, err error) {
+	config, configErr := Read(p.Config)
+	credentials, credentialsErr := Read(p.Credentials)
+	for _, err := range []error{configErr, credentialsErr} {
+		if errors.Is(err, ErrTooLarge) {
+			return nil, nil, err
+		}
+	}
+	return config, credentials, nil
+}
