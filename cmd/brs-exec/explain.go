@@ -95,7 +95,12 @@ func (c *cli) explain(ctx context.Context, env []string, w io.Writer) (runner.St
 	if err == nil {
 		err = tooLarge
 	}
-	x.Outranking = childenv.Rivals(env, config, credentials, c.NoIsolation)
+	x.Outranking = childenv.Rivals(env, config, credentials)
+	for i, r := range x.Outranking {
+		if r.InFile && c.NoIsolation {
+			x.Outranking[i].Does = "--no-isolation leaves the file: refused"
+		}
+	}
 	if x.raw {
 		x.Outranking = []childenv.Rival{} // there is no endpoint
 	}

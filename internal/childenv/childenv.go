@@ -1,21 +1,28 @@
-// Package childenv computes the environment in which nothing but our endpoint can answer for credentials.
+// Package childenv computes the environment in which nothing but our endpoint can answer for
+// credentials.
 //
-// An SDK asks a container endpoint last: variables, both shared files, web identity and older spellings all outrank
-// it, and each of them is another identity. Three things together close every one of those ways:
+// An SDK asks a container endpoint last: variables, both shared files, web identity and older
+// spellings all outrank it, and each of them is another identity. Three things together close every
+// one of those ways:
 //
-//   - [Build] turns the parent's variables into the child's. One table, [Variables], says what happens to each and why.
-//   - [ChildConfig] writes the AWS_CONFIG_FILE of the child: the settings of the chosen profile without its
-//     credentials, and the profiles whose role the SDK can assume from our endpoint.
-//   - [Dir] is the private directory that holds those files and the endpoint token, kept while the child runs.
+//   - [Build] turns the parent's variables into the child's. One table (table.go) says what happens
+//     to each and why.
+//   - [ChildConfig] writes the AWS_CONFIG_FILE of the child: the settings of the chosen profile
+//     without its credentials, and the profiles whose role the SDK can assume from our endpoint.
+//   - [Dir] is the private directory that holds those files and the endpoint token, kept while the
+//     child runs.
 //
-// Build, ChildConfig, LeakingDefault and Warnings are pure: they read no variable and no file. Nothing here ever puts
-// a value of the environment or of a shared file into an error, a warning or a log line: any of them may be a secret.
+// All but Dir is pure: environments and contents of files are arguments. Nothing here ever puts a
+// value of the environment or of a shared file into an error, a warning or a log line: any of them
+// may be a secret.
 //
-// What stays out of reach: PHP reads $HOME/.aws/config whatever AWS_CONFIG_FILE says, .NET on Windows has an encrypted
-// store of its own, and a program that is told keys or files in its code uses them. HOME is not redirected for these.
+// What stays out of reach: PHP reads $HOME/.aws/config whatever AWS_CONFIG_FILE says, .NET on
+// Windows has an encrypted store of its own, and a program that is told keys or files in its code
+// uses them. HOME is not redirected for these.
 //
-// The order in which each SDK looks is in https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html;
-// the "CLIENTS n" in the table are the rules of our own survey of the clients.
+// The order in which each SDK looks is in
+// https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html and, client by
+// client, in docs/CLIENTS.md.
 package childenv
 
 import (
@@ -27,8 +34,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Where the child is told the endpoint token. The zero value means both: some clients know only the one, some only
-// the other.
+// Where the child is told the endpoint token. The zero value means both: some clients know only the
+// one, some only the other.
 const (
 	TokenInBoth = "both"
 	TokenInEnv  = "env"
@@ -43,51 +50,52 @@ type Endpoint struct {
 	Keys aws.Credentials // for the variables of a child that gets nothing better; zero: none
 
 	Region         string // for a child that has none; with RegionExplicit for any child
-	RegionExplicit bool   // --region was given: it beats both inherited variables
+	RegionExplicit bool   // the user asks for Region: it beats both inherited variables
 	RoleARN        string // for prompts only (BRS_ROLE_ARN)
-	STSURL         string // the sandbox's, for the child's own STS calls; empty leaves what is inherited
+	STSURL         string // for the child's own STS calls; empty leaves what is inherited
 
-	TokenIn     string // TokenInBoth (or empty), TokenInEnv, TokenInFile; without a file it is always the variable
+	TokenIn     string // TokenInBoth (or empty), …Env, …File; without a file it is always the variable
 	AllowIMDS   bool   // leave AWS_EC2_METADATA_DISABLED as it is
 	NoIsolation bool   // leave AWS_CONFIG_FILE and the credentials file variables as they are
 }
 
-// Files are the absolute paths the child is given. An empty path means that there was no place for the file: both
-// AWS files are then the null device, and the token goes by variable only.
+// Files are the absolute paths the child is given. An empty path means that there was no place for
+// the file: both AWS files are then the null device, and the token goes by variable only.
 type Files struct {
 	Config      string // the settings that ChildConfig kept
 	Credentials string // empty, but for [Dir.SetCredentials]
 	Token       string // the endpoint token, without a newline
 }
 
-// Build returns the child's environment: parent's entries in their order, without those that the table removes, and
-// then ours. Entries without "=" and repeated names that are none of our business pass through.
+// Build returns the child's environment: parent's entries in their order, without those that the
+// table removes, and then ours. Entries without "=" and repeated names that are none of our business
+// pass through.
 func Build(parent []string, e Endpoint, f Files) []string {
 	return build(environ{parent, runtime.GOOS == "windows"}, e, f)
 }
 
 func build(env environ, e Endpoint, f Files) []string {
 	in := input{env, e, f}
-	gone := map[string]bool{}
+	decided := map[string]bool{}
 	var prefixes, ours []string
 	for _, v := range variables {
 		value, do := v.decide(in)
-		name := env.fold(v.Name)
-		prefix, isPrefix := strings.CutSuffix(name, "*")
-		switch {
-		case do == leave || gone[name]: // on Windows NO_PROXY and no_proxy are one variable
+		name := env.fold(v.name)
+		if do == leave || decided[name] { // on Windows NO_PROXY and no_proxy are one variable
 			continue
-		case isPrefix:
-			prefixes = append(prefixes, prefix)
-			continue
-		case do == put:
-			ours = append(ours, v.Name+"="+value)
 		}
-		gone[name] = true
+		decided[name] = true
+		if prefix, ok := strings.CutSuffix(name, "*"); ok {
+			prefixes = append(prefixes, prefix)
+		}
+		if do == put {
+			ours = append(ours, v.name+"="+value)
+		}
 	}
 	kept := slices.DeleteFunc(slices.Clone(env.list), func(entry string) bool {
 		name, _, ok := env.split(entry)
-		return ok && (gone[name] || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }))
+		begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		return ok && (decided[name] || slices.ContainsFunc(prefixes, begins))
 	})
 	return append(kept, ours...)
 }
@@ -112,17 +120,14 @@ func (e environ) fold(name string) string {
 	return name
 }
 
-// split cuts an entry into its folded name and its value. Windows hides drive directories in names that begin with
-// "=", as in "=C:=C:\dir".
+// split cuts an entry into its folded name and its value. Windows hides drive directories in names
+// that begin with "=", as in "=C:=C:\dir".
 func (e environ) split(entry string) (name, value string, ok bool) {
-	if len(entry) == 0 {
+	i := strings.IndexByte(entry[min(1, len(entry)):], '=') + 1
+	if i == 0 {
 		return "", "", false
 	}
-	i := strings.IndexByte(entry[1:], '=')
-	if i < 0 {
-		return "", "", false
-	}
-	return e.fold(entry[:i+1]), entry[i+2:], true
+	return e.fold(entry[:i]), entry[i+1:], true
 }
 
 // get is getenv(3): of a repeated name the first entry counts. An empty variable is an unset one.

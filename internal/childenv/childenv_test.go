@@ -16,7 +16,7 @@ var (
 func everything() []string {
 	env := []string{"PATH=/bin", "AWS_CA_BUNDLE=/ca", "AWS_SDK_LOAD_CONFIG=1", "AWS_ENDPOINT_URL_S3=http://s3"}
 	for _, v := range variables {
-		env = append(env, strings.Replace(v.Name, "*", "X", 1)+"=other")
+		env = append(env, strings.Replace(v.name, "*", "X", 1)+"=other")
 	}
 	return env
 }
@@ -51,11 +51,11 @@ func TestEveryRowDecides(t *testing.T) {
 
 func TestTheTableExplainsItself(t *testing.T) {
 	seen := map[string]bool{}
-	for _, v := range Variables() {
-		if v.Name == "" || v.Does == "" || v.Reads == "" || v.Why == "" || seen[v.Name] {
-			t.Errorf("%q: an empty column, or twice", v.Name)
+	for _, v := range variables {
+		if v.name == "" || v.readers == "" || v.why == "" || seen[v.name] {
+			t.Errorf("%q: an empty column, or twice", v.name)
 		}
-		seen[v.Name] = true
+		seen[v.name] = true
 	}
 	for _, name := range namedInDesign {
 		if !seen[name] {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -30,7 +29,8 @@ func processCommand(path, arg string, windows bool) (string, error) {
 	switch {
 	case strings.Trim(path, bare) == "":
 		return path + " " + arg, nil
-	case !awsconfig.Printable(path), strings.ContainsAny(path, "\t"), strings.Contains(path, " #"), strings.Contains(path, " ;"), windows && strings.ContainsAny(path, `"%`):
+	case !awsconfig.Printable(path), strings.ContainsAny(path, "\t"), strings.Contains(path, " #"),
+		strings.Contains(path, " ;"), windows && strings.ContainsAny(path, `"%`):
 		return "", fmt.Errorf("%q: no AWS config file can name that program", path)
 	case windows:
 		return `"` + path + `" ` + arg, nil
@@ -67,27 +67,4 @@ func sayable(c aws.Credentials) error {
 		}
 	}
 	return nil
-}
-
-func expiration(c aws.Credentials) string { return c.Expires.UTC().Format(time.RFC3339) }
-
-// orKeys is what else may happen to a key's row.
-const orKeys = ", or set with --deliver env"
-
-// gone: the variable that the parent had is not the child's.
-func (v Variable) gone() bool { return strings.TrimSuffix(v.Does, orKeys) == wordUnset }
-
-// key is one of the variables that are there with --deliver env, and gone without.
-func key(name, reads, why string, value func(aws.Credentials) string) Variable {
-	return Variable{name, wordUnset + orKeys, reads, why, func(in input) (string, action) {
-		v := value(in.Keys)
-		return v, putIf(v != "", unset)
-	}}
-}
-
-func ends(c aws.Credentials) string {
-	if !c.CanExpire {
-		return ""
-	}
-	return expiration(c)
 }

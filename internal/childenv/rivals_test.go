@@ -11,7 +11,6 @@ func TestRivals(t *testing.T) {
 	for _, c := range []struct {
 		name, config, credentials string
 		env                       []string
-		noIsolation               bool
 		want                      []string // names, and what is done
 	}{
 		{name: "nothing", env: []string{"PATH=/bin", "AWS_REGION=x", "AWS_CONTAINER_CREDENTIALS_FULL_URI=hush"}},
@@ -24,38 +23,41 @@ func TestRivals(t *testing.T) {
 		{name: "harmless files", config: "[default]\nregion = x\n[profile p]\naws_access_key_id = hush\n"},
 		{name: "both files", config: "[default]\ncredential_process = hush\n", credentials: defaults,
 			want: []string{"[default] in the config file (credential_process): left out of the file that the command is given", "[default] in the credentials file (aws_access_key_id): left out"}},
-		{name: "left by --no-isolation", credentials: defaults, noIsolation: true, want: []string{"[default] in the credentials file (aws_access_key_id): --no-isolation leaves the file: refused"}},
 	} {
-		got := Rivals(c.env, []byte(c.config), []byte(c.credentials), c.noIsolation)
+		got := Rivals(c.env, []byte(c.config), []byte(c.credentials))
 		if len(got) != len(c.want) {
 			t.Errorf("%s: got %v; want %q", c.name, got, c.want)
 			continue
 		}
 		for i, r := range got {
 			said := r.Name + ": " + r.Does
-			if !strings.HasPrefix(said, c.want[i]) || r.In == "" || r.Why == "" || strings.Contains(said+r.Why, "hush") || strings.Contains(r.Why, "CLIENTS") {
+			if !strings.HasPrefix(said, c.want[i]) || r.In == "" || r.Why == "" || strings.Contains(said+r.Why, "hush") || r.InFile != strings.HasPrefix(r.Name, "[") {
 				t.Errorf("%s: got %+v; want %s", c.name, r, c.want[i])
 			}
 		}
 	}
 }
 
-// Each row that takes an identity away is a rival, or known to be a part of one; and none is left in the child's environment.
+// Each row that takes an identity away is a rival, or known to be a part of one; and none is left in the child's
+// environment.
 func TestRivalsAreTheTable(t *testing.T) {
 	var all []string
-	for _, v := range Variables() {
-		if !v.gone() {
+	for _, v := range variables {
+		if v.kind == setting {
 			continue
 		}
-		name := strings.Replace(v.Name, "*", "X", 1)
+		name := strings.Replace(v.name, "*", "X", 1)
 		all = append(all, name+"=x")
-		if got := Rivals([]string{name + "=x"}, nil, nil, false); (len(got) == 1) == among(part, v.Name) {
-			t.Errorf("%s: %v", v.Name, got)
+		if got := Rivals([]string{name + "=x"}, nil, nil); (len(got) == 1) == (v.kind == describes) {
+			t.Errorf("%s: %v", v.name, got)
+		}
+		if _, do := v.decide(input{}); do != unset && v.name != "BOTO_CONFIG" {
+			t.Errorf("%s: an identity that stays", v.name)
 		}
 	}
 	child := Build(all, Endpoint{URL: "http://127.0.0.1:1/x", Token: "t"}, Files{Config: "/c", Credentials: "/e", Token: "/t"})
 	child = slices.DeleteFunc(child, func(s string) bool { return s == "BOTO_CONFIG=/e" }) // an empty file
-	if got := Rivals(child, nil, nil, false); len(got) != 0 {
+	if got := Rivals(child, nil, nil); len(got) != 0 {
 		t.Errorf("in the child's environment: %v", got)
 	}
 }

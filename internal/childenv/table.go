@@ -1,20 +1,26 @@
 package childenv
 
-import (
-	"slices"
+import "github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-)
-
-// Variable is one row of the table: what the child's environment says instead of the parent's.
-type Variable struct {
-	Name  string // a name, or a prefix that ends in *
-	Does  string // what happens to it, in words
-	Reads string // who reads it
-	Why   string // the reason, with its source
-
-	decide func(input) (string, action)
+// variable is one row of the table: what the child's environment says instead of the parent's.
+type variable struct {
+	name    string // or a prefix, which ends in *
+	kind    kind
+	readers string // the SDKs that read it, in words
+	rules   string // the numbers in docs/CLIENTS.md, section 1
+	why     string
+	decide  func(input) (string, action)
 }
+
+// kind tells what an inherited variable is to the SDKs that read it.
+type kind int
+
+const (
+	setting       kind = iota // no identity
+	describes                 // belongs to an identity, but yields none by itself
+	outranks                  // yields an identity before the endpoint is asked
+	outranksEmpty             // does so even if it is empty: for botocore its presence counts
+)
 
 type action int
 
@@ -24,94 +30,80 @@ const (
 	leave
 )
 
-// Variables returns the table, for manuals.
-func Variables() []Variable { return slices.Clone(variables) }
-
-// Readers that recur in the table.
+// Texts that recur in the table.
 const (
-	everySDK  = "every SDK"
-	fileSDKs  = "every SDK that reads the shared files (not object_store, not S3A)"
-	wordUnset = "unset"
-	staticKey = "static keys outrank the endpoint in every client (CLIENTS 1)"
+	everySDK    = "every SDK"
+	fileSDKs    = "every SDK that reads the shared files (not object_store, not S3A)"
+	staticKeys  = "static keys outrank the endpoint in every client"
+	webIdentity = "belongs to the web identity"
+	inDefault   = "a [default] in it outranks the endpoint"
 )
 
-// variables is the one place that decides. Order: the identity that goes, the endpoint that comes, what keeps it
-// reachable. AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_RETRY_MODE and the like are settings, not identities: not here, so
-// they pass.
-var variables = []Variable{
-	key("AWS_ACCESS_KEY_ID", everySDK, staticKey, func(c aws.Credentials) string { return c.AccessKeyID }),
-	key("AWS_SECRET_ACCESS_KEY", everySDK, staticKey, func(c aws.Credentials) string { return c.SecretAccessKey }),
-	key("AWS_SESSION_TOKEN", everySDK, staticKey, func(c aws.Credentials) string { return c.SessionToken }),
-	remove("AWS_SECURITY_TOKEN", "boto, botocore", "the older name of AWS_SESSION_TOKEN (CLIENTS 1)"),
-	key("AWS_CREDENTIAL_EXPIRATION", "botocore, JS", "describes the keys that are gone (CLIENTS 1)", ends),
-	remove("AWS_ACCESS_KEY", "Java v1, Ruby, .NET, minio-go, Go", staticKey),
-	remove("AWS_SECRET_KEY", "Java v1, Ruby, minio-go, Go", staticKey),
-	remove("AMAZON_ACCESS_KEY_ID", "Ruby", staticKey),
-	remove("AMAZON_SECRET_ACCESS_KEY", "Ruby", staticKey),
-	remove("AMAZON_SESSION_TOKEN", "Ruby", staticKey),
-	remove("AWS_ACCOUNT_ID", "botocore, Go, JS, Java v2", "the account of another identity, used to build endpoints"),
-	remove("AWS_PROFILE", everySDK, "a profile outranks the endpoint; an undefined or empty one fails boto3 (CLIENTS 2)"),
-	remove("AWS_DEFAULT_PROFILE", "botocore, Go, Ruby", "the older name of AWS_PROFILE (CLIENTS 2)"),
-	remove("AWS_WEB_IDENTITY_TOKEN_FILE", everySDK, "web identity outranks the endpoint, even when it fails; EKS sets it (CLIENTS 3)"),
-	remove("AWS_ROLE_ARN", everySDK, "belongs to the web identity (CLIENTS 3)"),
-	remove("AWS_ROLE_SESSION_NAME", everySDK, "belongs to the web identity (CLIENTS 3)"),
-	remove("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", everySDK,
-		"outranks FULL_URI everywhere but in sdk-go v1; botocore and Rust test for presence, so blank is no cure (CLIENTS 4)"),
-	remove("AWS_BEARER_TOKEN_*", "botocore and others (Bedrock)", "another identity, without ever asking the endpoint (CLIENTS 6)"),
-	remove("AWS_CREDENTIAL_FILE", "botocore OriginalEC2Provider, EC2 CLI tools", "a key file that outranks the endpoint (CLIENTS 6)"),
-	remove("BRS_COMMANDS", "a brs-exec inside the child", "guards a brs-exec that a credential_process runs against itself; the child is none"),
-	remove("BRS_EXEC_*", "a brs-exec inside the child", "our own flags: a nested brs-exec would assume the role on top of itself"),
+// variables is the one place that decides. Order: the identity that goes, the endpoint that comes,
+// what keeps it reachable. AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_RETRY_MODE and the like are
+// settings, not identities: not here, so they pass.
+var variables = []variable{
+	{"AWS_ACCESS_KEY_ID", outranks, everySDK, "1", staticKeys,
+		key(func(c aws.Credentials) string { return c.AccessKeyID })},
+	{"AWS_SECRET_ACCESS_KEY", outranks, everySDK, "1", staticKeys,
+		key(func(c aws.Credentials) string { return c.SecretAccessKey })},
+	{"AWS_SESSION_TOKEN", describes, everySDK, "1", staticKeys,
+		key(func(c aws.Credentials) string { return c.SessionToken })},
+	{"AWS_SECURITY_TOKEN", describes, "boto, botocore", "1", "the older name of AWS_SESSION_TOKEN", remove},
+	{"AWS_CREDENTIAL_EXPIRATION", describes, "botocore, JS", "1", "the end of the keys that are gone", key(expiration)},
+	{"AWS_ACCESS_KEY", outranks, "Java v1, Ruby, .NET, minio-go, Go", "1", staticKeys, remove},
+	{"AWS_SECRET_KEY", outranks, "Java v1, Ruby, minio-go, Go", "1", staticKeys, remove},
+	{"AMAZON_ACCESS_KEY_ID", outranks, "Ruby", "1", staticKeys, remove},
+	{"AMAZON_SECRET_ACCESS_KEY", outranks, "Ruby", "1", staticKeys, remove},
+	{"AMAZON_SESSION_TOKEN", describes, "Ruby", "1", staticKeys, remove},
+	{"AWS_ACCOUNT_ID", describes, "botocore, Go, JS, Java v2", "", "another identity's, used to build endpoints", remove},
+	{"AWS_PROFILE", outranksEmpty, everySDK, "2",
+		"a profile outranks the endpoint; an undefined or empty one fails boto3", remove},
+	{"AWS_DEFAULT_PROFILE", outranks, "botocore, Go, Ruby", "2", "the older name of AWS_PROFILE", remove},
+	{"AWS_WEB_IDENTITY_TOKEN_FILE", outranks, everySDK, "3",
+		"web identity outranks the endpoint, even when it fails; EKS sets it", remove},
+	{"AWS_ROLE_ARN", describes, everySDK, "3", webIdentity, remove},
+	{"AWS_ROLE_SESSION_NAME", describes, everySDK, "3", webIdentity, remove},
+	{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", outranksEmpty, everySDK, "4",
+		"outranks FULL_URI everywhere but in sdk-go v1; botocore and Rust test for presence, so blank is no cure", remove},
+	{"AWS_BEARER_TOKEN_*", outranks, "botocore and others (Bedrock)", "6",
+		"another identity, without ever asking the endpoint", remove},
+	{"AWS_CREDENTIAL_FILE", outranks, "botocore OriginalEC2Provider, EC2 CLI tools", "6",
+		"a key file that outranks the endpoint", remove},
+	{"BRS_COMMANDS", describes, "a brs-exec inside the child", "",
+		"guards a brs-exec that a credential_process runs against itself; the child is none", remove},
+	{"BRS_EXEC_*", describes, "a brs-exec inside the child", "",
+		"our own flags: a nested brs-exec would assume the role on top of itself", remove},
 
-	{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "set, or unset with a --deliver that leaves the endpoint out", everySDK, "the endpoint (CLIENTS 10, 11)",
-		func(in input) (string, action) { return in.URL, putIf(in.URL != "", unset) }},
-	{"AWS_CONTAINER_AUTHORIZATION_TOKEN", "set, or unset with --token-in file or without the endpoint", "all but object_store",
-		"the only spelling that Java v1, minor and older SDKs know; an inherited one is another endpoint's (CLIENTS 5, 12)", tokenVariable},
-	{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "set, or unset with --token-in env, without a private directory or without the endpoint",
-		"newer SDKs; the only one for object_store", "beats the variable in most SDKs, so both say the same (CLIENTS 5, 12)", tokenFile},
+	{"AWS_CONTAINER_CREDENTIALS_FULL_URI", setting, everySDK, "10, 11", "the endpoint",
+		func(in input) (string, action) { return putOr(unset, in.URL) }},
+	{"AWS_CONTAINER_AUTHORIZATION_TOKEN", setting, "all but object_store", "5, 12",
+		"the only spelling that Java v1 and older SDKs know; an inherited one is another endpoint's", tokenVariable},
+	{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", setting, "newer SDKs; the only one for object_store", "5, 12",
+		"beats the variable in most SDKs, so both say the same", tokenFile},
 
-	{"AWS_SHARED_CREDENTIALS_FILE", "set to an empty file, or to one of the keys with --deliver file; left with --no-isolation", fileSDKs,
-		"a [default] in it outranks the endpoint; empty text would mean ~/.aws/credentials again (CLIENTS 7, 8)", credentialsFile},
-	{"AWS_CREDENTIAL_PROFILES_FILE", "set as AWS_SHARED_CREDENTIALS_FILE; left with --no-isolation", "Java v1, EMR",
-		"its only name for the credentials file (CLIENTS 8)", credentialsFile},
-	{"AWS_CONFIG_FILE", "set to the kept settings; left with --no-isolation", fileSDKs,
-		"a [default] in it outranks the endpoint as well (CLIENTS 7, 8)", configFile},
-	{"AWS_SDK_LOAD_CONFIG", "set to 1; left with --no-isolation", "JS v2, sdk-go v1",
-		"without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE and reads ~/.aws/credentials (lib/util.js, getProfilesFromSharedConfig)",
-		func(in input) (string, action) { return "1", putIf(!in.NoIsolation, leave) }},
-	{"BOTO_CONFIG", "set to a file without a [Credentials] section", "botocore BotoProvider, boto",
-		"keys in it outrank the endpoint, and unset it means /etc/boto.cfg and ~/.boto (CLIENTS 6, botocore/credentials.py)",
-		func(in input) (string, action) { return orNull(in.Credentials), put }},
+	{"AWS_SHARED_CREDENTIALS_FILE", setting, fileSDKs, "7, 8",
+		inDefault + "; empty text would mean ~/.aws/credentials again", credentialsFile},
+	{"AWS_CREDENTIAL_PROFILES_FILE", setting, "Java v1, EMR", "8", "its only name for the credentials file", credentialsFile},
+	{"AWS_CONFIG_FILE", setting, fileSDKs, "7, 8", inDefault + " as well", configFile},
+	{"AWS_SDK_LOAD_CONFIG", setting, "JS v2, sdk-go v1", "",
+		"without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE and reads ~/.aws/credentials " +
+			"(lib/util.js, getProfilesFromSharedConfig)", loadConfig},
+	{"BOTO_CONFIG", outranks, "botocore BotoProvider, boto", "6",
+		"keys in it outrank the endpoint, and unset it means /etc/boto.cfg and ~/.boto", botoConfig},
 
-	{"AWS_REGION", "set if missing, or by --region", "all but botocore", "the region in the shared files is gone with them (CLIENTS 16)", region("AWS_REGION")},
-	{"AWS_DEFAULT_REGION", "set if missing, or by --region", "botocore, aws cli, C++", "as AWS_REGION; two that differ stay (CLIENTS 16)", region("AWS_DEFAULT_REGION")},
-	{"AWS_EC2_METADATA_DISABLED", "set to true; left with --allow-imds", "all but object_store",
-		"after an endpoint error Java v2 and S3A go on to the instance's role, S3A for ever (CLIENTS 14)", noIMDS},
-	{"NO_PROXY", "127.0.0.1 added when a proxy is set", "object_store, aws-c-auth hosts, libcurl users",
-		"the endpoint must not be asked through a proxy (CLIENTS 15)", noProxy("NO_PROXY", "no_proxy")},
-	{"no_proxy", "127.0.0.1 added when a proxy is set", "curl, Python, reqwest, and most that know both spellings",
-		"as NO_PROXY (CLIENTS 15)", noProxy("no_proxy", "NO_PROXY")},
-	{"AWS_ENDPOINT_URL_STS", "set with --sandbox, else left", everySDK, "the sandbox's credentials mean nothing to AWS",
-		func(in input) (string, action) { return in.STSURL, putIf(in.STSURL != "", leave) }},
-	{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "unset with --sandbox, else left", everySDK, "would hide AWS_ENDPOINT_URL_STS",
-		func(in input) (string, action) { return "", unsetIf(in.STSURL != "") }},
-	{"BRS_ROLE_ARN", "set, or unset without a role", "shell prompts", "information, never input; an inherited one is another role's",
-		func(in input) (string, action) { return in.RoleARN, putIf(in.RoleARN != "", unset) }},
-}
-
-func remove(name, reads, why string) Variable {
-	return Variable{name, wordUnset, reads, why, func(input) (string, action) { return "", unset }}
-}
-
-func putIf(ok bool, otherwise action) action {
-	if ok {
-		return put
-	}
-	return otherwise
-}
-
-func unsetIf(ok bool) action {
-	if ok {
-		return unset
-	}
-	return leave
+	{"AWS_REGION", setting, "all but botocore", "16", "the region in the shared files is gone with them", region("AWS_REGION")},
+	{"AWS_DEFAULT_REGION", setting, "botocore, aws cli, C++", "16", "as AWS_REGION; two that differ stay",
+		region("AWS_DEFAULT_REGION")},
+	{"AWS_EC2_METADATA_DISABLED", setting, "all but object_store", "14",
+		"after an endpoint error Java v2 and S3A go on to the instance's role, S3A for ever", noIMDS},
+	{"NO_PROXY", setting, "object_store, aws-c-auth hosts, libcurl users", "15",
+		"the endpoint must not be asked through a proxy", noProxy("NO_PROXY", "no_proxy")},
+	{"no_proxy", setting, "curl, Python, reqwest, and most that know both spellings", "15", "as NO_PROXY",
+		noProxy("no_proxy", "NO_PROXY")},
+	{"AWS_ENDPOINT_URL_STS", setting, everySDK, "", "the sandbox's credentials mean nothing to AWS",
+		func(in input) (string, action) { return putOr(leave, in.STSURL) }},
+	{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", setting, everySDK, "", "would hide AWS_ENDPOINT_URL_STS", heedSTSURL},
+	{"BRS_ROLE_ARN", setting, "shell prompts", "", "information, never input; an inherited one is another role's",
+		func(in input) (string, action) { return putOr(unset, in.RoleARN) }},
 }
