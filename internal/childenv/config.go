@@ -8,8 +8,9 @@ import (
 	"brs-exec/internal/awsconfig"
 )
 
-// kept are the settings of a profile that are known to be no credentials. An allow list: a deny list would leak the
-// key of the next kind of credentials. From botocore/configprovider.py, config/shared_config.go of aws-sdk-go-v2 and
+// kept are the settings of a profile that are known to be no credentials. An allow list: a deny
+// list would leak the key of the next kind of credentials. From botocore/configprovider.py,
+// config/shared_config.go of aws-sdk-go-v2 and
 // https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html.
 var kept = set(`region output endpoint_url ignore_configured_endpoint_urls services ca_bundle
 	retry_mode max_attempts defaults_mode use_fips_endpoint use_dualstack_endpoint sts_regional_endpoints
@@ -33,8 +34,8 @@ var keptS3 = set(`addressing_style payload_signing_enabled signature_version use
 // keptService is what may stand below a service's name in a services section.
 var keptService = set(`endpoint_url`)
 
-// keptRole are further settings of a carried-over profile: what the SDK needs to assume its role from the endpoint.
-// No mfa_serial: whoever asked for the code was brs-exec.
+// keptRole are further settings of a carried-over profile: what the SDK needs to assume its role
+// from the endpoint. No mfa_serial: whoever asked for the code was brs-exec.
 var keptRole = set(`role_arn external_id role_session_name duration_seconds`)
 
 // Chosen is the profile that the child is to have.
@@ -46,35 +47,37 @@ type Chosen struct {
 	InEnv     bool   // they are in the child's variables, and nowhere else
 }
 
-// ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared files: the settings of
-// the chosen profile ("" is default), as [default] and under its own name, with the services section they name. Lines
-// are copied as they stand, but for indentation. Nothing in it can yield a credential but our endpoint.
+// ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared
+// files: the settings of the chosen profile, as [default] and under its own name, with the services
+// section they name. Lines are copied as they stand, but for indentation. Nothing in it can yield a
+// credential but our endpoint.
 //
-// With CarryOver, profiles whose source_profile chain ends in the chosen one come along, with
-// credential_source = EcsContainer at the end of the chain: the SDK assumes their role itself, from the endpoint. (Where
-// the chosen profile has credentials, by Process or in a file, source_profile stays.) That
-// is right only when the endpoint's identity is exactly the chosen profile's: no --role-arn on top, and no
-// credentials from elsewhere. Other profiles are absent: asking for one fails instead of running as someone else.
+// With CarryOver, profiles whose source_profile chain starts at the chosen one come along, with
+// credential_source = EcsContainer at the start of the chain: the SDK assumes their role itself,
+// from the endpoint. (Where the chosen profile has credentials, by Process or in a file,
+// source_profile stays.) That is right only when the endpoint's identity is exactly the chosen
+// profile's: no further role on top, and no credentials from elsewhere. Other profiles are absent:
+// asking for one fails instead of running as someone else.
 func ChildConfig(config, credentials []byte, c Chosen) []byte {
 	c.Name = cmp.Or(c.Name, awsconfig.Default)
 	files := awsconfig.Parse(config, credentials)
 	w := writer{chosen: c}
-	var settings []awsconfig.Setting
-	if p := files.Profile(c.Name); p != nil {
-		settings = p.List
+	chosen := files.Profile(c.Name)
+	if chosen == nil {
+		chosen = &awsconfig.Profile{}
 	}
-	w.profile(awsconfig.Default, settings, false)
+	w.profile(awsconfig.Default, chosen, false)
 	if c.Name != awsconfig.Default {
-		w.profile(c.Name, settings, false)
+		w.profile(c.Name, chosen, false)
 	}
 	chains := chains{files, c.Name, map[string]bool{}}
 	for _, p := range files.Profiles {
 		if c.CarryOver && p.Name != c.Name && chains.startAtChosen(p) {
-			w.profile(p.Name, p.List, true)
+			w.profile(p.Name, p, true)
 		}
 	}
 	for _, name := range w.services {
-		w.servicesSection(name, files.Services[name].List)
+		w.servicesSection(name, files.Services[name])
 	}
 	return []byte(w.out.String())
 }
@@ -86,8 +89,8 @@ type chains struct {
 	known  map[string]bool // by profile: no chain is walked twice
 }
 
-// startAtChosen says whether p's chain of source_profile starts at the chosen profile. A profile on the
-// way that has keys of its own ends the chain there, in botocore and Go alike.
+// startAtChosen says whether p's chain of source_profile starts at the chosen profile. A profile on
+// the way that has keys of its own ends the chain there, in botocore and Go alike.
 func (c chains) startAtChosen(p *awsconfig.Profile) bool {
 	if yes, known := c.known[p.Name]; known {
 		return yes
@@ -121,19 +124,19 @@ func roleSource(p *awsconfig.Profile) string {
 	return p.Value("source_profile")
 }
 
-// writer writes sections that every reader reads alike: no indentation but for nested settings, no key or section
-// twice, LF.
+// writer writes sections that every reader reads alike: no indentation but for nested settings, no
+// key or section twice, LF.
 type writer struct {
 	out      strings.Builder
 	chosen   Chosen
 	services []string // the services sections that profiles name
 }
 
-// profile writes one profile. One that is carried over comes with its role.
-func (w *writer) profile(name string, settings []awsconfig.Setting, carried bool) {
+// profile writes p under the given name. One that is carried over comes with its role.
+func (w *writer) profile(name string, p *awsconfig.Profile, carried bool) {
 	for _, header := range headers("profile", name) {
-		w.out.WriteString("[" + header + "]\n")
-		for _, s := range settings {
+		w.line("[" + header + "]")
+		for _, s := range p.List {
 			w.setting(s, carried)
 		}
 		if w.chosen.Process != "" && !carried {
@@ -149,30 +152,38 @@ func (w *writer) setting(s awsconfig.Setting, carried bool) {
 		w.line(s.Line)
 	case s.Key == "s3":
 		w.nest(s, keptS3)
-	case kept[s.Key], strings.HasPrefix(s.Key, keptPrefix):
+	case kept[s.Key], strings.HasPrefix(s.Key, keptPrefix), carried && keptRole[s.Key]:
 		w.line(s.Line)
-	case !carried:
-	case keptRole[s.Key]:
-		w.line(s.Line)
-	case s.Key == "source_profile" && s.Value() == w.chosen.Name && w.chosen.InEnv:
-		w.line("credential_source = Environment")
-	case s.Key == "source_profile" && s.Value() == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
-		w.line("credential_source = EcsContainer")
-	case s.Key == "source_profile":
-		w.line(s.Line)
+	case carried && s.Key == "source_profile":
+		w.line(w.source(s))
 	}
 }
 
+// source says where a carried-over profile gets the credentials that assume its role: where the
+// child has the chosen profile's, or from the next profile of the chain.
+func (w *writer) source(s awsconfig.Setting) string {
+	switch {
+	case s.Value() != w.chosen.Name:
+		return s.Line
+	case w.chosen.InEnv:
+		return "credential_source = Environment"
+	case w.chosen.Process == "" && !w.chosen.InFile:
+		return "credential_source = EcsContainer"
+	}
+	return s.Line
+}
+
+// service notes that a services section is named, and is to be written.
 func (w *writer) service(name string) {
 	if awsconfig.SafeName(name) && !slices.Contains(w.services, name) {
 		w.services = append(w.services, name)
 	}
 }
 
-func (w *writer) servicesSection(name string, settings []awsconfig.Setting) {
+func (w *writer) servicesSection(name string, settings awsconfig.Settings) {
 	for _, header := range headers("services", name) {
-		w.out.WriteString("[" + header + "]\n")
-		for _, s := range settings {
+		w.line("[" + header + "]")
+		for _, s := range settings.List {
 			if !strings.ContainsFunc(s.Key, notIdentifier) {
 				w.nest(s, keptService)
 			}
@@ -200,8 +211,8 @@ func (w *writer) line(text string) {
 	w.out.WriteByte('\n')
 }
 
-// headers are the spellings of a section's header: a name with spaces is found by Python only in quotes, by Go only
-// without.
+// headers are the spellings of a section's header: a name with spaces is found by Python only in
+// quotes, by Go only without.
 func headers(kind, name string) []string {
 	switch {
 	case kind == "profile" && name == awsconfig.Default:
