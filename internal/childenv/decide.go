@@ -94,8 +94,8 @@ func region(name string) func(input) (string, action) {
 
 const loopback = "127.0.0.1"
 
-// noProxy decides for one of the two spellings; a missing one starts from the other's value, since a
-// program that reads only the missing one has until now used the proxy for everything.
+// noProxy decides for one of the two spellings; a missing one starts from the other's value, since
+// a program that reads only the missing one has until now used the proxy for everything.
 func noProxy(name, other string) func(input) (string, action) {
 	return func(in input) (string, action) {
 		if !in.proxied() {

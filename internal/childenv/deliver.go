@@ -11,12 +11,12 @@ import (
 	"brs-exec/internal/awsconfig"
 )
 
-// What follows is for programs that don't ask an endpoint (docs/DELIVER.md): a credential_process that does it for them,
-// a credentials file to read again, variables.
+// What follows is for programs that don't ask an endpoint (docs/DELIVER.md): a credential_process
+// that does it for them, a credentials file to read again, variables.
 
-// ProcessCommand is the value of credential_process that runs the program at path with one plain argument. It goes
-// through two readers: the SDK's of the file, which may take " #" for a comment, and then a shell, or what a program
-// without one takes for it (Python's shlex).
+// ProcessCommand is the value of credential_process that runs the program at path with one plain
+// argument. It goes through two readers: the SDK's of the file, which may take " #" for a comment,
+// and then a shell, or what a program without one takes for it (Python's shlex).
 func ProcessCommand(path, arg string) (string, error) {
 	return processCommand(path, arg, runtime.GOOS == "windows")
 }
@@ -38,8 +38,8 @@ func processCommand(path, arg string, windows bool) (string, error) {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "' " + arg, nil
 }
 
-// SharedCredentials is a credentials file with the keys as [default] and under the profile's own name. When they end
-// stands there as other tools say it (saml2aws); SDKs don't read it.
+// SharedCredentials is a credentials file with the keys as [default] and under the profile's own
+// name. When they end stands there as other tools say it (saml2aws); SDKs don't read it.
 func SharedCredentials(c aws.Credentials, profile string) ([]byte, error) {
 	if err := sayable(c); err != nil {
 		return nil, err
@@ -58,8 +58,8 @@ func SharedCredentials(c aws.Credentials, profile string) ([]byte, error) {
 	return []byte(file), nil
 }
 
-// sayable refuses what would be another line of a file, or no text at all. AWS's own keys are letters, digits and /+=;
-// a credential_process may say anything.
+// sayable refuses what would be another line of a file, or no text at all. AWS's own keys are
+// letters, digits and /+=; a credential_process may say anything.
 func sayable(c aws.Credentials) error {
 	for _, value := range []string{c.AccessKeyID, c.SecretAccessKey, c.SessionToken} {
 		if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {

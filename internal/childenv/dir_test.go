@@ -593,14 +593,14 @@ func TestSweep(t *testing.T) {
 // The user's own files stay: all of a directory that holds, or is, anything but what we make.
 func TestSweepLeavesWhatOnlyLooksLikeOurs(t *testing.T) {
 	const text = "4OFGOQIKTWQQNMAG7OJD5URR44"
-	const ours = prefix + text
+	const ours = dirPrefix + text
 	tests := []struct{ dir, file string }{
-		{prefix + "proj", "config-" + text},
-		{prefix + "proj", "config-prod.yaml"},
-		{prefix + strings.ToLower(text), "config-" + text},
-		{prefix + text + "A", "config-" + text},
-		{prefix + text[1:], "config-" + text},
-		{prefix + text[1:] + "1", "config-" + text},
+		{dirPrefix + "proj", "config-" + text},
+		{dirPrefix + "proj", "config-prod.yaml"},
+		{dirPrefix + strings.ToLower(text), "config-" + text},
+		{dirPrefix + text + "A", "config-" + text},
+		{dirPrefix + text[1:], "config-" + text},
+		{dirPrefix + text[1:] + "1", "config-" + text},
 		{"X" + ours, "config-" + text},
 		{ours, "config-prod.yaml"},
 		{ours, "token-" + text + ".bak"},

@@ -14,8 +14,9 @@ import (
 
 func systemPlaces(environ) []string { return []string{"/tmp", "/var/tmp", "/dev/shm"} }
 
-// trusted says whether nobody but us and root can put something in the place of our directory: the owner is one of
-// us, and where others can write, the sticky bit keeps them from renaming what is not theirs.
+// trusted says whether nobody but us and root can put something in the place of our directory: the
+// owner is one of us, and where others can write, the sticky bit keeps them from renaming what is
+// not theirs.
 func trusted(place string) error {
 	info, err := os.Stat(place)
 	if err != nil {
@@ -33,8 +34,8 @@ func trusted(place string) error {
 	return nil
 }
 
-// reachable says whether a child can follow the paths into place, also one of root's that drops to another user:
-// that one needs search permission all the way, which pam_tmpdir's /tmp/user/0 lacks.
+// reachable says whether a child can follow the paths into place, also one of root's that drops to
+// another user: that one needs search permission all the way, which pam_tmpdir's /tmp/user/0 lacks.
 func reachable(place string) bool {
 	for os.Geteuid() == 0 {
 		info, err := os.Lstat(place)
@@ -54,8 +55,8 @@ func ours(info fs.FileInfo) bool {
 	return int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
 }
 
-// dirMode lets a child of root's that drops to another user (gosu, su-exec) reach the paths that it was given. It
-// can't list the directory, and nobody guesses the names.
+// dirMode lets a child of root's that drops to another user (gosu, su-exec) reach the paths that it
+// was given. It can't list the directory, and nobody guesses the names.
 func dirMode() fs.FileMode {
 	if os.Geteuid() == 0 {
 		return 0o711
@@ -71,8 +72,8 @@ func fileMode() fs.FileMode {
 	return 0o400
 }
 
-// writable is the error of a write(2) beyond RLIMIT_FSIZE, without the SIGXFSZ that would come with it: whoever
-// catches signals can't tell that from one that is meant for the child.
+// writable is the error of a write(2) beyond RLIMIT_FSIZE, without the SIGXFSZ that would come with
+// it: whoever catches signals can't tell that from one that is meant for the child.
 func writable(size int) error {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_FSIZE, &limit) == nil && uint64(limit.Cur) < uint64(size) {
@@ -81,8 +82,8 @@ func writable(size int) error {
 	return nil
 }
 
-// tryLock locks the directory, or returns nil. The lock goes with the file, also when brs-exec is killed; Go opens
-// files close-on-exec, so that a child that lives on does not hold it.
+// tryLock locks the directory, or returns nil. The lock goes with the file, also when brs-exec is
+// killed; Go opens files close-on-exec, so that a child that lives on does not hold it.
 func tryLock(root *os.Root) *os.File {
 	dir, err := root.Open(".")
 	if err != nil {
@@ -95,7 +96,8 @@ func tryLock(root *os.Root) *os.File {
 	return dir
 }
 
-// rmdir is rmdir(2): os.Remove would unlink a file or a symlink that had taken the directory's place.
+// rmdir is rmdir(2): os.Remove would unlink a file or a symlink that had taken the directory's
+// place.
 func rmdir(path string) error {
 	if err := unix.Rmdir(path); err != nil {
 		return &fs.PathError{Op: "rmdir", Path: path, Err: err}

@@ -24,8 +24,8 @@ func fileMode() fs.FileMode { return 0o600 }
 
 func writable(int) error { return nil }
 
-// tryLock opens a file that nobody else can open meanwhile, and that Windows deletes when brs-exec ends, however it
-// ends. Windows has no lock on a directory.
+// tryLock opens a file that nobody else can open meanwhile, and that Windows deletes when brs-exec
+// ends, however it ends. Windows has no lock on a directory.
 func tryLock(root *os.Root) *os.File {
 	path := filepath.Join(root.Name(), "lock")
 	p, err := windows.UTF16PtrFromString(path)

@@ -98,8 +98,8 @@ func leakingDefault(file []byte) (key string, leaks bool) {
 	return "", false
 }
 
-// maybeDefault says whether any SDK might take the header for the default profile's: Python stops at
-// the last bracket, Go at a comment; quotes go, or not.
+// maybeDefault says whether any SDK might take the header for the default profile's: Python stops
+// at the last bracket, Go at a comment; quotes go, or not.
 func maybeDefault(header string) bool {
 	inner, _, _ := strings.Cut(header[1:], "]")
 	inner = strings.NewReplacer(`"`, "", `'`, "", `\`, "").Replace(strings.ToLower(inner))
@@ -108,8 +108,8 @@ func maybeDefault(header string) bool {
 		len(words) == 2 && strings.HasPrefix(words[0], "profile") && words[1] == awsconfig.Default
 }
 
-// javaVariables are read by the JVM itself (the first three) or by the launch scripts of build tools
-// and Hadoop.
+// javaVariables are read by the JVM itself (the first three) or by the launch scripts of build
+// tools and Hadoop.
 var javaVariables = strings.Fields(`JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS
 	JAVA_OPTS MAVEN_OPTS GRADLE_OPTS SBT_OPTS CATALINA_OPTS HADOOP_OPTS SPARK_SUBMIT_OPTS`)
 
@@ -120,8 +120,8 @@ var javaProperties = strings.Fields(`aws.accessKeyId aws.secretAccessKey aws.sec
 	aws.containerCredentialsPath aws.containerCredentialsFullUri
 	aws.containerAuthorizationToken aws.containerAuthorizationTokenFile`)
 
-// Warnings tells what outranks the endpoint and can't be taken out of the child's environment, since
-// it stands among options that the child needs. At most one line, and never a value.
+// Warnings tells what outranks the endpoint and can't be taken out of the child's environment,
+// since it stands among options that the child needs. At most one line, and never a value.
 func Warnings(parent []string) []string {
 	env := environ{parent, runtime.GOOS == "windows"}
 	var found []string

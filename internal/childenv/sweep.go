@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// sweep removes the private directories that killed runs left in place. By their lock, never by a process id: /tmp
-// may be shared with other process namespaces.
+// sweep removes the private directories that killed runs left in place. By their lock, never by a
+// process id: /tmp may be shared with other process namespaces.
 func sweep(ctx context.Context, place string) {
 	dir, err := os.Open(place)
 	if err != nil {
@@ -22,7 +22,7 @@ func sweep(ctx context.Context, place string) {
 	for ctx.Err() == nil {
 		names, err := dir.Readdirnames(256)
 		for _, name := range names {
-			if unguessable(name, prefix) && ctx.Err() == nil {
+			if unguessable(name, dirPrefix) && ctx.Err() == nil {
 				sweepOne(filepath.Join(place, name))
 			}
 		}
@@ -32,8 +32,8 @@ func sweep(ctx context.Context, place string) {
 	}
 }
 
-// sweepOne removes a leftover: a real directory, ours, older than a minute, that holds nothing but what we make and
-// whose lock can be had.
+// sweepOne removes a leftover: a real directory, ours, older than a minute, that holds nothing but
+// what we make and whose lock can be had.
 func sweepOne(path string) {
 	root, err := openOurs(path)
 	if err != nil {
@@ -59,7 +59,8 @@ func sweepOne(path string) {
 	_ = removeDir(root, path)
 }
 
-// leftovers are the names in root, if each is that of a file of ours. One that isn't makes all of them the user's.
+// leftovers are the names in root, if each is that of a file of ours. One that isn't makes all of
+// them the user's.
 func leftovers(root *os.Root) ([]string, error) {
 	dir, err := root.Open(".")
 	if err != nil {
