@@ -2,6 +2,7 @@ package roots
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -25,8 +26,8 @@ func everything(data []byte) (out []*x509.Certificate) {
 	}
 }
 
-// TestIssuersOfTheSystem: of the roots that this machine trusts, each is found by its name, and no other one.
-func TestIssuersOfTheSystem(t *testing.T) {
+// TestNamedInTheSystem: of the roots that this machine trusts, each is found by its name, and no other one.
+func TestNamedInTheSystem(t *testing.T) {
 	file := "/etc/ssl/certs/ca-certificates.crt"
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -43,9 +44,27 @@ func TestIssuersOfTheSystem(t *testing.T) {
 				want.AddCert(other)
 			}
 		}
-		if got := issuers(data, []*x509.Certificate{{RawIssuer: root.RawSubject}}); !got.Equal(want) {
-			t.Errorf("%v: got %d certificates; want those of that subject", root.Subject, len(got.Subjects())) //lint:ignore SA1019 no system pool
+		if got := named(data, [][]byte{root.RawSubject}); !want.Equal(got) {
+			t.Errorf("%v: got other certificates than those of that subject", root.Subject)
 		}
+	}
+}
+
+// TestAmazonsRoots: five of the system's roots have names that are looked for first, as many as AWS's CA lists.
+func TestAmazonsRoots(t *testing.T) {
+	data, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+	if err != nil {
+		t.Skipf("SKIPPED: no bundle of real roots here: %v", err)
+	}
+	want := x509.NewCertPool()
+	for _, root := range everything(data) {
+		switch root.Subject.CommonName {
+		case "Amazon Root CA 1", "Amazon Root CA 2", "Amazon Root CA 3", "Amazon Root CA 4", "Starfield Services Root Certificate Authority - G2":
+			want.AddCert(root)
+		}
+	}
+	if got := named(data, awsNames); !want.Equal(got) {
+		t.Error("got other certificates than Amazon's roots 1 to 4 and Starfield Services's")
 	}
 }
 
@@ -65,7 +84,7 @@ func FuzzIssuers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want := x509.NewCertPool()
 		want.AppendCertsFromPEM(data)
-		got := issuers(data, []*x509.Certificate{leaf, b})
+		got := cmp.Or(named(data, [][]byte{leaf.RawIssuer, b.RawIssuer}), x509.NewCertPool())
 		for _, cert := range []*x509.Certificate{a, b, leaf} {
 			_, g := cert.Verify(x509.VerifyOptions{Roots: got})
 			_, w := cert.Verify(x509.VerifyOptions{Roots: want})

@@ -2,6 +2,7 @@ package roots
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/gob"
@@ -9,43 +10,56 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
-// handshake connects to a server of that certificate under the name that a URL would have, and returns the client's error.
-func handshake(c *tls.Config, cert tls.Certificate, name string) error {
-	c = c.Clone()
-	c.ServerName = name // as net/http does
-	_, err := exchange(c, &tls.Config{Certificates: []tls.Certificate{cert}})
-	return err
+// attempt makes one request to a server of that certificate under the name that its URL has, and returns the error.
+func attempt(t http.RoundTripper, l net.Listener, name string) error {
+	if strings.Contains(name, ":") {
+		name = "[" + strings.Replace(name, "%", "%25", 1) + "]"
+	}
+	r := must(http.NewRequest(http.MethodPost, fmt.Sprintf("https://%s:%d/", name, l.Addr().(*net.TCPAddr).Port), strings.NewReader("body")))
+	resp, err := t.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if body := must(io.ReadAll(resp.Body)); string(body) != "got body" {
+		panic(fmt.Sprintf("the server answered %q", body))
+	}
+	return nil
 }
 
-// exchange makes a connection and reads a byte, which lets TLS 1.3's ticket arrive.
-func exchange(c, server *tls.Config) (resumed bool, err error) {
-	l := must(tls.Listen("tcp", "127.0.0.1:0", server))
-	defer l.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if s, err := l.Accept(); err == nil {
-			s.Write([]byte("x")) // an error is the client's to tell
-			s.Close()
-		}
-	}()
-	conn := tls.Client(must(net.Dial("tcp", l.Addr().String())), c)
-	defer func() { conn.Close(); <-done }()
-	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
-		return false, err
-	}
-	return conn.ConnectionState().DidResume, nil
+// to is a transport whose every name is that of l.
+func to(l net.Listener, c *tls.Config) *http.Transport {
+	return &http.Transport{TLSClientConfig: c, DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("tcp", l.Addr().String())
+	}}
+}
+
+// serve answers https with what it was sent, and closes every connection.
+func serve(cert tls.Certificate) *httptest.Server {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "got %s", must(io.ReadAll(r.Body)))
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what is tested
+	srv.StartTLS()
+	return srv
 }
 
 // world is one environment, one server, and what crypto/tls says of it.
@@ -58,7 +72,10 @@ type world struct {
 	want   string // part of crypto/tls's error; "" none
 }
 
-func worlds() []world {
+// worlds are what may happen. Every CA bears family's name, which decides whether it is looked for first.
+func worlds(family string) []world {
+	newCA := func(name string) issuer { return newCA(family + name) }
+	caTemplate := func(name string) *x509.Certificate { return caTemplate(family + name) }
 	ca, other := newCA("CA"), newCA("Other CA")
 	leaf := ca.issue(leafTemplate("localhost", "*.example.com", "127.0.0.1"))
 	inter := ca.issue(caTemplate("Intermediate"))
@@ -98,6 +115,9 @@ func worlds() []world {
 		{"IP SAN", ca.pem(), nil, leaf.server(), "127.0.0.1", ""},
 		{"wrong IP", ca.pem(), nil, leaf.server(), "127.0.0.2", "not 127.0.0.2"},
 		{"IPv6 in a URL", ca.pem(), nil, leaf.server(), "::1", "not ::1"},
+		{"IPv6 with a zone", ca.pem(), nil, leaf.server(), "fe80::1%eth0", "not fe80::1"},
+		{"too short for an IP", ca.pem(), nil, leaf.server(), "1.2.3", "not 1.2.3"},
+		{"IP, dot at the end", ca.pem(), nil, leaf.server(), "127.0.0.1.", "not 127.0.0.1."},
 		{"unknown CA by IP", other.pem(), nil, leaf.server(), "127.0.0.1", unknown},
 		{"expired leaf", ca.pem(), nil, ca.issue(edit(leafTemplate("localhost"), old)).server(), "", "certificate has expired"},
 		{"leaf of tomorrow", ca.pem(), nil, ca.issue(edit(leafTemplate("localhost"), func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })).server(), "", "certificate has expired or is not yet valid"},
@@ -149,7 +169,7 @@ func body(p []byte) string {
 
 // TestBundleEqualsCryptoTLS: a bundle of the user's own, against RootCAs.
 func TestBundleEqualsCryptoTLS(t *testing.T) {
-	for _, w := range worlds() {
+	for _, w := range worlds("") {
 		if w.bundle == nil || w.dir != nil || !strings.Contains(string(w.bundle), "BEGIN CERTIFICATE") {
 			continue // there is no directory beside a bundle of one's own, and one without certificates is refused
 		}
@@ -159,13 +179,25 @@ func TestBundleEqualsCryptoTLS(t *testing.T) {
 			pool.AppendCertsFromPEM(w.bundle)
 			file := filepath.Join(t.TempDir(), "ca.pem")
 			write(t, file, w.bundle)
-			ours, err := Config(w.host, file)
+			srv := serve(w.server)
+			defer srv.Close()
+			ours, err := Transport(to(srv.Listener, nil), file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.compare(t, handshake(&tls.Config{RootCAs: pool}, w.server, w.host), handshake(ours, w.server, w.host))
+			std := to(srv.Listener, &tls.Config{RootCAs: pool})
+			w.compare(t, attempt(std, srv.Listener, w.host), attempt(ours, srv.Listener, w.host))
 		})
 	}
+}
+
+// families are CAs that are looked for first, and others beside one such: there a first handshake fails, and a second
+// decides. Where the bundle has none that is looked for, Transport returns what crypto/tls is compared with.
+var families = []struct {
+	name, prefix string
+	beside       bool // the bundle begins with a root of Amazon's name
+}{
+	{"aws", "Amazon Root ", false}, {"beside aws", "", true},
 }
 
 // TestSystemEqualsCryptoTLS: the system's roots, as SSL_CERT_FILE and SSL_CERT_DIR name them. crypto/x509 reads them once
@@ -174,24 +206,29 @@ func TestSystemEqualsCryptoTLS(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("SKIPPED: elsewhere the system's roots are crypto/x509's own business")
 	}
-	for _, w := range worlds() {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			w := w.defaults()
-			dir := t.TempDir()
-			certs := filepath.Join(dir, "certs")
-			if err := os.Mkdir(certs, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if w.bundle != nil {
-				write(t, filepath.Join(dir, "ca.pem"), w.bundle)
-			}
-			if w.dir != nil {
-				write(t, filepath.Join(certs, "ca.pem"), w.dir)
-			}
-			std, ours := inProcess(t, dir, w)
-			w.compare(t, std, ours)
-		})
+	for _, f := range families {
+		for _, w := range worlds(f.prefix) {
+			t.Run(f.name+"/"+w.name, func(t *testing.T) {
+				t.Parallel()
+				w := w.defaults()
+				dir := t.TempDir()
+				certs := filepath.Join(dir, "certs")
+				if err := os.Mkdir(certs, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if f.beside {
+					w.bundle = slices.Concat(newCA("Amazon Root CA 1").pem(), w.bundle)
+				}
+				if w.bundle != nil {
+					write(t, filepath.Join(dir, "ca.pem"), w.bundle)
+				}
+				if w.dir != nil {
+					write(t, filepath.Join(certs, "ca.pem"), w.dir)
+				}
+				std, ours := inProcess(t, dir, w)
+				w.compare(t, std, ours)
+			})
+		}
 	}
 }
 
@@ -268,15 +305,14 @@ func child() {
 		panic(err)
 	}
 	server := tls.Certificate{Certificate: o.Chain, PrivateKey: must(x509.ParsePKCS8PrivateKey(o.Key))}
-	c := must(Config(o.Host, ""))
-	if lazy := c.InsecureSkipVerify; lazy == isIP(o.Host) {
-		panic(fmt.Sprintf("%s: lazy is %v", o.Host, lazy))
-	}
-	ours := handshake(c, server, o.Host) // first: crypto/x509's pool must not be there yet
+	srv := serve(server)
+	defer srv.Close()
+	// First: crypto/x509's pool must not be there yet.
+	ours := attempt(must(Transport(to(srv.Listener, nil), "")), srv.Listener, o.Host)
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](ours); ours != nil && !ok {
 		panic(fmt.Sprintf("got %T; want a CertificateVerificationError", ours))
 	}
-	std := handshake(&tls.Config{}, server, o.Host)
+	std := attempt(to(srv.Listener, &tls.Config{}), srv.Listener, o.Host)
 	if err := gob.NewEncoder(os.Stdout).Encode(verdicts{fmt.Sprint(std), fmt.Sprint(ours)}); err != nil {
 		panic(err)
 	}
@@ -287,22 +323,29 @@ func TestResumption(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			ca, other := newCA("CA"), newCA("Other")
-			server := &tls.Config{Certificates: []tls.Certificate{ca.issue(leafTemplate("localhost")).server()}}
+			srv := serve(ca.issue(leafTemplate("localhost")).server())
+			defer srv.Close()
 			file := filepath.Join(t.TempDir(), "ca.pem")
 			cache := tls.NewLRUClientSessionCache(1)
-			dial := func(bundle []byte, name string) (resumed bool, err error) {
+			dial := func(bundle []byte) (resumed bool, err error) {
 				write(t, file, bundle)
-				c := must(Config("", file))
-				c.MaxVersion, c.ClientSessionCache, c.ServerName = version, cache, name
-				return exchange(c, server)
+				c := &tls.Config{MaxVersion: version, ClientSessionCache: cache}
+				rt := must(Transport(to(srv.Listener, c), file))
+				resp, err := rt.RoundTrip(must(http.NewRequest(http.MethodGet, "https://localhost/", nil)))
+				if err != nil {
+					return false, err
+				}
+				io.Copy(io.Discard, resp.Body) // TLS 1.3's ticket arrives
+				resp.Body.Close()
+				return resp.TLS.DidResume, nil
 			}
-			if _, err := dial(ca.pem(), "localhost"); err != nil {
+			if _, err := dial(ca.pem()); err != nil {
 				t.Fatal(err)
 			}
-			if resumed, err := dial(ca.pem(), "localhost"); err != nil || !resumed {
+			if resumed, err := dial(ca.pem()); err != nil || !resumed {
 				t.Fatalf("got resumed %v, %v; want a resumed session", resumed, err)
 			}
-			if _, err := dial(other.pem(), "localhost"); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+			if _, err := dial(other.pem()); err == nil || !strings.Contains(err.Error(), "unknown authority") {
 				t.Errorf("another CA: got %v; want unknown authority", err)
 			}
 		})
@@ -312,17 +355,99 @@ func TestResumption(t *testing.T) {
 // TestNoNameNoPass: without a name there is nothing to compare, and that is no pass.
 func TestNoNameNoPass(t *testing.T) {
 	ca := newCA("CA")
-	server := ca.issue(leafTemplate("127.0.0.1")).server()
+	srv := serve(ca.issue(leafTemplate("127.0.0.1")).server())
+	defer srv.Close()
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, file, ca.pem())
-	c := must(Config("", file)) // the caller forgot to say that the host is an address
-	for _, name := range []string{"127.0.0.1", ""} {
-		if err := handshake(c, server, name); err == nil || !strings.Contains(err.Error(), "no name that could be verified") {
+	rt := must(Transport(to(srv.Listener, nil), file))
+	for name, want := range map[string]string{"127.0.0.2": "not 127.0.0.2", "": ""} {
+		if err := attempt(rt, srv.Listener, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v; want an error", name, err)
 		}
 	}
-	if err := (verifier{}).verify(nil, "localhost"); err == nil {
-		t.Error("no certificate: got nil; want an error")
+}
+
+// TestCryptoTLSVerifies: no transport of ours has crypto/tls leave out its own verification.
+func TestCryptoTLSVerifies(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, file, newCA("Amazon Root CA 1").pem())
+	t.Setenv("SSL_CERT_FILE", file)
+	all := []*http.Transport{must(Transport(&http.Transport{}, file)).(*http.Transport)}
+	switch rt := must(Transport(&http.Transport{}, "")).(type) {
+	case *fallback:
+		all = append(all, rt.first, rt.system)
+	case *http.Transport:
+		if runtime.GOOS == "linux" {
+			t.Error("on Linux Amazon's roots are to be tried first")
+		}
+		all = append(all, rt)
+	}
+	for _, rt := range all {
+		c := rt.TLSClientConfig
+		if c.InsecureSkipVerify || c.VerifyConnection != nil || c.VerifyPeerCertificate != nil || c.MinVersion < tls.VersionTLS12 {
+			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+// TestFallback: the handshake is repeated once, with the whole request, and never again; through a proxy too.
+func TestFallback(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: elsewhere the system's roots are crypto/x509's own business")
+	}
+	ca := newCA("CA")
+	srv := serve(ca.issue(leafTemplate("localhost")).server())
+	defer srv.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		far := must(net.Dial("tcp", srv.Listener.Addr().String()))
+		w.WriteHeader(http.StatusOK)
+		near, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		go func() { io.Copy(far, near); far.Close() }()
+		io.Copy(near, far)
+		near.Close()
+	}))
+	defer proxy.Close()
+	for name, proxyURL := range map[string]*url.URL{"direct": nil, "by a proxy": must(url.Parse(proxy.URL))} {
+		t.Run(name, func(t *testing.T) {
+			var dials atomic.Int32
+			base := &http.Transport{Proxy: http.ProxyURL(proxyURL), DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dials.Add(1)
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}}
+			pool := x509.NewCertPool()
+			pool.AddCert(ca.cert)
+			rt := &fallback{first: withRoots(base, x509.NewCertPool()), system: withRoots(base, pool)}
+			defer rt.CloseIdleConnections()
+			for i, want := range []int32{2, 2, 3} { // first and second try; the same connection; a new one
+				if err := attempt(rt, srv.Listener, "localhost"); err != nil {
+					t.Fatal(err)
+				}
+				if got := dials.Load(); got != want {
+					t.Errorf("request %d: got %d connections so far; want %d", i+1, got, want)
+				}
+				if i == 1 {
+					rt.CloseIdleConnections()
+				}
+			}
+		})
+	}
+}
+
+// TestNoFallback: what is no certificate's fault is told as it is, after one attempt.
+func TestNoFallback(t *testing.T) {
+	broken := errors.New("no route")
+	base := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, broken }}
+	rt := &fallback{first: withRoots(base, nil), system: withRoots(&http.Transport{}, nil)}
+	r := must(http.NewRequest(http.MethodPost, "https://localhost:1/", io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))))
+	if _, err := rt.RoundTrip(r); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v; want the body's error", err)
+	}
+	r.Body = http.NoBody
+	if _, err := rt.RoundTrip(r); !errors.Is(err, broken) || rt.failed.Load() {
+		t.Errorf("got %v, remembered %v; want the dialer's error", err, rt.failed.Load())
 	}
 }
 
@@ -333,19 +458,8 @@ func TestBadBundles(t *testing.T) {
 	for name, want := range map[string]string{
 		"missing": "CA bundle: open ", "empty": "no PEM certificate in it", "key": "no PEM certificate in it", ".": "is a directory",
 	} {
-		if _, err := Config("localhost", filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Transport(&http.Transport{}, filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v; want …%s…", name, err, want)
-		}
-	}
-}
-
-func TestIsIP(t *testing.T) {
-	for host, want := range map[string]bool{
-		"127.0.0.1": true, "::1": true, "[::1]": true, "fe80::1%eth0": true, "[fe80::1%25eth0]": true,
-		"": false, "localhost": false, "1.2.3": false, "127.0.0.1.": false, "sts.amazonaws.com": false,
-	} {
-		if got := isIP(host); got != want {
-			t.Errorf("%q: got %v; want %v", host, got, want)
 		}
 	}
 }
