@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"brs-exec/internal/procfs"
 )
 
 var endpoint = netip.MustParseAddrPort("127.0.0.1:4000")
@@ -17,25 +19,25 @@ var endpoint = netip.MustParseAddrPort("127.0.0.1:4000")
 type world struct {
 	mu    sync.Mutex
 	alive map[int]uint64 // start times
-	conns map[int][]Conn
+	conns map[int][]procfs.Socket
 	blind bool
 	looks int // at connections
 }
 
 func (w *world) system() system {
 	return system{
-		birth: func(pid int) (uint64, bool) {
+		startTime: func(pid int) (uint64, bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			b, ok := w.alive[pid]
 			return b, ok
 		},
-		name: func(pid int) string { return fmt.Sprintf("prog%d", pid/100) },
-		connections: func(pids []int) (map[int][]Conn, bool) {
+		program: func(pid int) string { return fmt.Sprintf("prog%d", pid/100) },
+		connections: func(pids []int) (map[int][]procfs.Socket, bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.looks++
-			whose := make(map[int][]Conn)
+			whose := make(map[int][]procfs.Socket)
 			for _, pid := range pids {
 				whose[pid] = w.conns[pid]
 			}
@@ -59,7 +61,7 @@ func (w *world) looked() (n int) {
 // rehearsal runs play beside a Watch and returns the verdict lines.
 func rehearsal(t *testing.T, play func(w *world, fetch func(pid int))) (lines []string) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := &world{alive: make(map[int]uint64), conns: make(map[int][]Conn)}
+		sys := &world{alive: make(map[int]uint64), conns: make(map[int][]procfs.Socket)}
 		w := New()
 		w.system = sys.system()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -95,7 +97,7 @@ func TestShortConnections(t *testing.T) {
 	got := rehearsal(t, func(w *world, fetch func(int)) {
 		fetch(100)
 		for i := range 540 {
-			w.change(func() { w.conns[100] = []Conn{conn(uint32(i+1), s3, 10, 10)} })
+			w.change(func() { w.conns[100] = []procfs.Socket{conn(uint32(i+1), s3, 10, 10)} })
 			time.Sleep(60 * time.Millisecond)
 			w.change(func() { w.conns[100] = nil })
 			time.Sleep(940 * time.Millisecond)
@@ -112,7 +114,7 @@ func TestEndpointIsNoTalk(t *testing.T) {
 	want(t, rehearsal(t, func(w *world, fetch func(int)) {
 		fetch(100)
 		for i := range 120 {
-			w.change(func() { w.conns[100] = []Conn{conn(uint32(i+1), endpoint, 10, 10)} })
+			w.change(func() { w.conns[100] = []procfs.Socket{conn(uint32(i+1), endpoint, 10, 10)} })
 			time.Sleep(time.Second)
 		}
 	}), "prog1 (pid 100): fetched once, began nothing on the network in the 1m after its copy ended: not exercised: must run longer than 2m, until it calls AWS again")
@@ -122,7 +124,7 @@ func TestEndpointIsNoTalk(t *testing.T) {
 func TestBlind(t *testing.T) {
 	got := rehearsal(t, func(w *world, fetch func(int)) {
 		fetch(100)
-		w.change(func() { w.blind = true; w.conns[100] = []Conn{conn(1, s3, 10, 10)} })
+		w.change(func() { w.blind = true; w.conns[100] = []procfs.Socket{conn(1, s3, 10, 10)} })
 		time.Sleep(2 * time.Minute)
 		w.change(func() { w.blind = false })
 		time.Sleep(time.Minute)
@@ -132,7 +134,8 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-// Fifty at once, and each in turn: one line for those of a name that ended early, one for each of the others.
+// Fifty at once, and each in turn: one line for those of a name that ended early, one for each of
+// the others.
 func TestManyProcesses(t *testing.T) {
 	want(t, rehearsal(t, func(w *world, fetch func(int)) {
 		for pid := 100; pid < 150; pid++ {
@@ -163,7 +166,7 @@ func TestReusedID(t *testing.T) {
 func TestUnknownAndNobody(t *testing.T) {
 	want(t, rehearsal(t, func(*world, func(int)) { time.Sleep(time.Minute) }))
 	want(t, rehearsal(t, func(_ *world, fetch func(int)) { fetch(0); fetch(0) }),
-		"unknown process: fetched 2 times: not exercised: "+unseen)
+		"unknown process: fetched 2 times: not exercised: "+whyUnseen)
 }
 
 // Nobody is looked at closely whose copy is good, or who was seen to talk.
@@ -178,7 +181,7 @@ func TestPace(t *testing.T) {
 		if n := w.looked(); n < 150 {
 			t.Errorf("%d looks in the ten seconds after; want one each %v", n, closely)
 		}
-		w.change(func() { w.conns[100] = []Conn{conn(1, s3, 1, 1)} })
+		w.change(func() { w.conns[100] = []procfs.Socket{conn(1, s3, 1, 1)} })
 		time.Sleep(20 * time.Second)
 		if n := w.looked(); n > 25 {
 			t.Errorf("%d looks in 20 s after it was seen to talk; want one a second", n)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"brs-exec/internal/procfs"
 )
 
 var (
@@ -22,14 +24,14 @@ func fetch(at float64) event {
 }
 
 // look sees the process alive and these connections.
-func look(at float64, conns ...Conn) event {
-	return func(s *subject) { s.seen(sec(at)); s.compare(sec(at), conns) }
+func look(at float64, conns ...procfs.Socket) event {
+	return func(s *subject) { s.seenAlive(sec(at)); s.observe(sec(at), conns) }
 }
 
 func sec(s float64) time.Time { return t0.Add(time.Duration(s * float64(time.Second))) }
 
-func conn(inode uint32, to netip.AddrPort, sent, received uint64) Conn {
-	return Conn{inode, to, sent, received}
+func conn(inode uint32, to netip.AddrPort, sent, received uint64) procfs.Socket {
+	return procfs.Socket{Inode: inode, Remote: to, Sent: sent, Received: received}
 }
 
 func TestVerdict(t *testing.T) {
@@ -108,7 +110,8 @@ func oneWord(t *testing.T, v Verdict) {
 	}
 }
 
-// The Java SDK keeps what it got in its last minute for up to ten more: only what goes on longer is a proof.
+// The Java SDK keeps what it got in its last minute for up to ten more: only what goes on longer is
+// a proof.
 func TestJava(t *testing.T) {
 	for until, want := range map[float64]Kind{540: NotExercised, 720: WouldFail} {
 		s := &subject{pid: 1, processes: 1, name: "java app.jar"}
@@ -145,7 +148,7 @@ func TestNeverEnding(t *testing.T) {
 	}
 }
 
-func TestLength(t *testing.T) {
+func TestReadable(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0:                             "0s",
 		440 * time.Millisecond:        "400ms",
@@ -158,7 +161,7 @@ func TestLength(t *testing.T) {
 		10*time.Minute - time.Second:  "9m59s",
 		100*time.Hour + 3*time.Second: "100h",
 	} {
-		if got := length(d); got != want {
+		if got := readable(d); got != want {
 			t.Errorf("%v: got %s; want %s", d, got, want)
 		}
 	}
