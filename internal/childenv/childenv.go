@@ -26,7 +26,6 @@
 package childenv
 
 import (
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -75,36 +74,29 @@ func Build(parent []string, e Endpoint, f Files) []string {
 }
 
 func build(env environ, e Endpoint, f Files) []string {
-	in := input{env, e, f}
-	decided := map[string]bool{}
+	values := env.values(e, f)
+	replaced := map[string]bool{}
 	var prefixes, ours []string
 	for _, v := range variables {
-		value, do := v.decide(in)
+		value, named := values[v.name]
 		name := env.fold(v.name)
-		if do == leave || decided[name] { // on Windows NO_PROXY and no_proxy are one variable
+		if v.kind == setting && !named || replaced[name] { // on Windows NO_PROXY and no_proxy are one
 			continue
 		}
-		decided[name] = true
+		replaced[name] = true
 		if prefix, ok := strings.CutSuffix(name, "*"); ok {
 			prefixes = append(prefixes, prefix)
 		}
-		if do == put {
+		if value != "" {
 			ours = append(ours, v.name+"="+value)
 		}
 	}
 	kept := slices.DeleteFunc(slices.Clone(env.list), func(entry string) bool {
 		name, _, ok := env.split(entry)
 		begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
-		return ok && (decided[name] || slices.ContainsFunc(prefixes, begins))
+		return ok && (replaced[name] || slices.ContainsFunc(prefixes, begins))
 	})
 	return append(kept, ours...)
-}
-
-// input is all that a decision may depend on.
-type input struct {
-	environ
-	Endpoint
-	Files
 }
 
 // environ is a list of NAME=value as execve(2) takes it.
@@ -139,11 +131,4 @@ func (e environ) get(name string) string {
 		}
 	}
 	return ""
-}
-
-func orNull(path string) string {
-	if path == "" {
-		return os.DevNull
-	}
-	return path
 }

@@ -64,6 +64,18 @@ func TestTheTableExplainsItself(t *testing.T) {
 	}
 }
 
+// What is set or unset has its row, with the reason.
+func TestValuesHaveTheirRows(t *testing.T) {
+	env := environ{list: []string{"HTTPS_PROXY=p"}}
+	values := env.values(Endpoint{STSURL: "u"}, Files{})
+	for _, v := range variables {
+		delete(values, v.name)
+	}
+	if len(values) != 0 {
+		t.Errorf("without a row: %v", values)
+	}
+}
+
 var namedInDesign = strings.Fields(`AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN
 	AWS_CREDENTIAL_EXPIRATION AWS_PROFILE AWS_DEFAULT_PROFILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_ROLE_ARN
 	AWS_ROLE_SESSION_NAME AWS_WEB_IDENTITY_TOKEN_FILE AWS_ACCOUNT_ID AWS_ACCESS_KEY AWS_SECRET_KEY AMAZON_ACCESS_KEY_ID

@@ -51,9 +51,6 @@ func TestRivalsAreTheTable(t *testing.T) {
 		if got := Rivals([]string{name + "=x"}, nil, nil); (len(got) == 1) == (v.kind == describes) {
 			t.Errorf("%s: %v", v.name, got)
 		}
-		if _, do := v.decide(input{}); do != unset && v.name != "BOTO_CONFIG" {
-			t.Errorf("%s: an identity that stays", v.name)
-		}
 	}
 	child := Build(all, Endpoint{URL: "http://127.0.0.1:1/x", Token: "t"}, Files{Config: "/c", Credentials: "/e", Token: "/t"})
 	child = slices.DeleteFunc(child, func(s string) bool { return s == "BOTO_CONFIG=/e" }) // an empty file
