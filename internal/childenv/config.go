@@ -70,10 +70,12 @@ func ChildConfig(config, credentials []byte, c Chosen) []byte {
 	if c.Name != awsconfig.Default {
 		w.profile(c.Name, chosen, false)
 	}
-	chains := chains{files, c.Name, map[string]bool{}}
-	for _, p := range files.Profiles {
-		if c.CarryOver && p.Name != c.Name && chains.startAtChosen(p) {
-			w.profile(p.Name, p, true)
+	if c.CarryOver {
+		assumed := assumedFrom(c.Name, files.Profiles)
+		for _, p := range files.Profiles {
+			if assumed[p.Name] && p.Name != c.Name {
+				w.profile(p.Name, p, true)
+			}
 		}
 	}
 	for _, name := range w.services {
@@ -82,28 +84,29 @@ func ChildConfig(config, credentials []byte, c Chosen) []byte {
 	return []byte(w.out.String())
 }
 
-// chains tells which profiles' roles are assumed from the chosen one, directly or through others.
-type chains struct {
-	files  *awsconfig.Files
-	chosen string
-	known  map[string]bool // by profile: no chain is walked twice
-}
-
-// startAtChosen says whether p's chain of source_profile starts at the chosen profile. A profile on
-// the way that has keys of its own ends the chain there, in botocore and Go alike.
-func (c chains) startAtChosen(p *awsconfig.Profile) bool {
-	if yes, known := c.known[p.Name]; known {
-		return yes
+// assumedFrom returns the names of the profiles whose chain of source_profile starts at the chosen
+// one, directly or through others. A profile on the way that has keys of its own is where the chain
+// starts instead, in botocore and Go alike.
+func assumedFrom(chosen string, profiles []*awsconfig.Profile) map[string]bool {
+	next := map[string][]*awsconfig.Profile{}
+	for _, p := range profiles {
+		if source := roleSource(p); source != "" && !strings.EqualFold(p.Name, awsconfig.Default) { // [default] is ours
+			next[source] = append(next[source], p)
+		}
 	}
-	c.known[p.Name] = false // should the chain be a circle
-	source := roleSource(p)
-	if source == "" || strings.EqualFold(p.Name, awsconfig.Default) { // [default] is ours
-		return false
+	found := map[string]bool{}
+	for todo := []string{chosen}; len(todo) > 0; todo = todo[1:] {
+		for _, p := range next[todo[0]] {
+			if found[p.Name] {
+				continue
+			}
+			found[p.Name] = true
+			if p.Value("aws_access_key_id") == "" {
+				todo = append(todo, p.Name)
+			}
+		}
 	}
-	next := c.files.Profile(source)
-	c.known[p.Name] = source == c.chosen ||
-		next != nil && next.Value("aws_access_key_id") == "" && c.startAtChosen(next)
-	return c.known[p.Name]
+	return found
 }
 
 // roleSource is the profile from which p's role is assumed: "" if it has no role, or perhaps other
