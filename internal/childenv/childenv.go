@@ -33,10 +33,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Where the child is told the endpoint token. The zero value means both: some clients know only the
+// Where the child is told the endpoint token. Anything else means both: some clients know only the
 // one, some only the other.
 const (
-	TokenInBoth = "both"
 	TokenInEnv  = "env"
 	TokenInFile = "file"
 )
@@ -53,7 +52,7 @@ type Endpoint struct {
 	RoleARN        string // for prompts only (BRS_ROLE_ARN)
 	STSURL         string // for the child's own STS calls; empty leaves what is inherited
 
-	TokenIn     string // TokenInBoth (or empty), …Env, …File; without a file it is always the variable
+	TokenIn     string // without a file it is always the variable
 	AllowIMDS   bool   // leave AWS_EC2_METADATA_DISABLED as it is
 	NoIsolation bool   // leave AWS_CONFIG_FILE and the credentials file variables as they are
 }
@@ -93,8 +92,8 @@ func build(env environ, e Endpoint, f Files) []string {
 	}
 	kept := slices.DeleteFunc(slices.Clone(env.list), func(entry string) bool {
 		name, _, ok := env.split(entry)
-		begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
-		return ok && (replaced[name] || slices.ContainsFunc(prefixes, begins))
+		hasPrefix := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		return ok && (replaced[name] || slices.ContainsFunc(prefixes, hasPrefix))
 	})
 	return append(kept, ours...)
 }

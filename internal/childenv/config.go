@@ -187,7 +187,7 @@ func (w *writer) servicesSection(name string, settings awsconfig.Settings) {
 	for _, header := range headers("services", name) {
 		w.line("[" + header + "]")
 		for _, s := range settings.List {
-			if !strings.ContainsFunc(s.Key, notIdentifier) {
+			if strings.Trim(s.Key, "abcdefghijklmnopqrstuvwxyz0123456789_-") == "" {
 				w.nest(s, keptService)
 			}
 		}
@@ -196,16 +196,14 @@ func (w *writer) servicesSection(name string, settings awsconfig.Settings) {
 
 // nest writes the nested settings that are on the list, if there are any.
 func (w *writer) nest(s awsconfig.Setting, list map[string]bool) {
-	first := true
-	for _, sub := range s.Nested.List {
-		if !list[sub.Key] {
-			continue
+	lines := s.Key + " ="
+	for _, nested := range s.Nested.List {
+		if list[nested.Key] {
+			lines += "\n  " + nested.Line
 		}
-		if first {
-			w.line(s.Key + " =")
-		}
-		first = false
-		w.line("  " + sub.Line)
+	}
+	if strings.Contains(lines, "\n") {
+		w.line(lines)
 	}
 }
 
@@ -226,10 +224,6 @@ func headers(kind, name string) []string {
 		return []string{kind + ` "` + name + `"`, kind + " " + name}
 	}
 	return []string{kind + " " + name}
-}
-
-func notIdentifier(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-')
 }
 
 func set(words string) map[string]bool {

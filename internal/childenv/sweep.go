@@ -3,7 +3,6 @@ package childenv
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +25,7 @@ func sweep(ctx context.Context, place string) {
 				sweepOne(filepath.Join(place, name))
 			}
 		}
-		if err == io.EOF || err != nil {
+		if err != nil { // the end of the list, too
 			return
 		}
 	}
@@ -39,38 +38,30 @@ func sweepOne(path string) {
 	if err != nil {
 		return
 	}
-	defer root.Close()
+	left := Dir{path: path, root: root}
+	defer left.close()
 	info, err := root.Stat(".")
 	if err != nil || time.Since(info.ModTime()) < tooYoung {
 		return
 	}
-	names, err := leftovers(root) // before the lock: on Windows that is a file inside
+	left.files, err = leftovers(root) // before the lock: on Windows that is a file inside
 	if err != nil {
 		return
 	}
-	lock := tryLock(root)
-	if lock == nil {
-		return
+	if left.lock = tryLock(root); left.lock != nil {
+		_ = left.remove()
 	}
-	for _, name := range names {
-		_ = removeFile(root, name)
-	}
-	lock.Close()
-	_ = removeDir(root, path)
 }
 
-// leftovers are the names in root, if each is that of a file of ours. One that isn't makes all of
-// them the user's.
-func leftovers(root *os.Root) ([]string, error) {
+// leftovers are the files in root, if each is one of ours. One that isn't makes all of them the
+// user's.
+func leftovers(root *os.Root) (files []file, err error) {
 	dir, err := root.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
 	for _, name := range names {
 		info, err := root.Lstat(name)
 		if err != nil {
@@ -79,8 +70,9 @@ func leftovers(root *os.Root) ([]string, error) {
 		if !fileName(name) || !info.Mode().IsRegular() || !ours(info) {
 			return nil, errors.New("not a leftover")
 		}
+		files = append(files, file{name: name})
 	}
-	return names, nil
+	return files, err
 }
 
 // fileName tells a name that [NewDir] or [Dir.Keep] gives a file.
