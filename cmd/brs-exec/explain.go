@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -61,6 +62,8 @@ type step struct {
 	Milliseconds int64
 	Error        string `json:",omitempty"`
 	Hint         string `json:",omitempty"`
+
+	kind source.StepKind
 }
 
 // explain asks once for what a run would ask for, and prints what came of it.
@@ -73,14 +76,12 @@ func (c *cli) explain(ctx context.Context, env []string, w io.Writer) (runner.St
 	if err != nil {
 		return runner.Failed, err
 	}
-	o := c.sourceOptions(log)
+	o := c.sourceOptions(env, log)
 	x.Candidates = source.Candidates(ctx, o)
 	t := &trace{}
 	o.Trace = t.add
 	src, err := source.New(ctx, o)
-	if err != nil {
-		err = byVariable(err, c.variables)
-	} else {
+	if err == nil {
 		defer src.Close()
 		s := &session{cli: c, src: src, creds: refresh.New(src, c.once(src, log)), log: log}
 		err = x.ask(ctx, s, env)
@@ -246,7 +247,7 @@ func (x *explanation) judge(c *cli, err error, unkept []string) {
 // the one that a person is asked in.
 func (x *explanation) retried(c *cli, err error) time.Duration {
 	switch {
-	case !slices.ContainsFunc(x.Steps, func(s step) bool { return s.Outcome == failed && s.Name != "MFA code" }):
+	case !slices.ContainsFunc(x.Steps, func(s step) bool { return s.Outcome == failed && s.kind != source.CodeStep }):
 		return 0
 	case source.Denied(err):
 		return c.RetryDenied
@@ -260,12 +261,11 @@ func (x *explanation) retried(c *cli, err error) time.Duration {
 func (x *explanation) meant() {
 	by := ""
 	for _, r := range x.Candidates {
-		name, variable, _ := strings.Cut(r.Name, " (AWS_")
 		switch {
-		case r.State == source.Chosen && strings.HasPrefix(r.Name, "AWS_"):
+		case r.State == source.Chosen && (r.Kind == source.KeyVariables || r.Kind == source.TokenVariable):
 			by = r.Name
-		case r.State == source.Outranked && variable != "" && by != "":
-			x.Remedy = append(x.Remedy, "if "+oneLine(name)+" was meant: --"+oneLine(name)+", since "+by+" outranks AWS_"+strings.TrimSuffix(variable, ")"))
+		case r.State == source.Outranked && r.Variable != "" && by != "":
+			x.Remedy = append(x.Remedy, fmt.Sprintf("if profile %[1]s was meant: --profile %[1]s, since %[2]s outranks %[3]s", oneLine(r.Profile), by, r.Variable))
 		}
 	}
 }
@@ -291,7 +291,7 @@ type trace struct {
 func (t *trace) add(s source.Step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over = t.over || s.What == ""; !t.over {
+	if t.over = t.over || s.Kind == 0; !t.over {
 		t.steps = append(t.steps, s)
 	}
 }
@@ -314,21 +314,21 @@ const (
 
 // told are the steps in their order, those last that did not come. One that was
 // cut off by --start-timeout has failed with the whole.
-func (t *trace) told(announced []string, err error) (out []step) {
+func (t *trace) told(announced []source.Step, err error) (out []step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	fell := false
 	for _, s := range t.steps {
-		announced = slices.DeleteFunc(announced, func(name string) bool { return name == s.What })
-		told := step{Name: oneLine(s.What), Outcome: "ok", Milliseconds: s.Took.Milliseconds()}
+		announced = slices.DeleteFunc(announced, func(a source.Step) bool { return a.Kind == s.Kind && a.What == s.What })
+		told := step{Name: oneLine(s.What), Outcome: "ok", Milliseconds: s.Took.Milliseconds(), kind: s.Kind}
 		if s.Err != nil {
 			told.Outcome, told.Error, told.Hint = failed, oneLine(s.Err.Error()), hintOf(s.Err)
 			fell = true
 		}
 		out = append(out, told)
 	}
-	for i, name := range announced {
-		told := step{Name: oneLine(name), Outcome: unreached}
+	for i, s := range announced {
+		told := step{Name: oneLine(s.What), Outcome: unreached, kind: s.Kind}
 		if i == 0 && !fell && errors.Is(err, context.DeadlineExceeded) {
 			told.Outcome, told.Error, told.Hint = failed, oneLine(err.Error()), hintOf(err)
 		}

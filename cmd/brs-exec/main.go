@@ -75,9 +75,9 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if c.Explain {
 		return c.explain(ctx, env, os.Stdout)
 	}
-	src, err := source.New(ctx, c.sourceOptions(log))
+	src, err := source.New(ctx, c.sourceOptions(env, log))
 	if err != nil {
-		return runner.Failed, byVariable(err, c.variables)
+		return runner.Failed, err
 	}
 	defer src.Close()
 	s := &session{cli: c, src: src, creds: refresh.New(src, c.refresh(src, log)), log: log}

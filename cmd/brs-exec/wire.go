@@ -20,7 +20,6 @@ import (
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/refresh"
-	"brs-exec/internal/roots"
 	"brs-exec/internal/sandbox"
 	"brs-exec/internal/source"
 )
@@ -39,7 +38,7 @@ func version() string {
 }
 
 // sourceOptions hands the identity flags to the source.
-func (c *cli) sourceOptions(log *slog.Logger) source.Options {
+func (c *cli) sourceOptions(env []string, log *slog.Logger) source.Options {
 	o := source.Options{
 		RoleARNs:                c.RoleARN,
 		RoleSessionName:         c.RoleSessionName,
@@ -74,7 +73,8 @@ func (c *cli) sourceOptions(log *slog.Logger) source.Options {
 		UseDualstackEndpoint:    c.UseDualstackEndpoint,
 		ConnectTimeout:          c.ConnectTimeout,
 		ReadTimeout:             c.ReadTimeout,
-		TLS:                     roots.Config,
+		Env:                     env,
+		Names:                   c.optionNames,
 		Version:                 version(),
 		Log:                     log,
 	}
@@ -83,6 +83,15 @@ func (c *cli) sourceOptions(log *slog.Logger) source.Options {
 		o.Base, o.BaseName = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil }), "sandbox"
 	}
 	return o
+}
+
+// optionNames says how a user writes an option: as a flag, and as what it was given by.
+func (c *cli) optionNames(o source.Option) (flag, given string) {
+	flag = "--" + string(o)
+	if slices.Contains(c.variables, string(o)) {
+		return flag, variable(string(o))
+	}
+	return flag, flag
 }
 
 func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {

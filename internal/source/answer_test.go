@@ -7,12 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // An answer that lacks what every session has is an error of its own, and comes again at every try.
 func TestIncompleteAnswers(t *testing.T) {
+	useTestKeys(t)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
 		t.Fatal(err)
@@ -20,10 +19,10 @@ func TestIncompleteAnswers(t *testing.T) {
 	all := map[string]string{"AccessKeyId": "A", "SecretAccessKey": "hush", "SessionToken": "T", "Expiration": "2036-01-01T00:00:00Z"}
 	for _, lacks := range []string{"Expiration", "SessionToken", "SecretAccessKey", "AccessKeyId"} {
 		for op, o := range map[string]Options{
-			"assume role " + testRole + ": ":                        {base: testKeys, RoleARNs: []string{testRole}},
+			"assume role " + testRole + ": ":                        {RoleARNs: []string{testRole}},
 			"assume role " + testRole + " with the token of ":       {WebIdentityTokenFile: token, RoleARNs: []string{testRole}},
-			"get session token with given keys: ":                   {base: testKeys},
-			"assume role arn:aws:iam::111111111111:role/a: an answ": {base: testKeys, RoleARNs: []string{"arn:aws:iam::111111111111:role/a", testRole}},
+			"get session token with environment variables: ":        {},
+			"assume role arn:aws:iam::111111111111:role/a: an answ": {RoleARNs: []string{"arn:aws:iam::111111111111:role/a", testRole}},
 		} {
 			t.Run(op+lacks, func(t *testing.T) {
 				sts := newStub(t)
@@ -47,11 +46,5 @@ func TestIncompleteAnswers(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-func TestWhole(t *testing.T) {
-	if err := whole(aws.Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T"}); err != nil {
-		t.Errorf("credentials that don't end: %v", err)
 	}
 }

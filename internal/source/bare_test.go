@@ -17,6 +17,7 @@ import (
 
 // An answer without AWS's words is told by who gave it and its status.
 func TestBareStatus(t *testing.T) {
+	useTestKeys(t)
 	for _, c := range []struct {
 		status    int
 		body      string
@@ -32,7 +33,7 @@ func TestBareStatus(t *testing.T) {
 			io.WriteString(w, c.body)
 			return true
 		}
-		_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}}).Retrieve(t.Context())
+		_, err := mustNew(t, Options{RoleARNs: []string{testRole}}).Retrieve(t.Context())
 		host := strings.TrimPrefix(sts.URL, "http://")
 		want := fmt.Sprintf("assume role %s: %s: HTTP %d with an answer that isn't AWS's", testRole, host, c.status)
 		if err == nil || err.Error() != want {
@@ -46,6 +47,7 @@ func TestBareStatus(t *testing.T) {
 
 // Roots don't help where the server is another, nor against a clock.
 func TestCertificateHints(t *testing.T) {
+	useTestKeys(t)
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
@@ -54,13 +56,13 @@ func TestCertificateHints(t *testing.T) {
 	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, CABundle: bundle,
+	_, err := mustNew(t, Options{RoleARNs: []string{testRole}, CABundle: bundle,
 		STSEndpointURL: strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)}).Retrieve(t.Context())
 	if hint := hintOf(err); err == nil || !strings.Contains(hint, "--sts-endpoint-url") || strings.Contains(hint, "--ca-bundle") || !Permanent(err) {
 		t.Errorf("another name: %v; hint %q", err, hint)
 	}
 	late := sends(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}})
-	if hint := hintOf((&Source{}).explain(call{}, late)); !strings.Contains(hint, "clock") {
+	if hint := hintOf(mustNew(t, Options{}).explain(call{}, late)); !strings.Contains(hint, "clock") {
 		t.Errorf("expired: hint %q", hint)
 	}
 }

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -13,7 +14,7 @@ func BenchmarkNew(b *testing.B) {
 	b.Run("source", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := New(b.Context(), Options{RoleARNs: []string{testRole}}); err != nil {
+			if _, err := New(b.Context(), Options{Env: os.Environ(), RoleARNs: []string{testRole}}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,224 +1,252 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"brs-exec/internal/awsconfig"
+	"brs-exec/internal/source/awserr"
+	"brs-exec/internal/source/command"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/prompt"
+	"brs-exec/internal/source/stsapi"
 )
 
-// A chain is what the builder makes step by step: a provider, and what is known of it beforehand.
-type chain struct {
-	provider aws.CredentialsProvider
-	steps    []string               // for people
-	sources  []aws.CredentialSource // for the SDK
-	hops     []*hop
-	web      *webIdentity // the role that a token buys, if the base is one
-	profile  string       // whose credentials these are; "" if they are of none
-	role     tri          // the credentials are some role's session: AWS caps what assumes with them at an hour
-}
+// commandLimit is how long a command may take that the user configured: some of them ask a person, by
+// a browser or a telephone.
+const commandLimit = time.Minute
 
-func (c *chain) String() string { return strings.Join(c.steps, " → ") }
-
-// tri is what can be known of credentials before they are asked for.
-type tri int
-
-const (
-	unknown tri = iota
-	no
-	yes
-)
-
-// A builder holds what the SDK parsed while New chooses.
+// A builder holds what the options, the environment and the files say while New chooses.
 type builder struct {
-	o      *Options
-	p      params
-	env    config.EnvConfig
-	shared config.SharedConfig // the chosen profile; zero if there is none
-	roles  []string            // of the flags, but for one that a token buys
-	name   string              // session name
-	http   *httpClient
-	cfg    aws.Config
-	s      *Source
+	o        *Options
+	names    problem.Names
+	vars     map[string]string // Options.Env
+	files    awsconfig.Paths
+	terminal string // to ask on
+	commands command.Runner
+
+	env         config.EnvConfig
+	shared      config.SharedConfig // the chosen profile; zero if there is none
+	asked       stsapi.Role         // what the options say of the last role, or of all
+	roles       []string            // of the options, but for one that a token buys
+	defaultName string              // of sessions that nobody names
+	http        *stsapi.HTTP
+	cfg         aws.Config
+	s           *Source
 }
 
-func newBuilder(ctx context.Context, o *Options, p params) (*builder, error) {
-	b := &builder{o: o, p: p, roles: o.RoleARNs, s: &Source{log: o.Log, stderr: orStderr(o.Stderr), patience: orDefault(o.commandTime, time.Minute), trace: o.Trace}}
-	b.s.life, b.s.end = context.WithCancel(context.WithoutCancel(ctx))
-	err := b.load(ctx)
-	if err != nil {
-		return nil, err
+func newBuilder(o *Options) *builder {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if b.name, err = sessionName(o.RoleSessionName, b.env.RoleSessionName); err != nil {
-		return nil, err
+	vars := make(map[string]string, len(o.Env))
+	for _, entry := range slices.Backward(o.Env) { // as getenv(3): of a repeated name the first counts
+		name, value, _ := strings.Cut(entry, "=")
+		vars[name] = value
 	}
-	bundle, err := caBundle(o, &b.env, &b.shared)
-	if err != nil {
-		return nil, err
+	return &builder{
+		o: o, names: o.Names, vars: vars, files: awsconfig.Locate(o.Env), roles: o.RoleARNs, terminal: prompt.Terminal,
+		commands: command.Runner{Env: o.Env, Stderr: os.Stderr, Limit: commandLimit, Names: o.Names},
 	}
-	b.http = newHTTPClient(o, bundle)
-	b.cfg = awsConfig(o, &b.env, &b.shared, b.http)
-	b.s.region = b.cfg.Region
-	return b, nil
+}
+
+// build is New.
+func (b *builder) build(ctx context.Context) (*Source, error) {
+	for _, step := range []func(context.Context) error{b.check, b.load, b.connect, b.chain} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b.s, nil
+}
+
+// check finds what is wrong in the options by themselves.
+func (b *builder) check(context.Context) (err error) {
+	if err := checkText(b.o); err != nil {
+		return err
+	}
+	if b.asked, err = parseRole(b.o); err != nil {
+		return err
+	}
+	if err := cmp.Or(checkBase(b.o), checkCode(b.o)); err != nil {
+		return err
+	}
+	for _, arn := range b.o.RoleARNs {
+		if err := stsapi.CheckRoleARN(b.names.Input(problem.RoleARN), arn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load has the SDK read the environment and the files, unless they are not to count.
 func (b *builder) load(ctx context.Context) (err error) {
 	if b.o.Base != nil {
-		b.env.Region = firstOf(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
-		return nil
+		b.env.Region = cmp.Or(b.vars["AWS_REGION"], b.vars["AWS_DEFAULT_REGION"])
+	} else {
+		if b.env, err = config.NewEnvConfig(); err != nil {
+			return problem.Bad("unset it, or set it to one of those", "environment: %s", awserr.Describe(err))
+		}
+		if b.shared, err = b.loadProfile(ctx); err != nil {
+			return err
+		}
 	}
-	if b.env, err = config.NewEnvConfig(); err != nil {
-		return badInput("unset it, or set it to one of those", "environment: %s", describe(err))
-	}
-	b.shared, err = loadProfile(ctx, b.o)
+	b.defaultName, err = b.sessionName()
 	return err
 }
 
-func (b *builder) build() (*Source, error) {
-	if err := b.connect(); err != nil {
-		return nil, err
-	}
-	c, err := b.base()
-	if err != nil {
-		return nil, err
-	}
-	b.watch(&c)
-	for _, arn := range b.roles {
-		b.assume(&c, &hop{arn: arn})
-		c.profile = ""
-	}
-	if err := b.giveFlags(&c); err != nil {
-		return nil, err
-	}
-	if len(c.hops) == 0 && c.web == nil {
-		if err := b.withoutRole(&c); err != nil {
-			return nil, err
-		}
-	}
-	if b.o.TokenCode != "" && len(b.s.mfas) == 0 {
-		return nil, badInput("--serial-number arn:aws:iam::ACCOUNT:mfa/NAME; aws iam list-mfa-devices shows it", "--token-code needs the device that made it")
-	}
-	b.s.chain = c
-	return b.s, nil
-}
-
-// withoutRole serves the base credentials themselves.
-func (b *builder) withoutRole(c *chain) (err error) {
-	l := &longTerm{s: b.s, base: c.provider, by: c.String(), duration: b.p.duration, raw: b.o.NoSession}
-	if b.o.SerialNumber != "" {
-		if c.role == yes {
-			return badInput("add --role-arn", "--serial-number: %s yields a role's session, which can't use MFA", c)
-		}
-		if l.mfa, err = b.newMFA(b.o.SerialNumber, "--serial-number", c.String()); err == nil {
-			l.mfa.life = orDefault(b.p.duration, maxSessionDuration)
-		}
-	}
-	c.provider = l
-	return err
-}
-
-// connect makes the STS client. A region for it is no region for the child.
-func (b *builder) connect() (err error) {
-	if b.cfg.Region == "" {
-		b.cfg.Region = partitionRegion(b.partition())
-		b.o.Log.Info("no region is set: STS is asked in the role's partition", "region", b.cfg.Region)
-	}
-	if !isRegion(b.cfg.Region) {
-		return badInput("such as --region eu-west-1", "%s %q is no region", b.regionFrom(), clip(b.cfg.Region))
-	}
-	b.s.stsRegion = b.cfg.Region
-	b.s.sts, err = newSTS(b.o, b.cfg, dated{b.http, &b.s.skew})
+// connect makes the clients. A region for STS is no region for the child.
+func (b *builder) connect(ctx context.Context) error {
+	bundle, err := b.caBundle()
 	if err != nil {
 		return err
 	}
-	if u := b.s.sts.Options().BaseEndpoint; u != nil && b.o.STSEndpointURL == "" && b.cfg.BaseEndpoint != nil && *u == *b.cfg.BaseEndpoint {
-		b.s.caught = *u
+	o := b.o
+	b.http = stsapi.NewHTTP(bundle, o.ConnectTimeout, o.ReadTimeout)
+	b.cfg = stsapi.Settings(&b.env, &b.shared, o.Region, o.Version, b.http)
+	b.s = &Source{names: o.Names, log: o.Log, trace: o.Trace, tasks: command.NewGroup(ctx), region: b.cfg.Region}
+	if b.cfg.Region == "" {
+		b.cfg.Region = stsapi.RegionOf(b.partition())
+		o.Log.Info("no region is set: STS is asked in the role's partition", "region", b.cfg.Region)
 	}
-	return nil
+	if !stsapi.IsRegion(b.cfg.Region) {
+		hint := b.names.Hint("such as %v eu-west-1", problem.Region)
+		return problem.Bad(hint, "%s %q is no region", b.regionFrom(), problem.Clip(b.cfg.Region))
+	}
+	b.s.sts, err = stsapi.New(b.cfg, b.http, stsapi.Options{
+		EndpointURL: o.STSEndpointURL, FIPS: o.UseFIPSEndpoint, DualStack: o.UseDualstackEndpoint, Names: o.Names,
+	})
+	return err
 }
 
-// isRegion: it becomes part of a host name.
-func isRegion(s string) bool {
-	return len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && !strings.HasPrefix(s, "-") && !strings.HasSuffix(s, "-")
-}
-
-func (b *builder) regionFrom() string {
+func (b *builder) regionFrom() problem.Input {
 	switch {
 	case b.o.Region != "":
-		return "--region"
+		return b.names.Input(problem.Region)
 	case b.env.Region != "":
-		return "AWS_REGION"
+		return problem.Input{Variable: "AWS_REGION"}
 	}
-	return "region of profile " + b.shared.Profile
+	return problem.Input{Key: "region", Profile: b.shared.Profile}
 }
 
 // partition is that of the first role in sight.
 func (b *builder) partition() string {
-	arns := append(b.o.RoleARNs[:len(b.o.RoleARNs):len(b.o.RoleARNs)], b.shared.RoleARN, b.env.RoleARN)
-	for _, arn := range arns {
-		if f := strings.Split(arn, ":"); len(f) > 1 {
-			return f[1]
+	for _, arn := range append(b.o.RoleARNs[:len(b.o.RoleARNs):len(b.o.RoleARNs)], b.shared.RoleARN, b.env.RoleARN) {
+		if partition := stsapi.PartitionOfARN(arn); partition != "" {
+			return partition
 		}
 	}
 	return "aws"
 }
 
+// caBundle is the file whose roots count: the option's, the variable's, the profile's. It is opened here,
+// and parsed only if anything uses TLS.
+func (b *builder) caBundle() (string, error) {
+	for _, c := range []struct {
+		from problem.Input
+		file string
+	}{
+		{b.names.Input(problem.CABundle), b.o.CABundle},
+		{problem.Input{Variable: "AWS_CA_BUNDLE"}, b.env.CustomCABundle},
+		{problem.Input{Key: "ca_bundle", Profile: b.shared.Profile}, b.shared.CustomCABundle},
+	} {
+		if c.file == "" {
+			continue
+		}
+		f, err := os.Open(c.file)
+		if err != nil {
+			return "", problem.Bad("a PEM file of root certificates", "%s: %v", c.from, err)
+		}
+		return c.file, f.Close()
+	}
+	return "", nil
+}
+
+// chain builds the chain: the base, the roles on top of it, and what the options say of them.
+func (b *builder) chain(context.Context) error {
+	c, err := b.base()
+	if err != nil {
+		return err
+	}
+	b.traceBase(&c)
+	for _, arn := range b.roles {
+		b.assume(&c, &hop{role: stsapi.Role{ARN: arn}})
+		c.profile = ""
+	}
+	switch {
+	case len(c.hops) > 0:
+		err = b.giveHops(&c)
+	case c.web != nil:
+		err = b.giveWebIdentity(&c)
+	default:
+		err = b.withoutRole(&c)
+	}
+	if err == nil && b.o.TokenCode != "" && len(b.s.mfas) == 0 {
+		err = problem.Bad(b.s.deviceHint(), "%s needs the device that made it", b.names.Input(problem.TokenCode))
+	}
+	b.s.chain = c
+	return err
+}
+
 // assume puts an AssumeRole hop on top of the chain.
 func (b *builder) assume(c *chain, h *hop) {
-	h.s, h.base, h.by, h.chained = b.s, c.provider, c.String(), c.role
-	if len(c.hops) == 0 {
-		c.sources = append(c.sources, aws.CredentialSourceSTSAssumeRole)
-	}
-	c.provider, c.role = h, yes
-	c.steps = append(c.steps, h.arn)
+	h.s, h.base, h.by, h.viaRole = b.s, c.provider, c.String(), c.isRole
+	c.provider, c.isRole = h, true
+	c.steps = append(c.steps, h.role.ARN)
 	c.hops = append(c.hops, h)
 }
 
-// giveFlags hands the role flags to the hops: session name and source identity to all, transitive tags to the first
-// (AWS hands them on, and refuses a hop that gives one again), the rest to the last.
-func (b *builder) giveFlags(c *chain) error {
-	if c.web != nil && (b.p.askedSession != "" || c.web.name == "") {
-		c.web.name = b.name
+// nameSession names r's session as the options say, or if nobody has named it.
+func (b *builder) nameSession(r *stsapi.Role) {
+	if b.asked.SessionName != "" || r.SessionName == "" {
+		r.SessionName = b.defaultName
 	}
-	if len(c.hops) == 0 {
-		return b.giveWithoutHop(c)
-	}
+}
+
+// giveHops hands the role options to the hops: session name and source identity to all, transitive tags
+// to the first (AWS hands them on, and refuses a hop that gives one again), the rest to the last.
+func (b *builder) giveHops(c *chain) error {
 	for _, h := range c.hops {
-		if b.p.askedSession != "" || h.name == "" {
-			h.name = b.name
-		}
-		h.identity = b.p.identity
+		b.nameSession(&h.role)
+		h.role.SourceIdentity = b.asked.SourceIdentity
+	}
+	if c.web != nil {
+		b.nameSession(&c.web.role)
 	}
 	first, last := c.hops[0], c.hops[len(c.hops)-1]
-	for _, t := range b.p.tags {
-		if isTransitive(*t.Key, b.p.transitive) {
-			first.tags = append(first.tags, t)
-		} else {
-			last.tags = append(last.tags, t)
+	for _, t := range b.asked.Tags {
+		to := last
+		if stsapi.IsTransitive(*t.Key, b.asked.TransitiveTagKeys) {
+			to = first
 		}
+		to.role.Tags = append(to.role.Tags, t)
 	}
-	first.transitive = b.p.transitive
-	last.policy, last.policyARNs, last.contexts = b.p.policy, b.p.policyARNs, b.p.contexts
-	last.externalID = firstOf(b.p.externalID, last.externalID)
-	if b.p.duration != 0 {
-		last.duration, last.durationFrom, last.durationHow = b.p.duration, "--duration-seconds", "--duration-seconds "
+	first.role.TransitiveTagKeys = b.asked.TransitiveTagKeys
+	last.role.Policy, last.role.PolicyARNs, last.role.Contexts = b.asked.Policy, b.asked.PolicyARNs, b.asked.Contexts
+	last.role.ExternalID = cmp.Or(b.asked.ExternalID, last.role.ExternalID)
+	if b.asked.Duration != 0 {
+		last.role.Duration, last.durationFrom = b.asked.Duration, b.names.Input(problem.Duration)
 	}
+	if b.o.SerialNumber != "" { // a person's device belongs to the keys at the bottom
+		first.serial, first.serialFrom = b.o.SerialNumber, b.names.Input(problem.SerialNumber)
+	}
+	return b.finishHops(c)
+}
+
+// finishHops checks the hops' durations, and gives those that have a device its codes.
+func (b *builder) finishHops(c *chain) (err error) {
 	for _, h := range c.hops {
 		if err := h.checkDuration(); err != nil {
 			return err
 		}
-	}
-	return b.giveMFA(c)
-}
-
-// giveMFA: a person's device belongs to the keys at the bottom, so --serial-number goes with what those assume.
-func (b *builder) giveMFA(c *chain) (err error) {
-	if first := c.hops[0]; b.o.SerialNumber != "" {
-		first.serial, first.serialFrom = b.o.SerialNumber, "--serial-number"
 	}
 	for _, h := range c.hops {
 		if h.serial == "" {
@@ -231,20 +259,37 @@ func (b *builder) giveMFA(c *chain) (err error) {
 	return nil
 }
 
-// giveWithoutHop: a flag that narrows or marks the session must not be dropped in silence for want of a role.
-func (b *builder) giveWithoutHop(c *chain) error {
-	if w := c.web; w != nil {
-		if flag := b.p.assumeRoleOnly(); flag != "" {
-			return badInput("assume another role on top: --role-arn", "%s: a web identity token can't buy a role with it (%s)", flag, c)
-		}
-		w.policy, w.policyARNs = b.p.policy, b.p.policyARNs
-		if b.p.duration != 0 {
-			w.duration = b.p.duration
-		}
-		return checkRoleDuration("--duration-seconds", "--duration-seconds ", w.duration)
+// giveWebIdentity hands the role options to a role that a token buys. One that this call doesn't have
+// must not be dropped in silence.
+func (b *builder) giveWebIdentity(c *chain) error {
+	if options := forRoles(b.o); len(options) > 0 {
+		return problem.Bad(b.names.Hint("assume another role on top: %v", problem.RoleARN),
+			"%s: a web identity token can't buy a role with it (%s)", b.names.Input(options[0]), c)
 	}
-	if flag := firstOf(b.p.assumeRoleOnly(), b.p.narrowing()); flag != "" {
-		return badInput("add --role-arn ARN", "%s is for a role, and there is none to assume with %s", flag, c)
+	r := &c.web.role
+	b.nameSession(r)
+	r.Policy, r.PolicyARNs = b.asked.Policy, b.asked.PolicyARNs
+	r.Duration = cmp.Or(b.asked.Duration, r.Duration)
+	return stsapi.CheckDuration(b.names.Input(problem.Duration), r.Duration)
+}
+
+// withoutRole serves the base credentials themselves. A role option must not be dropped in silence.
+func (b *builder) withoutRole(c *chain) (err error) {
+	if options := append(forRoles(b.o), narrowing(b.o)...); len(options) > 0 {
+		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),
+			"%s is for a role, and there is none to assume with %s", b.names.Input(options[0]), c)
 	}
+	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
+	if b.o.SerialNumber != "" {
+		in := b.names.Input(problem.SerialNumber)
+		if c.isRole {
+			return problem.Bad(b.names.Hint("add %v", problem.RoleARN), "%s: %s yields a role's session, which can't use MFA", in, c)
+		}
+		if w.mfa, err = b.newMFA(b.o.SerialNumber, in, w.by); err != nil {
+			return err
+		}
+		w.mfa.life = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)
+	}
+	c.provider = w
 	return nil
 }

@@ -1,277 +1,234 @@
 package source
 
 import (
-	"context"
-	"os"
+	"cmp"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
 	"brs-exec/internal/awsconfig"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
 )
 
-// A Candidate is one place where the chain could have begun, and why it does or doesn't.
-type Candidate struct {
-	Name  string // "AWS_ACCESS_KEY_ID", "profile dev (AWS_PROFILE)"
-	State string // Chosen, Outranked, Absent or Broken
-	Why   string // one reason; never a value that may be secret
+// A chain is what the builder makes step by step: a provider, and what is known of it beforehand.
+type chain struct {
+	provider aws.CredentialsProvider
+	steps    []string // for people
+	hops     []*hop
+	web      *webIdentity // the role that a token buys, if the base is one
+	profile  string       // whose credentials these are; "" if they are of none
+	isRole   bool         // they are known to be a role's session: AWS caps what assumes with them at an hour
 }
 
-// What becomes of a candidate.
-const (
-	Chosen    = "chosen"
-	Outranked = "outranked" // it is there, but another one comes first
-	Absent    = "absent"    // it isn't there, or has no credentials
-	Broken    = "broken"    // it is there, and ends the search with an error
-)
+func (c *chain) String() string { return strings.Join(c.steps, " → ") }
 
-// Candidates says what New chooses among, in its order, from the same flags, variables and files; it asks nobody. At most
-// one is Chosen: none if one is Broken.
-func Candidates(ctx context.Context, o Options) []Candidate {
-	if o.Base != nil {
-		return []Candidate{{o.BaseName, Chosen, "it has keys of its own: the environment and the files don't count"}}
-	}
-	env, err := config.NewEnvConfig()
-	if err != nil {
-		return []Candidate{{"environment", Broken, describe(err)}}
-	}
-	shared, err := loadProfile(ctx, &o)
-	return candidates(&o, &env, &shared, err)
-}
+func (c *chain) add(step string, isRole bool) { c.steps, c.isRole = append(c.steps, step), isRole }
 
-// A place is where the chain begins, unless a profile says more.
-type place int
-
-const (
-	tokenFlags place = iota
-	commandFlag
-	iotFlags
-	profileFlag
-	orphan // a role in the environment that nothing buys
-	environment
-	tokenFile
-	anyProfile
-	lastResort // never begun with: no profile has credentials
-)
-
-// placeOf takes what a flag names; else it chooses as config.resolveCredentialChain does: a profile that was asked for, the
-// environment's keys, its token file, then AWS_PROFILE or the default profile, the container endpoint, the instance.
-func placeOf(o *Options, env *config.EnvConfig) place {
+// place is where the chain begins, unless a profile says more: what an option names. Else it is chosen as
+// config.resolveCredentialChain does: the environment's keys, its token file, then AWS_PROFILE or the
+// default profile, the container endpoint, the instance.
+func (b *builder) place() Kind {
+	o, env := b.o, &b.env
 	switch {
-	case o.WebIdentityTokenFile != "" || o.WebIdentityTokenCommand != "" || o.WebIdentity != "":
-		return tokenFlags
+	case o.Base != nil:
+		return GivenBase
+	case o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != "":
+		return TokenOptions
 	case o.CredentialCommand != "":
-		return commandFlag
+		return CommandOption
 	case o.usesIoT():
-		return iotFlags
+		return IoTOptions
 	case o.Profile != "":
-		return profileFlag
+		return ProfileOption
 	case env.RoleARN != "" && env.WebIdentityTokenFilePath == "" && len(o.RoleARNs) == 0:
-		return orphan
+		return RoleVariable
 	case env.Credentials.HasKeys():
-		return environment
+		return KeyVariables
 	case env.WebIdentityTokenFilePath != "":
-		return tokenFile
+		return TokenVariable
 	}
-	return anyProfile
+	return ChosenProfile
 }
 
-// A part is what a profile's credentials come from: the key of it that counts, for people, too.
-type part string
+// base begins the chain.
+func (b *builder) base() (c chain, err error) {
+	switch b.place() {
+	case GivenBase:
+		return chain{provider: b.o.Base, steps: []string{b.o.BaseName}}, nil
+	case TokenOptions:
+		return b.fromWebIdentityOptions()
+	case CommandOption:
+		from := b.names.Input(problem.CredentialCommand)
+		return chain{provider: b.newProcess(from, b.o.CredentialCommand), steps: []string{"credential command"}}, nil
+	case IoTOptions:
+		return b.fromIoT()
+	case RoleVariable: // someone expects to be that role, and no SDK will make it so
+		return c, problem.Bad(b.names.Hint(`%v "$AWS_ROLE_ARN"`, problem.RoleARN), "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
+	case KeyVariables:
+		err = b.fromVariables(&c)
+		return c, err
+	case TokenVariable:
+		c.steps = []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}
+		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, problem.Input{Variable: "AWS_ROLE_ARN"}, "")
+	}
+	return b.fromProfile(&b.shared)
+}
+
+func (b *builder) onlyRoleVariable() string {
+	return b.names.Hint("set, but neither AWS_WEB_IDENTITY_TOKEN_FILE nor %v", problem.RoleARN)
+}
+
+// fromProfile takes the setting of a profile that counts, and its role.
+func (b *builder) fromProfile(p *config.SharedConfig) (c chain, err error) {
+	c.profile = p.Profile
+	if p.Profile != "" {
+		c.steps = []string{"profile " + p.Profile}
+	}
+	switch settingOf(p) {
+	case sourceProfile:
+		steps := c.steps
+		if c, err = b.fromProfile(p.Source); err == nil {
+			c.steps, c.profile = append(steps, c.steps...), p.Profile
+		}
+	case accessKey:
+		c.provider = newProfileKeys(p, b.files)
+	case credentialSource:
+		err = b.fromCredentialSource(&c, p)
+	case tokenFile:
+		c.add("web_identity_token_file", true)
+		from := problem.Input{Key: "role_arn", Profile: p.Profile}
+		return b.fromTokenFile(c, p.WebIdentityTokenFile, p.RoleARN, from, p.RoleSessionName)
+	case ssoSession, legacySSO:
+		err = b.fromSSO(&c, p)
+	case loginSession:
+		err = b.fromLogin(&c, p)
+	case processCommand:
+		c.add("credential_process", false)
+		c.provider = b.newProcess(problem.Input{Key: "credential_process", Profile: p.Profile}, p.CredentialProcess)
+	default:
+		c.profile = "" // it says nothing of credentials
+		err = b.fromLastResort(&c)
+	}
+	if err == nil && p.RoleARN != "" {
+		b.traceBase(&c)
+		err = b.assumeProfileRole(&c, p)
+	}
+	return c, err
+}
+
+// assumeProfileRole puts a profile's own role on top, with its own settings.
+func (b *builder) assumeProfileRole(c *chain, p *config.SharedConfig) error {
+	of := func(key string) problem.Input { return problem.Input{Key: key, Profile: p.Profile} }
+	h := &hop{
+		role:         stsapi.Role{ARN: p.RoleARN, SessionName: p.RoleSessionName, ExternalID: p.ExternalID},
+		durationFrom: of("duration_seconds"), serial: p.MFASerial, serialFrom: of("mfa_serial"),
+	}
+	if err := stsapi.CheckRoleARN(of("role_arn"), p.RoleARN); err != nil {
+		return err
+	}
+	if err := stsapi.CheckName(of("role_session_name"), p.RoleSessionName, 2, 64, ""); err != nil {
+		return err
+	}
+	if d := p.RoleDurationSeconds; d != nil {
+		if h.role.Duration = *d; *d == 0 { // the SDK reads a word as 0
+			return problem.Bad("duration_seconds = 3600", "%s is no number of seconds", h.durationFrom)
+		}
+	}
+	b.assume(c, h)
+	return nil
+}
+
+func (b *builder) fromCredentialSource(c *chain, p *config.SharedConfig) error {
+	switch p.CredentialSource {
+	case "Ec2InstanceMetadata":
+		return b.fromInstance(c)
+	case "EcsContainer":
+		if !b.hasContainer() {
+			return problem.Bad("it is for ECS and EKS: take source_profile elsewhere",
+				"profile %s has credential_source = EcsContainer, but %s is not set", p.Profile, containerURI)
+		}
+		return b.fromContainer(c)
+	case "Environment":
+		if !b.env.Credentials.HasKeys() {
+			return problem.Bad("export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+				"profile %s has credential_source = Environment, but no keys are there", p.Profile)
+		}
+		return b.fromVariables(c)
+	}
+	return problem.Bad("EcsContainer, Ec2InstanceMetadata or Environment",
+		"profile %s: there is no credential_source %q", p.Profile, problem.Clip(p.CredentialSource))
+}
+
+// fromLastResort is the container endpoint, or else the instance.
+func (b *builder) fromLastResort(c *chain) error {
+	if b.hasContainer() {
+		return b.fromContainer(c)
+	}
+	return b.fromInstance(c)
+}
+
+// noCredentials says where they were looked for in vain, last of all in the last resort.
+func (b *builder) noCredentials(last string) error {
+	where := b.files.Config + " or " + b.files.Credentials
+	if name := b.o.Profile; name != "" { // the environment's keys were left out of it
+		hint := "aws configure sso --profile " + name
+		if b.env.Credentials.HasKeys() {
+			hint = b.names.Hint("drop %v to begin with the keys in the environment; AWS_PROFILE=%s keeps its other settings",
+				problem.Profile, name)
+		}
+		return problem.Bad(hint, "no AWS credentials in profile %s of %s, no container endpoint, and %s", name, where, last)
+	}
+	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none", problem.Sandbox)
+	if names, _ := b.profileNames(); len(names) > 0 && b.shared.Profile == "" {
+		hint = b.names.Hint("%v NAME; there are: %s", problem.Profile, strings.Join(names[:min(len(names), 8)], ", "))
+	}
+	return problem.Bad(hint, "no AWS credentials: none in the environment, none in profile %s of %s, no container endpoint, and %s",
+		cmp.Or(b.shared.Profile, awsconfig.Default), where, last)
+}
+
+// A setting is the key of a profile that its credentials come from.
+type setting string
 
 const (
-	sourceProfile    part = "source_profile"
-	profileKeys      part = "aws_access_key_id"
-	credentialSource part = "credential_source"
-	profileTokenFile part = "web_identity_token_file"
-	ssoSession       part = "sso_session"
-	legacySSO        part = "sso_start_url"
-	loginSession     part = "login_session"
-	processOf        part = "credential_process"
-	noPart           part = ""
+	sourceProfile    setting = "source_profile"
+	accessKey        setting = "aws_access_key_id"
+	credentialSource setting = "credential_source"
+	tokenFile        setting = "web_identity_token_file"
+	ssoSession       setting = "sso_session"
+	legacySSO        setting = "sso_start_url"
+	loginSession     setting = "login_session"
+	processCommand   setting = "credential_process"
 )
 
-// partOf is the one that counts.
-func partOf(p *config.SharedConfig) part {
-	if there := partsOf(p); len(there) > 0 {
-		return there[0]
+// settingOf is the one that counts; "" if there is none.
+func settingOf(p *config.SharedConfig) setting {
+	if all := settingsOf(p); len(all) > 0 {
+		return all[0]
 	}
-	return noPart
+	return ""
 }
 
-// partsOf follows config.resolveCredsFromProfile, case for case: the first counts, the others are outranked by it.
-func partsOf(p *config.SharedConfig) (there []part) {
-	for _, c := range []struct {
-		part part
-		set  bool
+// settingsOf follows config.resolveCredsFromProfile, case for case: the first counts, it outranks the
+// others.
+func settingsOf(p *config.SharedConfig) (all []setting) {
+	for _, s := range []struct {
+		setting setting
+		is      bool
 	}{
 		{sourceProfile, p.Source != nil},
-		{profileKeys, p.Credentials.HasKeys()},
+		{accessKey, p.Credentials.HasKeys()},
 		{credentialSource, p.CredentialSource != ""},
-		{profileTokenFile, p.WebIdentityTokenFile != ""},
+		{tokenFile, p.WebIdentityTokenFile != ""},
 		{ssoSession, p.SSOSessionName != ""},
 		{legacySSO, p.SSOSessionName == "" && hasLegacySSO(p)},
 		{loginSession, p.LoginSession != ""},
-		{processOf, p.CredentialProcess != ""},
+		{processCommand, p.CredentialProcess != ""},
 	} {
-		if c.set {
-			there = append(there, c.part)
+		if s.is {
+			all = append(all, s.setting)
 		}
 	}
-	return there
-}
-
-// row is a candidate before the choice.
-type row struct {
-	name  string
-	place place
-	there bool
-	why   string
-}
-
-func candidates(o *Options, env *config.EnvConfig, shared *config.SharedConfig, broken error) []Candidate {
-	begin, profile := placeOf(o, env), partOf(shared)
-	rows := append(flagRows(o, shared, profile), environmentRows(o, env, shared, profile)...)
-	var out []Candidate
-	chosen := ""
-	for _, r := range rows {
-		c := Candidate{r.name, Absent, r.why}
-		ours := r.place == begin || r.place == lastResort && profile == noPart && (begin == anyProfile || begin == profileFlag)
-		switch {
-		case broken != nil && (r.place == anyProfile || r.place == profileFlag && o.Profile != ""):
-			c.State, c.Why = Broken, broken.Error()
-		case !r.there:
-		case r.place == orphan:
-			c.State = Broken
-		case broken != nil || begin == orphan:
-			c.State, c.Why = Outranked, "the search has ended with an error"
-		case ours && chosen == "":
-			c.State, chosen = Chosen, r.name
-		case chosen != "":
-			c.State, c.Why = Outranked, "outranked by "+chosen
-		default:
-			c.State, c.Why = Outranked, "left out: --profile is given"
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-func flagRows(o *Options, shared *config.SharedConfig, profile part) []row {
-	p := row{"--profile", profileFlag, o.Profile != "", "not given"}
-	if p.there {
-		p.name += " " + clip(o.Profile)
-		p.there, p.why = profile != noPart, has(shared)
-	}
-	return []row{
-		given("--web-identity*", tokenFlags, o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != ""),
-		given("--credential-command", commandFlag, o.CredentialCommand != ""),
-		given("--iot-*", iotFlags, o.usesIoT()),
-		p,
-	}
-}
-
-func given(flag string, p place, there bool) row {
-	if there {
-		return row{flag, p, true, "given"}
-	}
-	return row{flag, p, false, "not given"}
-}
-
-func environmentRows(o *Options, env *config.EnvConfig, shared *config.SharedConfig, profile part) (rows []row) {
-	if placeOf(o, env) == orphan {
-		rows = append(rows, row{"AWS_ROLE_ARN", orphan, true, "set, but neither AWS_WEB_IDENTITY_TOKEN_FILE nor --role-arn"})
-	}
-	rows = append(rows,
-		row{"AWS_ACCESS_KEY_ID", environment, env.Credentials.HasKeys(), keysWhy(env)},
-		isSet("AWS_WEB_IDENTITY_TOKEN_FILE", tokenFile, env.WebIdentityTokenFilePath != ""))
-	if o.Profile == "" {
-		name := "profile default"
-		if value, variable := awsconfig.ChosenProfile(os.Environ()); value != "" {
-			name = "profile " + clip(value) + " (" + variable + ")"
-		}
-		rows = append(rows, row{name, anyProfile, profile != noPart, has(shared)})
-	}
-	return append(rows, containerRow(env), instanceRow(env))
-}
-
-func isSet(variable string, p place, there bool) row {
-	if there {
-		return row{variable, p, true, "set"}
-	}
-	return row{variable, p, false, "not set"}
-}
-
-// keysWhy tells of half a pair, which the SDK takes for none.
-func keysWhy(env *config.EnvConfig) string {
-	id := firstOf(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_ACCESS_KEY"))
-	secret := firstOf(os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SECRET_KEY"))
-	switch {
-	case env.Credentials.HasKeys() && env.Credentials.SessionToken != "":
-		return "set, with AWS_SESSION_TOKEN"
-	case env.Credentials.HasKeys():
-		return "set, with AWS_SECRET_ACCESS_KEY"
-	case id != "":
-		return "set, but AWS_SECRET_ACCESS_KEY is not"
-	case secret != "":
-		return "not set, though AWS_SECRET_ACCESS_KEY is"
-	}
-	return "not set"
-}
-
-// has is what a profile says of credentials; the command of a credential_process is not told.
-func has(p *config.SharedConfig) string {
-	if p.Profile == "" {
-		return "there is no such profile"
-	}
-	var words []string
-	for ; p != nil; p = p.Source {
-		what := "has no credentials"
-		if part := partOf(p); part != noPart {
-			what = "has " + string(part)
-		}
-		switch partOf(p) {
-		case sourceProfile:
-			if p.Source == p {
-				return strings.Join(append(words, what), "; ")
-			}
-			what += " " + clip(p.Source.Profile)
-		case ssoSession:
-			what += " " + clip(p.SSOSessionName)
-		case credentialSource:
-			what += " " + clip(p.CredentialSource)
-		}
-		for i, less := range partsOf(p) {
-			if i > 0 {
-				what += ", which outranks its " + string(less)
-			}
-		}
-		if p.RoleARN != "" && partOf(p) != profileTokenFile {
-			what += ", and a role_arn on top"
-		}
-		if len(words) > 0 {
-			what = "profile " + clip(p.Profile) + " " + what
-		}
-		words = append(words, what)
-	}
-	return strings.Join(words, "; ")
-}
-
-func containerRow(env *config.EnvConfig) row {
-	r := row{"container endpoint", lastResort, true, "AWS_CONTAINER_CREDENTIALS_FULL_URI is set"}
-	switch {
-	case env.ContainerCredentialsRelativePath != "":
-		r.why = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set"
-	case env.ContainerCredentialsEndpoint == "":
-		r.there, r.why = false, "no AWS_CONTAINER_CREDENTIALS_* is set"
-	}
-	return r
-}
-
-func instanceRow(env *config.EnvConfig) row {
-	if env.EC2IMDSClientEnableState == imds.ClientDisabled {
-		return row{"instance metadata", lastResort, false, "switched off by AWS_EC2_METADATA_DISABLED"}
-	}
-	return row{"instance metadata", lastResort, true, "the last resort: nothing else has credentials"}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +16,12 @@ import (
 	"brs-exec/internal/sandbox"
 )
 
+func stderrTo(w io.Writer) func(*builder) { return func(b *builder) { b.commands.Stderr = w } }
+
 func processSource(t *testing.T, command string) (*Source, *bytes.Buffer) {
 	t.Helper()
 	stderr := new(bytes.Buffer)
-	s := mustNew(t, Options{CredentialCommand: command, Stderr: stderr})
+	s := mustNew(t, Options{CredentialCommand: command}, stderrTo(stderr))
 	t.Cleanup(func() { s.Close() })
 	return s, stderr
 }
@@ -64,6 +67,7 @@ func TestCommandWithinItself(t *testing.T) {
 		t.Fatalf("got %q, %v", c.AccessKeyID, err)
 	}
 	t.Setenv("BRS_COMMANDS", c.AccessKeyID)
+	s, _ = processSource(t, command)
 	if c, err := s.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "would run it again") || !Permanent(err) {
 		t.Errorf("got %q, %v; want it not to be run within itself", c.AccessKeyID, err)
 	}
@@ -91,7 +95,9 @@ func TestCommandFailures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			stderr := new(bytes.Buffer)
-			s := mustNew(t, Options{CredentialCommand: c.command, Stderr: stderr, commandTime: 300 * time.Millisecond})
+			s := mustNew(t, Options{CredentialCommand: c.command}, func(b *builder) {
+				b.commands.Stderr, b.commands.Limit = stderr, 300*time.Millisecond
+			})
 			defer s.Close()
 			start := time.Now()
 			_, err := s.Retrieve(t.Context())
@@ -145,7 +151,7 @@ func TestCommandOutlivesADeadline(t *testing.T) {
 // Close ends a command that is under way.
 func TestCloseEndsCommands(t *testing.T) {
 	started := make(chan []byte, 1)
-	s := mustNew(t, Options{CredentialCommand: "echo started >&2; exec sleep 60", Stderr: chanWriter(started)})
+	s := mustNew(t, Options{CredentialCommand: "echo started >&2; exec sleep 60"}, stderrTo(chanWriter(started)))
 	got := make(chan error, 1)
 	go func() { _, err := s.Retrieve(context.Background()); got <- err }()
 	<-started

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"brs-exec/internal/sandbox"
 )
@@ -20,7 +21,7 @@ import (
 // sessions are credentials of the sandbox that a container or instance is handed, new each time.
 func sessions(t *testing.T, sts *testSTS) func() aws.Credentials {
 	t.Helper()
-	base := mustNew(t, Options{base: credentialsOf(sts), RoleARNs: []string{"arn:aws:iam::222222222222:role/host"}, RoleSessionName: "i-1"})
+	base := mustNew(t, Options{Base: credentialsOf(sts), STSEndpointURL: os.Getenv("AWS_ENDPOINT_URL_STS"), RoleARNs: []string{"arn:aws:iam::222222222222:role/host"}, RoleSessionName: "i-1"})
 	return func() aws.Credentials {
 		c, err := base.Retrieve(t.Context())
 		if err != nil {
@@ -33,10 +34,8 @@ func sessions(t *testing.T, sts *testSTS) func() aws.Credentials {
 const hostARN = "arn:aws:sts::222222222222:assumed-role/host/i-1"
 
 func credentialsOf(s *testSTS) aws.CredentialsProvider {
-	return aws.NewCredentialsCache(fixedKeys(s.BaseCredentials()))
+	return credentials.StaticCredentialsProvider{Value: s.BaseCredentials()}
 }
-
-func fixedKeys(c aws.Credentials) aws.CredentialsProvider { return (&builder{s: &Source{}}).fixed(c) }
 
 // EKS Pod Identity: a token file that rotates, a header that is checked; ECS: a token in the environment.
 func TestContainer(t *testing.T) {
@@ -167,7 +166,7 @@ func TestInstance(t *testing.T) {
 		t.Errorf("Describe() = %q", s.Describe())
 	}
 	refreshThrice(t, mustNew(t, Options{RoleARNs: []string{testRole}, RoleSessionName: "me"}), meARN, nil)
-	_, err := New(t.Context(), Options{RoleARNs: []string{testRole}, Duration: 2 * time.Hour})
+	_, err := newSource(t, Options{RoleARNs: []string{testRole}, Duration: 2 * time.Hour})
 	if err == nil || !strings.Contains(err.Error(), "one hour") {
 		t.Errorf("two hours with an instance's role below: %v", err)
 	}

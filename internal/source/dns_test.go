@@ -14,7 +14,7 @@ import (
 func TestNoSuchHost(t *testing.T) {
 	nowhere := sends(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "sts.us-east-99.amazonaws.com", IsNotFound: true}})
 	down := false
-	s := &Source{}
+	s := mustNew(t, Options{CredentialCommand: "true"})
 	s.chain.provider = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		if down {
 			return aws.Credentials{}, s.explain(call{op: "outer"}, fmt.Errorf("x: %w", s.explain(call{op: "assume role r"}, nowhere)))
@@ -34,7 +34,7 @@ func TestNoSuchHost(t *testing.T) {
 			mustRetrieve(t, s)
 		}
 	}
-	if !Permanent((&Source{}).explain(call{}, nowhere)) {
+	if !Permanent(mustNew(t, Options{CredentialCommand: "true"}).explain(call{}, nowhere)) {
 		t.Error("another source's success counts")
 	}
 }

@@ -5,101 +5,60 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
 )
 
 // A hop assumes one role with the credentials below it.
 type hop struct {
-	s    *Source
-	base aws.CredentialsProvider
-	by   string // the chain below, for people
+	s       *Source
+	base    aws.CredentialsProvider
+	by      string // the chain below, for people
+	viaRole bool   // that yields a role's session, as far as is known
 
-	arn          string
-	name         string
-	duration     time.Duration // 0: an hour
-	durationFrom string        // who asked for it
-	durationHow  string        // how it is written there
-	externalID   string
-	policy       string
-	policyARNs   []types.PolicyDescriptorType
-	tags         []types.Tag
-	transitive   []string
-	identity     string
-	contexts     []types.ProvidedContext
-	chained      tri // a role's session assumes it
+	role         stsapi.Role
+	durationFrom problem.Input // who asked for its duration
 	serial       string
-	serialFrom   string
+	serialFrom   problem.Input
 	mfa          *mfa // made of serial; nil: no code is asked
 }
 
 func (h *hop) checkDuration() error {
-	if err := checkRoleDuration(h.durationFrom, h.durationHow, h.duration); err != nil {
+	if err := stsapi.CheckDuration(h.durationFrom, h.role.Duration); err != nil {
 		return err
 	}
-	if h.chained == yes && h.duration > maxChainedDuration {
-		return badInput(h.durationHow+"3600: the command may run longer, its credentials are renewed in time",
-			"%s %d: AWS gives a role that is assumed by another role's session one hour at most", h.durationFrom, h.duration/time.Second)
+	if h.viaRole && h.role.Duration > stsapi.MaxChainedDuration {
+		return problem.Bad(h.durationFrom.With("3600: the command may run longer, its credentials are renewed in time"),
+			"%s %d: AWS gives a role that is assumed by another role's session one hour at most",
+			h.durationFrom, h.role.Duration/time.Second)
 	}
 	return nil
 }
 
 func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	caller, code, err := h.caller(ctx)
+	caller, err := h.caller(ctx)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
 	ends := h.s.begins(h.step())
-	creds, err := stscreds.NewAssumeRoleProvider(assumer{h, caller, code}, h.arn, h.options).Retrieve(ctx)
-	if err == nil {
-		err = whole(creds)
-	}
+	creds, err := h.s.sts.AssumeRole(ctx, &h.role, caller)
 	if err != nil {
-		creds = aws.Credentials{}
-		err = h.s.explain(call{op: "assume role " + h.arn, by: h.by, role: h.arn, keys: caller, mfa: h.mfa != nil}, err)
+		about := call{op: "assume role " + h.role.ARN, by: h.by, role: h.role.ARN, keys: caller.Keys, withCode: h.mfa != nil}
+		err = h.s.explain(about, err)
 	}
 	ends(err)
-	if code != "" {
+	if caller.Code != "" {
 		h.mfa.seen(err)
 		h.mfa.until.set(creds.Expires)
 	}
 	return creds, err
 }
 
-func (h *hop) caller(ctx context.Context) (creds aws.Credentials, code string, err error) {
+func (h *hop) caller(ctx context.Context) (stsapi.Caller, error) {
 	if h.mfa != nil {
 		return h.mfa.caller(ctx, h.base)
 	}
-	creds, err = h.base.Retrieve(ctx)
-	return creds, "", err
-}
-
-func (h *hop) options(o *stscreds.AssumeRoleOptions) {
-	o.RoleSessionName = h.name
-	o.Duration = orDefault(h.duration, defaultDuration)
-	o.ExternalID, o.Policy, o.SourceIdentity = optional(h.externalID), optional(h.policy), optional(h.identity)
-	o.PolicyARNs, o.Tags, o.TransitiveTagKeys = h.policyARNs, h.tags, h.transitive
-}
-
-// An assumer is the STS client of one call: it signs with the caller's credentials and adds what stscreds doesn't know.
-type assumer struct {
-	*hop
-	caller aws.Credentials
-	code   string
-}
-
-func (a assumer) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, more ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
-	in.ProvidedContexts = a.contexts
-	if a.code != "" {
-		in.SerialNumber, in.TokenCode = &a.mfa.serial, &a.code
-	}
-	return a.s.sts.AssumeRole(ctx, in, append(more, signedBy(a.caller))...)
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	keys, err := h.base.Retrieve(ctx)
+	return stsapi.Caller{Keys: keys}, err
 }

@@ -15,21 +15,30 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+
+	"brs-exec/internal/source/awserr"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
 )
 
 // An instance is the role of this EC2 instance, by IMDSv2.
 type instance struct {
-	s    *Source
 	b    *builder
 	imds *imds.Client
 	seen bool // the service has answered before: this is an instance
 }
 
-func newInstance(b *builder) *instance {
+// fromInstance is the instance's role, the SDK's last resort.
+func (b *builder) fromInstance(c *chain) error {
+	c.add("instance metadata", true)
+	if b.env.EC2IMDSClientEnableState == imds.ClientDisabled {
+		return b.noCredentials("instance metadata is off (AWS_EC2_METADATA_DISABLED)")
+	}
 	cfg := b.cfg.Copy()
 	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil })
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	return &instance{s: b.s, b: b, imds: imds.NewFromConfig(cfg)}
+	c.provider = &instance{b: b, imds: imds.NewFromConfig(cfg)}
+	return nil
 }
 
 func (i *instance) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -42,26 +51,30 @@ func (i *instance) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if !client.expires.IsZero() {
 		creds.Expires = client.expires
 	}
-	if err := whole(creds); err != nil {
-		return aws.Credentials{}, i.s.explain(call{op: "instance metadata"}, err)
+	if err := stsapi.CheckComplete(creds); err != nil {
+		return aws.Credentials{}, i.b.s.explain(call{op: "instance metadata"}, err)
 	}
 	return creds, nil
 }
 
-// explain: where nothing answers at all, this is no instance, and the SDK's last resort has failed.
+// explain tells an instance without a role, and a machine that is none: the SDK's last resort has failed
+// there.
 func (i *instance) explain(ctx context.Context, err error) error {
 	_, dial := errors.AsType[net.Error](err)
-	switch status := httpStatus(err); {
+	switch status := awserr.Status(err); {
 	case status == http.StatusNotFound && !i.seen:
-		return &problem{text: "instance metadata: this instance has no role", err: err, permanent: true, hints: []string{"give it an instance profile, or --profile NAME"}}
+		return &problem.Error{
+			Text: "instance metadata: this instance has no role", Err: err, Verdict: problem.Permanent,
+			Hint: i.b.names.Hint("give it an instance profile, or %v NAME", problem.Profile),
+		}
 	case dial && status == 0 && !i.seen && ctx.Err() == nil:
-		return i.b.nothing("instance metadata does not answer: this is no EC2 instance")
+		return i.b.noCredentials("instance metadata does not answer: this is no EC2 instance")
 	}
-	return i.s.explain(call{op: "instance metadata", hint: hopHint}, err)
+	// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-existing-instances.html
+	const hint = "in a container the instance must allow two hops: " +
+		"aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
+	return i.b.s.explain(call{op: "instance metadata", hint: hint}, err)
 }
-
-// hopHint: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-existing-instances.html
-const hopHint = "in a container the instance must allow two hops: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
 
 // An expiryReader notes when the credentials really expire: ec2rolecreds says an hour at most.
 type expiryReader struct {
@@ -69,12 +82,14 @@ type expiryReader struct {
 	expires time.Time
 }
 
-func (r *expiryReader) GetMetadata(ctx context.Context, in *imds.GetMetadataInput, more ...func(*imds.Options)) (*imds.GetMetadataOutput, error) {
+func (r *expiryReader) GetMetadata(
+	ctx context.Context, in *imds.GetMetadataInput, more ...func(*imds.Options),
+) (*imds.GetMetadataOutput, error) {
 	out, err := r.Client.GetMetadata(ctx, in, more...)
 	if err != nil || strings.HasSuffix(in.Path, "/") {
 		return out, err
 	}
-	data, err := io.ReadAll(io.LimitReader(out.Content, maxAnswer))
+	data, err := io.ReadAll(io.LimitReader(out.Content, stsapi.MaxAnswer))
 	out.Content.Close()
 	if err != nil {
 		return nil, err

@@ -16,58 +16,64 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/source/awserr"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
 )
 
-// iot gets the credentials of a device from AWS IoT Core: its certificate speaks for it, a role alias says which role.
+// iot gets the credentials of a device from AWS IoT Core: its certificate speaks for it, a role alias
+// says which role.
 // https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
 type iot struct {
-	s        *Source
-	base     *httpClient // timeouts, and the roots unless ca names others
-	endpoint string      // host[:port]
-	alias    string
-	thing    string
-	cert     string
-	key      string
-	ca       string
-	until    *deadline // the certificate's
+	s       *Source
+	o       *Options
+	client  *stsapi.HTTP // timeouts, and the roots unless Options.IoTCA names others
+	host    string       // with a port, if it has one
+	expires *deadline    // of the certificate
 }
 
 const describeEndpoint = "aws iot describe-endpoint --endpoint-type iot:CredentialProvider"
 
-func (b *builder) fromIoT() (chain, error) {
-	o := b.o
-	for _, f := range []struct{ flag, value string }{
-		{"--iot-endpoint", o.IoTEndpoint}, {"--iot-role-alias", o.IoTRoleAlias}, {"--iot-certificate", o.IoTCertificate}, {"--iot-private-key", o.IoTPrivateKey},
-	} {
-		if f.value == "" {
-			return chain{}, badInput("--iot-endpoint, --iot-role-alias, --iot-certificate and --iot-private-key belong together", "IoT credentials need %s", f.flag)
-		}
+func (o *Options) usesIoT() bool {
+	return o.IoTEndpoint+o.IoTRoleAlias+o.IoTCertificate+o.IoTPrivateKey+o.IoTThingName+o.IoTCA != ""
+}
+
+func (b *builder) fromIoT() (c chain, err error) {
+	o, in := b.o, b.names.Input(problem.IoTEndpoint)
+	if err := checkIoTOptions(o); err != nil {
+		return c, err
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(o.IoTEndpoint, "https://"), "/")
 	if host == "" || strings.ContainsAny(host, "/?#@ ") {
-		return chain{}, badInput(describeEndpoint, "--iot-endpoint %q is no host", clip(redact(o.IoTEndpoint)))
+		return c, problem.Bad(describeEndpoint, "%s %q is no host", in, problem.Clip(stsapi.Redact(o.IoTEndpoint)))
 	}
 	if strings.Contains(host, ".iot.") && !strings.Contains(host, ".credentials.iot.") {
-		return chain{}, badInput(describeEndpoint, "--iot-endpoint %s is the one for data, not for credentials", host)
+		return c, problem.Bad(describeEndpoint, "%s %s is the one for data, not for credentials", in, host)
 	}
-	if err := checkAlias(o.IoTRoleAlias); err != nil {
-		return chain{}, err
-	}
-	i := &iot{b.s, b.http, host, o.IoTRoleAlias, o.IoTThingName, o.IoTCertificate, o.IoTPrivateKey, o.IoTCA, b.ends()}
+	i := &iot{b.s, o, b.http, host, b.newDeadline()}
 	if _, err := i.tls(); err != nil {
-		return chain{}, err
+		return c, err
 	}
-	step := "IoT role alias " + i.alias
-	if i.thing != "" {
-		step = "IoT thing " + i.thing + ", role alias " + i.alias
+	step := "IoT role alias " + o.IoTRoleAlias
+	if o.IoTThingName != "" {
+		step = "IoT thing " + o.IoTThingName + ", role alias " + o.IoTRoleAlias
 	}
-	return chain{provider: i, steps: []string{step}, role: yes}, nil
+	return chain{provider: i, steps: []string{step}, isRole: true}, nil
 }
 
-// checkAlias holds AWS's [\w=,@-]{1,128}: the alias is part of the URL.
-func checkAlias(s string) error {
-	if err := checkName("--iot-role-alias", s, 1, 128, ""); err != nil || strings.ContainsAny(s, "+.") {
-		return badInput("letters, digits and _=,@- are allowed", "--iot-role-alias %q is no role alias", clip(s))
+// checkIoTOptions wants all four, and an alias of AWS's [\w=,@-]{1,128}: it is part of the URL.
+func checkIoTOptions(o *Options) error {
+	needed := []any{problem.IoTEndpoint, problem.IoTRoleAlias, problem.IoTCertificate, problem.IoTPrivateKey}
+	for i, value := range []string{o.IoTEndpoint, o.IoTRoleAlias, o.IoTCertificate, o.IoTPrivateKey} {
+		if value == "" {
+			return problem.Bad(o.Names.Hint("%v, %v, %v and %v belong together", needed...),
+				"IoT credentials need %s", o.Names.Input(needed[i].(problem.Option)))
+		}
+	}
+	in := o.Names.Input(problem.IoTRoleAlias)
+	if stsapi.CheckName(in, o.IoTRoleAlias, 1, 128, "") != nil || strings.ContainsAny(o.IoTRoleAlias, "+.") {
+		return problem.Bad("letters, digits and _=,@- are allowed", "%s %q is no role alias", in, problem.Clip(o.IoTRoleAlias))
 	}
 	return nil
 }
@@ -75,7 +81,8 @@ func checkAlias(s string) error {
 func (i *iot) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := i.ask(ctx)
 	if err != nil {
-		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials", ca: "--iot-ca", hint: "is --iot-endpoint right? " + describeEndpoint + " shows it"}, err)
+		hint := i.o.Names.Hint("is %v right? %s shows it", problem.IoTEndpoint, describeEndpoint)
+		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials", roots: problem.IoTCA, hint: hint}, err)
 	}
 	return creds, nil
 }
@@ -85,23 +92,26 @@ func (i *iot) ask(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	client := i.base.over(c)
+	client := i.client.Over(c)
 	defer client.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+i.endpoint+"/role-aliases/"+i.alias+"/credentials", nil)
+	u := "https://" + i.host + "/role-aliases/" + i.o.IoTRoleAlias + "/credentials"
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
-		return aws.Credentials{}, badInput(describeEndpoint, "--iot-endpoint %q is no host", clip(i.endpoint))
+		in := i.o.Names.Input(problem.IoTEndpoint)
+		return aws.Credentials{}, problem.Bad(describeEndpoint, "%s %q is no host", in, problem.Clip(i.host))
 	}
-	if i.thing != "" {
-		r.Header.Set("x-amzn-iot-thingname", i.thing)
+	if i.o.IoTThingName != "" {
+		r.Header.Set("x-amzn-iot-thingname", i.o.IoTThingName)
 	}
+	const service = "the credential endpoint"
 	resp, err := client.Do(r)
 	if err != nil {
-		return aws.Credentials{}, plainly("the credential endpoint", err)
+		return aws.Credentials{}, awserr.WithoutURL(service, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, stsapi.MaxAnswer))
 	if err != nil {
-		return aws.Credentials{}, plainly("the credential endpoint", err)
+		return aws.Credentials{}, awserr.WithoutURL(service, err)
 	}
 	return i.parse(resp.StatusCode, body)
 }
@@ -116,7 +126,7 @@ func (i *iot) parse(status int, body []byte) (aws.Credentials, error) {
 	}
 	err := json.Unmarshal(body, &a)
 	if status != http.StatusOK {
-		return aws.Credentials{}, &statusError{i.endpoint, status, clip(a.Message), i.hint(status)}
+		return aws.Credentials{}, &awserr.StatusError{What: i.host, Status: status, Message: problem.Clip(a.Message), Hint: i.hint(status)}
 	}
 	c := a.Credentials
 	if err != nil || c.AccessKeyID == "" || c.SecretAccessKey == "" || c.SessionToken == "" || c.Expiration.IsZero() {
@@ -131,9 +141,10 @@ func (i *iot) parse(status int, body []byte) (aws.Credentials, error) {
 func (i *iot) hint(status int) string {
 	switch status {
 	case http.StatusForbidden, http.StatusUnauthorized:
-		return "is the certificate active, does its policy allow iot:AssumeRoleWithCertificate on the role alias, and is the thing attached?"
+		return "is the certificate active, does its policy allow iot:AssumeRoleWithCertificate on the role alias, " +
+			"and is the thing attached?"
 	case http.StatusNotFound:
-		return "is there a role alias " + i.alias + " in this account and region? aws iot list-role-aliases"
+		return "is there a role alias " + i.o.IoTRoleAlias + " in this account and region? aws iot list-role-aliases"
 	}
 	return ""
 }
@@ -144,8 +155,8 @@ func (i *iot) tls() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := (&url.URL{Host: i.endpoint}).Hostname()
-	c, err := i.base.tlsFor(host, cmp.Or(i.ca, i.base.bundle))
+	host := (&url.URL{Host: i.host}).Hostname()
+	c, err := stsapi.TLSFor(host, cmp.Or(i.o.IoTCA, i.client.Bundle))
 	if err != nil {
 		return nil, err
 	}
@@ -154,42 +165,48 @@ func (i *iot) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-func (i *iot) certificate() (tls.Certificate, error) {
-	cert, err := os.ReadFile(i.cert)
+func (i *iot) certificate() (none tls.Certificate, err error) {
+	certIn, keyIn := i.o.Names.Input(problem.IoTCertificate), i.o.Names.Input(problem.IoTPrivateKey)
+	certFile, keyFile := i.o.IoTCertificate, i.o.IoTPrivateKey
+	cert, err := os.ReadFile(certFile)
 	if err != nil {
-		return tls.Certificate{}, badInput("a PEM file, as AWS IoT hands it out", "--iot-certificate: %v", err)
+		return none, problem.Bad("a PEM file, as AWS IoT hands it out", "%s: %v", certIn, err)
 	}
-	key, err := os.ReadFile(i.key)
+	key, err := os.ReadFile(keyFile)
 	if err != nil {
-		return tls.Certificate{}, badInput("a PEM file, as AWS IoT hands it out", "--iot-private-key: %v", err)
+		return none, problem.Bad("a PEM file, as AWS IoT hands it out", "%s: %v", keyIn, err)
 	}
-	if err := checkKey(key, i.key); err != nil {
-		return tls.Certificate{}, err
+	if err := checkKey(keyIn, key, keyFile); err != nil {
+		return none, err
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	switch {
 	case err != nil && !bytes.Contains(cert, []byte("-----BEGIN CERTIFICATE")):
-		return pair, badInput("-----BEGIN CERTIFICATE----- begins one", "--iot-certificate %s is no PEM file of a certificate", i.cert)
-	case err != nil && strings.Contains(err.Error(), "does not match"):
-		return pair, badInput("take both files of one certificate", "--iot-private-key %s is not the key of --iot-certificate %s", i.key, i.cert)
+		return none, problem.Bad("-----BEGIN CERTIFICATE----- begins one", "%s %s is no PEM file of a certificate", certIn, certFile)
+	case err != nil && strings.Contains(err.Error(), "does not match"): // crypto/tls has no type for it
+		return none, problem.Bad("take both files of one certificate", "%s %s is not the key of %s %s", keyIn, keyFile, certIn, certFile)
 	case err != nil:
-		return pair, badInput("both are PEM files, as AWS IoT hands them out", "--iot-certificate %s: %s", i.cert, strings.TrimPrefix(err.Error(), "tls: "))
+		why := strings.TrimPrefix(err.Error(), "tls: ")
+		return none, problem.Bad("both are PEM files, as AWS IoT hands them out", "%s %s: %s", certIn, certFile, why)
 	}
-	i.until.set(pair.Leaf.NotAfter)
-	if now := time.Now(); now.After(pair.Leaf.NotAfter) {
-		return pair, badInput("aws iot create-keys-and-certificate makes a new one", "--iot-certificate %s has expired, on %s", i.cert, pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
+	end := pair.Leaf.NotAfter
+	i.expires.set(end)
+	if time.Now().After(end) {
+		return none, problem.Bad("aws iot create-keys-and-certificate makes a new one",
+			"%s %s has expired, on %s", certIn, certFile, end.UTC().Format(time.DateOnly))
 	}
 	return pair, nil
 }
 
 // checkKey refuses encrypted keys in words: there is nobody to ask for the passphrase at a refresh.
-func checkKey(data []byte, file string) error {
+func checkKey(in problem.Input, data []byte, file string) error {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return badInput("-----BEGIN … PRIVATE KEY----- begins one", "--iot-private-key %s is no PEM file", file)
+		return problem.Bad("-----BEGIN … PRIVATE KEY----- begins one", "%s %s is no PEM file", in, file)
 	}
 	if block.Type == "ENCRYPTED PRIVATE KEY" || bytes.Contains(data, []byte("Proc-Type: 4,ENCRYPTED")) {
-		return badInput("openssl pkey -in "+file+" -out plain.key; chmod 600 plain.key", "--iot-private-key %s is encrypted, and nobody can be asked for its passphrase", file)
+		return problem.Bad("openssl pkey -in "+file+" -out plain.key; chmod 600 plain.key",
+			"%s %s is encrypted, and nobody can be asked for its passphrase", in, file)
 	}
 	return nil
 }

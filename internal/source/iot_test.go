@@ -194,12 +194,12 @@ func TestWrongIoT(t *testing.T) {
 		{"encrypted", func(o *Options) { o.IoTPrivateKey = a.path("encrypted.key") }, "is encrypted", "openssl pkey"},
 		{"encrypted, older", func(o *Options) { o.IoTPrivateKey = a.path("legacy.key") }, "is encrypted", "openssl pkey"},
 		{"expired", func(o *Options) { o.IoTCertificate, o.IoTPrivateKey = a.path("old.pem"), a.path("old.key") }, "has expired, on", ""},
-		{"no CA", func(o *Options) { o.IoTCA = a.path("device.key") }, "holds no PEM certificate", ""},
+		{"no CA", func(o *Options) { o.IoTCA = a.path("device.key") }, "no PEM certificate in it", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := a.options("127.0.0.1:1")
 			c.change(&o)
-			_, err := New(t.Context(), o)
+			_, err := newSource(t, o)
 			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || hintOf(err) == "" || !Permanent(err) {
 				t.Errorf("%v; hint %q", err, hintOf(err))
 			}
@@ -212,7 +212,7 @@ func FuzzIoTAnswer(f *testing.F) {
 	f.Add(403, []byte(`{"message":"Access Denied"}`))
 	f.Add(200, []byte(`{"credentials":null}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		c, err := (&iot{endpoint: "e"}).parse(status, body)
+		c, err := (&iot{o: &Options{}, host: "e"}).parse(status, body)
 		if err == nil && (status != 200 || !c.HasKeys() || c.SessionToken == "" || !c.CanExpire) {
 			t.Errorf("parse(%d, %q) = %s", status, body, c.AccessKeyID)
 		}

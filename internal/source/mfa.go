@@ -3,74 +3,84 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/source/command"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/prompt"
+	"brs-exec/internal/source/stsapi"
 )
 
-// codeLife is how long a code that STS has not seen is tried again: AWS takes one for a little longer than the half
-// minute it is shown.
+// codeLife is how long a code that STS has not seen is tried again: AWS takes one for a little longer
+// than the half minute it is shown.
 const codeLife = time.Minute
 
-// mfa asks for a code once. With long-term keys the code buys a session of 36 hours, from which roles are assumed without
-// another; any other credentials can't buy one, and the code goes into AssumeRole itself.
+// mfa asks for a code once. With long-term keys the code buys a session of 36 hours, from which roles
+// are assumed without another. Any other credentials can't buy one: the code goes into AssumeRole.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
 type mfa struct {
-	s       *Source
-	serial  string
-	given   string // --token-code: good for once
-	command string
-	tty     string
-	by      string // the keys, for people
-	life    time.Duration
+	s        *Source
+	serial   string
+	given    string // Options.TokenCode: good for once
+	command  string
+	terminal string
+	by       string // the keys, for people
+	life     time.Duration
 
-	errand  errand[string]
-	code    string // asked for, not yet seen by STS
-	asked   time.Time
-	spent   bool // the given code is
-	session aws.Credentials
-	bought  time.Time
-	until   *deadline // of what can't be had again without a person
-	told    bool
+	commands *command.Runner
+	asking   *command.Task[string]
+	code     string // asked for, not yet seen by STS
+	asked    time.Time
+	spent    bool // the given code is
+	session  aws.Credentials
+	bought   time.Time
+	until    *deadline // of what can't be had again without a person
+	warned   bool
 }
 
-func (b *builder) newMFA(serial, from, by string) (*mfa, error) {
+func (b *builder) newMFA(serial string, from problem.Input, by string) (*mfa, error) {
 	if n := len(serial); n < 9 || n > 256 || strings.ContainsAny(serial, " \t\r\n") {
-		return nil, badInput("arn:aws:iam::ACCOUNT:mfa/NAME; aws iam list-mfa-devices shows it", "%s %q is no MFA device", from, clip(serial))
+		return nil, problem.Bad("arn:aws:iam::ACCOUNT:mfa/NAME; aws iam list-mfa-devices shows it",
+			"%s %q is no MFA device", from, problem.Clip(serial))
 	}
-	m := &mfa{s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand, tty: firstOf(b.o.tty, ttyName), by: by, life: maxSessionDuration}
-	m.errand = errand[string]{s: b.s, do: m.ask}
-	if m.given == "" && m.command == "" && !hasTTY(m.tty) {
-		return nil, badInput("--mfa-command 'COMMAND THAT PRINTS A CODE', or --token-code 123456", "%s asks for an MFA code, and there is no terminal to ask on", from)
+	m := &mfa{
+		s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand, terminal: b.terminal,
+		by: by, life: stsapi.MaxSessionDuration, commands: &b.commands,
+	}
+	m.asking = command.NewTask(b.s.tasks, m.ask)
+	if m.given == "" && m.command == "" && !prompt.Available(m.terminal) {
+		hint := b.names.Hint("%v 'COMMAND THAT PRINTS A CODE', or %v 123456", problem.MFACommand, problem.TokenCode)
+		return nil, problem.Bad(hint, "%s asks for an MFA code, and there is no terminal to ask on", from)
 	}
 	if m.command == "" {
-		m.until = b.ends()
+		m.until = b.newDeadline()
 	}
 	b.s.mfas = append(b.s.mfas, m)
 	return m, nil
 }
 
-// checkCode refuses codes without a device, and what is none.
+// checkCode refuses what is no code, and two ways to get one.
 func checkCode(o *Options) error {
+	in := o.Names.Input(problem.TokenCode)
 	switch {
-	case o.TokenCode != "" && !isCode(o.TokenCode):
-		return badInput("--token-code 123456", "--token-code: a code is six digits")
+	case o.TokenCode != "" && !prompt.IsCode(o.TokenCode):
+		return problem.Bad(in.With("123456"), "%s: a code is six digits", in)
 	case o.TokenCode != "" && o.MFACommand != "":
-		return badInput("drop one", "--token-code and --mfa-command exclude each other")
+		return problem.Bad("drop one", "%s and %s exclude each other", in, o.Names.Input(problem.MFACommand))
 	}
 	return nil
 }
 
-// Prepare asks the user for what only a person or a device can tell, before the time starts in which the first
-// credentials must be there: it waits as long as the person takes.
+// Prepare asks the user for what only a person or a device can tell, before the time starts in which the
+// first credentials must be there: it waits as long as the person takes.
 func (s *Source) Prepare(ctx context.Context) error {
 	for _, m := range s.mfas {
-		ends := s.begins("MFA code")
+		ends := s.begins(Step{Kind: CodeStep, What: "MFA code"})
 		_, err := m.get(ctx)
-		err = m.because(err)
 		ends(err)
 		if err != nil {
 			return err
@@ -79,26 +89,28 @@ func (s *Source) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// caller turns what base yields into what signs, and the code that goes along, if any.
-func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (creds aws.Credentials, code string, err error) {
+// caller turns what base yields into what signs: a session that a code has bought, or the credentials
+// themselves and the code.
+func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.Caller, error) {
 	if left := time.Until(m.session.Expires); left > m.margin() {
-		return m.session, "", nil
+		return stsapi.Caller{Keys: m.session}, nil
 	} else if left > 0 {
-		return m.renew(ctx, base), "", nil
+		return stsapi.Caller{Keys: m.renew(ctx, base)}, nil
 	}
-	if creds, err = base.Retrieve(ctx); err != nil {
-		return aws.Credentials{}, "", err
+	keys, err := base.Retrieve(ctx)
+	if err != nil {
+		return stsapi.Caller{}, err
 	}
-	if creds.SessionToken == "" {
-		creds, err = m.buy(ctx, creds)
-		return creds, "", err
+	if keys.SessionToken == "" {
+		keys, err = m.buy(ctx, keys)
+		return stsapi.Caller{Keys: keys}, err
 	}
-	if !m.told {
-		m.told = true
+	if !m.warned {
+		m.warned = true
 		m.s.log.Warn("these credentials can't buy an MFA session: every refresh takes another code", "base", m.by)
 	}
-	code, err = m.get(ctx)
-	return creds, code, m.because(err)
+	code, err := m.get(ctx)
+	return stsapi.Caller{Keys: keys, Serial: m.serial, Code: code}, err
 }
 
 // margin is how long before its end a new session is sought: the caller looks at half the life of a role.
@@ -109,8 +121,8 @@ func (m *mfa) margin() time.Duration {
 // renew tries for a new session while the old one holds.
 func (m *mfa) renew(ctx context.Context, base aws.CredentialsProvider) aws.Credentials {
 	if m.given != "" {
-		if !m.told {
-			m.told = true
+		if !m.warned {
+			m.warned = true
 			m.s.log.Warn("the MFA session can't be renewed without a new code", "ends", m.session.Expires)
 		}
 		return m.session
@@ -128,9 +140,9 @@ func (m *mfa) renew(ctx context.Context, base aws.CredentialsProvider) aws.Crede
 func (m *mfa) buy(ctx context.Context, keys aws.Credentials) (aws.Credentials, error) {
 	code, err := m.get(ctx)
 	if err != nil {
-		return aws.Credentials{}, m.because(err)
+		return aws.Credentials{}, err
 	}
-	session, err := m.s.sessionToken(ctx, keys, m.by, m.life, m.serial, code)
+	session, err := m.s.sessionToken(ctx, stsapi.Caller{Keys: keys, Serial: m.serial, Code: code}, m.by, m.life)
 	m.seen(err)
 	if err != nil {
 		return aws.Credentials{}, err
@@ -140,23 +152,17 @@ func (m *mfa) buy(ctx context.Context, keys aws.Credentials) (aws.Credentials, e
 	return session, nil
 }
 
-func (m *mfa) because(err error) error {
-	if err == nil {
-		return nil
-	}
-	return m.s.explain(call{op: "MFA"}, err)
-}
-
 // get is a code that STS has not seen.
 func (m *mfa) get(ctx context.Context) (string, error) {
 	if m.code != "" && time.Since(m.asked) < codeLife {
 		return m.code, nil
 	}
-	code, err := m.errand.wait(ctx)
-	if err == nil {
-		m.code, m.asked = code, time.Now()
+	code, err := m.asking.Wait(ctx)
+	if err != nil {
+		return "", m.s.explain(call{op: "MFA"}, err)
 	}
-	return code, err
+	m.code, m.asked = code, time.Now()
+	return code, nil
 }
 
 // seen forgets a code that STS has judged; one that did not get there can be sent again.
@@ -166,43 +172,42 @@ func (m *mfa) seen(err error) {
 	}
 }
 
-// ask gets a code: the flag's, the command's, or a person's.
+// ask gets a code: the given one, the command's, or a person's.
 func (m *mfa) ask(ctx context.Context) (string, error) {
+	names := m.s.names
 	switch {
 	case m.given != "" && m.spent:
-		return "", badInput("start again with a new code, or let --mfa-command make them", "the code of --token-code is used up")
+		hint := names.Hint("start again with a new code, or let %v make them", problem.MFACommand)
+		return "", problem.Bad(hint, "the code of %s is used up", names.Input(problem.TokenCode))
 	case m.given != "":
 		return m.given, nil
 	case m.command == "":
 		return m.prompt(ctx)
 	}
-	out, err := m.s.run(ctx, "--mfa-command", m.command)
+	in := names.Input(problem.MFACommand)
+	out, err := m.commands.Run(ctx, m.command)
 	if err != nil {
-		return "", err
+		return "", problem.Prefix(in, err)
 	}
-	if code := findCode(string(out)); code != "" {
+	if code := prompt.FindCode(string(out)); code != "" {
 		return code, nil
 	}
-	return "", badInput("run it by hand: its output must hold the code as a number by itself", "--mfa-command printed no six-digit code")
+	return "", problem.Bad("run it by hand: its output must hold the code as a number by itself", "%s printed no six-digit code", in)
 }
 
 func (m *mfa) prompt(ctx context.Context) (string, error) {
-	prompt := fmt.Sprintf("Enter MFA code for %s: ", m.serial)
-	for range 3 {
-		line, err := ask(ctx, m.tty, prompt)
-		switch {
-		case ctx.Err() != nil:
-			return "", errClosed
-		case errors.Is(err, errBackground):
-			return "", badInput("--mfa-command, or bring it to the foreground: fg", "the MFA code can't be asked for in the background")
-		case errors.Is(err, io.EOF):
-			return "", badInput("--mfa-command, or --token-code", "no MFA code was entered")
-		case err != nil:
-			return "", badInput("--mfa-command, or --token-code", "no terminal to ask for the MFA code: %v", err)
-		case isCode(line):
-			return line, nil
-		}
-		prompt = "A code is six digits. Enter MFA code for " + m.serial + ": "
+	code, err := prompt.Code(ctx, m.terminal, m.serial)
+	hint := m.s.names.Hint("%v, or %v", problem.MFACommand, problem.TokenCode)
+	switch {
+	case err == nil:
+		return code, nil
+	case ctx.Err() != nil:
+		return "", command.ErrClosed
+	case errors.Is(err, prompt.ErrBackground):
+		hint = m.s.names.Hint("%v, or bring it to the foreground: fg", problem.MFACommand)
+		return "", problem.Bad(hint, "the MFA code can't be asked for in the background")
+	case errors.Is(err, io.EOF):
+		return "", problem.Bad(hint, "no MFA code was entered")
 	}
-	return "", badInput("--mfa-command, or --token-code", "no MFA code was entered")
+	return "", problem.Bad(hint, "no terminal to ask for the MFA code: %v", err)
 }

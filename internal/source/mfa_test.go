@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
@@ -97,10 +97,12 @@ func TestMFARenewal(t *testing.T) {
 
 // Keys that are a session already can't buy another: the code goes into AssumeRole.
 func TestMFAInAssumeRole(t *testing.T) {
+	useTestKeys(t)
+	t.Setenv("AWS_SESSION_TOKEN", "t")
 	sts := newStub(t)
 	var log bytes.Buffer
 	s := mustNew(t, Options{
-		base: credentials.NewStaticCredentialsProvider("ASIAX", "s", "t"), RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321",
+		RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321",
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	mustRetrieve(t, s)
@@ -130,8 +132,9 @@ func TestMFAWithoutRole(t *testing.T) {
 
 // A code that STS did not judge is sent again; one that it refused is not.
 func TestMFACodeAndFailure(t *testing.T) {
+	useTestKeys(t)
 	sts := newStub(t)
-	s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321"})
+	s := mustNew(t, Options{RoleARNs: []string{testRole}, SerialNumber: testSerial, TokenCode: "654321"})
 	sts.refuse(503, "ServiceUnavailable", "later")
 	if _, err := s.Retrieve(t.Context()); err == nil || Permanent(err) {
 		t.Fatalf("got %v", err)
@@ -147,6 +150,7 @@ func TestMFACodeAndFailure(t *testing.T) {
 }
 
 func TestWrongMFA(t *testing.T) {
+	useTestKeys(t)
 	for _, c := range []struct {
 		name       string
 		o          Options
@@ -156,11 +160,11 @@ func TestWrongMFA(t *testing.T) {
 		{"both", Options{TokenCode: "123456", MFACommand: "x", SerialNumber: testSerial}, "exclude each other", "drop one"},
 		{"no device", Options{TokenCode: "123456"}, "needs the device", "--serial-number"},
 		{"bad device", Options{TokenCode: "123456", SerialNumber: "phone"}, `--serial-number "phone" is no MFA device`, "aws iam list-mfa-devices"},
-		{"no terminal", Options{SerialNumber: testSerial, tty: "/no/such/tty"}, "no terminal to ask on", "--mfa-command"},
+		{"no terminal", Options{SerialNumber: testSerial}, "no terminal to ask on", "--mfa-command"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.o.base, c.o.RoleARNs = testKeys, []string{testRole}
-			_, err := New(t.Context(), c.o)
+			c.o.RoleARNs = []string{testRole}
+			_, err := newSource(t, c.o, withoutTerminal)
 			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || !Permanent(err) {
 				t.Errorf("%v; hint %q", err, hintOf(err))
 			}
@@ -174,7 +178,7 @@ func TestWrongMFA(t *testing.T) {
 		{"exit 3", "exit status 3"},
 		{"no-such-command", "no such command"},
 	} {
-		s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, MFACommand: c.command, Stderr: new(bytes.Buffer)})
+		s := mustNew(t, Options{RoleARNs: []string{testRole}, SerialNumber: testSerial, MFACommand: c.command}, stderrTo(io.Discard))
 		if err := s.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), c.text) || !Permanent(err) || hintOf(err) == "" {
 			t.Errorf("%s: %v; hint %q", c.command, err, hintOf(err))
 		}
@@ -192,7 +196,7 @@ func TestMFAPrompt(t *testing.T) {
 	defer tty.Close()
 	sts := newSandbox(t, sandbox.Options{})
 	sts.useKeys(t)
-	s := mustNew(t, Options{RoleARNs: []string{mfaRole}, RoleSessionName: "me", SerialNumber: testSerial, tty: tty.Name()})
+	s := mustNew(t, Options{RoleARNs: []string{mfaRole}, RoleSessionName: "me", SerialNumber: testSerial}, func(b *builder) { b.terminal = tty.Name() })
 	defer s.Close()
 	shown := make(chan string)
 	go func() {
@@ -230,13 +234,14 @@ func TestMFAPrompt(t *testing.T) {
 
 // A prompt ends with brs-exec, and leaves the terminal as it was.
 func TestMFAPromptInterrupted(t *testing.T) {
+	useTestKeys(t)
 	user, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer user.Close()
 	defer tty.Close()
-	s := mustNew(t, Options{base: testKeys, RoleARNs: []string{testRole}, SerialNumber: testSerial, tty: tty.Name()})
+	s := mustNew(t, Options{RoleARNs: []string{testRole}, SerialNumber: testSerial}, func(b *builder) { b.terminal = tty.Name() })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		bufio.NewReader(user).ReadString(':') // arn
@@ -258,28 +263,4 @@ func echoes(t *testing.T, tty *os.File) bool {
 		t.Fatal(err)
 	}
 	return mode.Lflag&unix.ECHO != 0
-}
-
-func TestFindCode(t *testing.T) {
-	for _, c := range []struct{ in, want string }{
-		{"123456\n", "123456"}, {"", ""}, {"12345", ""}, {"1234567", ""}, {"Code: 123456.", "123456"}, {"x123456", ""}, {"123456x", ""},
-		{"111111 222222", "222222"}, {"222222 (30s)", "222222"}, {"took 1.123456 s", ""}, {"123456.5", ""}, {"2026-112233", ""}, {"code=123456,", "123456"},
-		{"aws:123456", "123456"}, {"_123456", ""}, {"123456ö", ""}, {"111111\r\n", "111111"}, {"-123456", "123456"},
-	} {
-		if got := findCode(c.in); got != c.want {
-			t.Errorf("findCode(%q) = %q; want %q", c.in, got, c.want)
-		}
-	}
-}
-
-func FuzzFindCode(f *testing.F) {
-	for _, s := range []string{"123456", "a 123456 b 654321", "1.123456", "ö123456", "123456-", "-123456-7"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		code := findCode(s)
-		if code != "" && (!isCode(code) || !strings.Contains(s, code)) {
-			t.Errorf("findCode(%q) = %q", s, code)
-		}
-	})
 }

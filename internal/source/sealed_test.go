@@ -47,7 +47,7 @@ func checkSandbox(t *testing.T, o Options, sts *stub, region string) {
 	n := len(sts.calls())
 	s := mustNew(t, o)
 	mustRetrieve(t, s)
-	if r := sts.last(t); len(sts.calls()) != n+1 || r.key != "AKIATEST" || s.stsRegion != region {
-		t.Errorf("%d calls, by %s, region %s", len(sts.calls())-n, r.key, s.stsRegion)
+	if r := sts.last(t); len(sts.calls()) != n+1 || r.key != "AKIATEST" || s.sts.Region != region {
+		t.Errorf("%d calls, by %s, region %s", len(sts.calls())-n, r.key, s.sts.Region)
 	}
 }

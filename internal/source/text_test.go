@@ -24,7 +24,7 @@ func TestNoUTF8(t *testing.T) {
 		{"--audience", Options{WebIdentity: "github-actions", Audience: "\ufffd"}},
 		{"--external-id", Options{ExternalID: "ab\ufffd"}},
 	} {
-		_, err := New(t.Context(), c.o)
+		_, err := newSource(t, c.o)
 		if err == nil || err.Error() != c.flag+" is not UTF-8" || !strings.Contains(hintOf(err), "UTF-8") || !Permanent(err) {
 			t.Errorf("%s: %v; hint %q", c.flag, err, hintOf(err))
 		}
@@ -33,8 +33,9 @@ func TestNoUTF8(t *testing.T) {
 
 // Nothing but that is touched.
 func TestTextIsKept(t *testing.T) {
+	useTestKeys(t)
 	sts := newStub(t)
-	o := Options{RoleARNs: []string{testRole}, base: testKeys}
+	o := Options{RoleARNs: []string{testRole}}
 	for _, v := range []string{`a\,b`, `C:\x\`, "a,b;c", "日本 ü", " x ", "a\tb", `"`, "%41+&=="} {
 		o.Tags = []string{"k=" + v}
 		mustRetrieve(t, mustNew(t, o))

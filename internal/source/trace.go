@@ -7,38 +7,54 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// A Step is one thing that Retrieve did, without what it did before it.
+// A Step is one thing that Retrieve, Prepare or CallerIdentity did, without what it did before it.
 type Step struct {
-	What string // one of Steps, or what came up: an MFA session
+	Kind StepKind
+	What string // for people, and different for each step of a chain
 	Took time.Duration
 	Err  error // may have Hints
 }
 
-// Steps names beforehand what Retrieve does, in its order: the base credentials, then each role. It is for those who Trace.
-func (s *Source) Steps() []string {
-	var names []string
+// A StepKind is what a Step is about.
+type StepKind int
+
+const (
+	BaseStep     StepKind = iota + 1 // the base credentials
+	RoleStep                         // one role of the chain
+	SessionStep                      // a session that long-term keys buy
+	CodeStep                         // an MFA code, which a person may be asked for
+	IdentityStep                     // whose the credentials are
+)
+
+// Steps names beforehand what Retrieve does, in its order: the base credentials, then each role. It is
+// for those who Trace.
+func (s *Source) Steps() []Step {
+	steps := []Step{s.baseStep}
 	if w := s.chain.web; w != nil {
-		names = append(names, w.step())
-	} else {
-		names = append(names, s.baseStep)
+		steps[0] = w.step()
 	}
 	for _, h := range s.chain.hops {
-		names = append(names, h.step())
+		steps = append(steps, h.step())
 	}
-	return names
+	return steps
 }
 
-func (h *hop) step() string { return "assume role " + h.arn }
+func (h *hop) step() Step { return Step{Kind: RoleStep, What: "assume role " + h.role.ARN} }
 
-func (w *webIdentity) step() string { return "assume role " + w.arn + " with a web identity token" }
+func (w *webIdentity) step() Step {
+	return Step{Kind: RoleStep, What: "assume role " + w.role.ARN + " with a web identity token"}
+}
 
 // begins starts the clock of a step; whoever begins one ends it.
-func (s *Source) begins(what string) (ends func(error)) {
+func (s *Source) begins(step Step) (ends func(error)) {
 	if s.trace == nil {
 		return func(error) {}
 	}
 	begun := time.Now()
-	return func(err error) { s.trace(Step{what, time.Since(begun), err}) }
+	return func(err error) {
+		step.Took, step.Err = time.Since(begun), err
+		s.trace(step)
+	}
 }
 
 // traced is a provider at the bottom of the chain, whose asking is a step.
@@ -54,9 +70,10 @@ func (t traced) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, err
 }
 
-// watch has c's provider traced, if anybody wants that.
-func (b *builder) watch(c *chain) {
+// traceBase has c's provider traced, if it is the bottom of the chain and anybody wants that.
+func (b *builder) traceBase(c *chain) {
 	if b.s.trace != nil && c.provider != nil && c.web == nil && len(c.hops) == 0 {
-		c.provider, b.s.baseStep = traced{c.provider, b.s}, "base credentials: "+c.String()
+		b.s.baseStep = Step{Kind: BaseStep, What: "base credentials: " + c.String()}
+		c.provider = traced{c.provider, b.s}
 	}
 }

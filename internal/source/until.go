@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// RenewableUntil is until when credentials can be had without a person's help, as far as is known now; zero if no end is
-// known. What was obtained last may live a little longer.
+// RenewableUntil is until when credentials can be had without a person's help, as far as is known now;
+// zero if no end is known. What was obtained last may live a little longer.
 func (s *Source) RenewableUntil() time.Time {
 	var first time.Time
-	for _, f := range s.untils {
-		if t := f(); !t.IsZero() && (first.IsZero() || t.Before(first)) {
+	for _, until := range s.untils {
+		if t := until(); !t.IsZero() && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
@@ -19,6 +19,13 @@ func (s *Source) RenewableUntil() time.Time {
 
 // A deadline is an end that one part of the chain knows; Retrieve may move it while others look.
 type deadline struct{ unix atomic.Int64 }
+
+// newDeadline makes one of the chain's, which RenewableUntil heeds.
+func (b *builder) newDeadline() *deadline {
+	d := new(deadline)
+	b.s.untils = append(b.s.untils, d.get)
+	return d
+}
 
 func (d *deadline) set(t time.Time) {
 	if t.IsZero() {
@@ -33,11 +40,4 @@ func (d *deadline) get() time.Time {
 		return time.Unix(n, 0)
 	}
 	return time.Time{}
-}
-
-// ends registers a deadline of the chain.
-func (b *builder) ends() *deadline {
-	d := new(deadline)
-	b.s.untils = append(b.s.untils, d.get)
-	return d
 }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"brs-exec/internal/source/command"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
 )
 
 // maxToken is what AssumeRoleWithWebIdentity takes.
@@ -21,90 +23,82 @@ const maxToken = 20000
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 type webIdentity struct {
 	s     *Source
-	arn   string
+	role  stsapi.Role
 	from  string // where the token is from, for people
 	token func(context.Context) (jwt, error)
 	until *deadline // of a token in a file that may not be written again
-
-	name       string
-	duration   time.Duration // 0: an hour
-	policy     string
-	policyARNs []types.PolicyDescriptorType
 }
 
-// A jwt is a token that was got already: stscreds asks for it without a context.
-type jwt string
-
-func (t jwt) GetIdentityToken() ([]byte, error) { return []byte(t), nil }
-
-// fromTokenFile is web identity by variables (IRSA) or by profile.
-func (b *builder) fromTokenFile(c chain, file, arn, arnFrom, arnHow, name string) (chain, error) {
-	if arn == "" {
-		return c, badInput("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME", "AWS_WEB_IDENTITY_TOKEN_FILE is set, but not AWS_ROLE_ARN")
+// fromTokenFile is web identity by variables (IRSA) or by profile. role and roleFrom are their role.
+func (b *builder) fromTokenFile(c chain, file, role string, roleFrom problem.Input, sessionName string) (chain, error) {
+	if role == "" {
+		return c, problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
+			"AWS_WEB_IDENTITY_TOKEN_FILE is set, but not AWS_ROLE_ARN")
 	}
-	if err := checkRoleARN(arnFrom, arnHow, arn); err != nil {
+	if err := stsapi.CheckRoleARN(roleFrom, role); err != nil {
 		return c, err
 	}
-	w := &webIdentity{arn: arn, name: name, from: file, until: b.ends()}
-	w.token = func(context.Context) (jwt, error) { return w.read(file) }
-	if _, err := w.read(file); err != nil {
+	w := &webIdentity{role: stsapi.Role{ARN: role, SessionName: sessionName}}
+	if err := b.readsFile(w, file); err != nil {
 		return c, err
 	}
 	return b.buys(c, w), nil
+}
+
+// readsFile makes w read its token from file, which must hold one now.
+func (b *builder) readsFile(w *webIdentity, file string) error {
+	w.from, w.until = file, b.newDeadline()
+	w.token = func(context.Context) (jwt, error) { return w.read(file) }
+	_, err := w.read(file)
+	return err
 }
 
 // buys makes w the chain's base.
 func (b *builder) buys(c chain, w *webIdentity) chain {
 	w.s = b.s
-	c.provider, c.web, c.role = w, w, yes
-	c.steps = append(c.steps, w.arn)
+	c.provider, c.web, c.isRole = w, w, true
+	c.steps = append(c.steps, w.role.ARN)
 	return c
 }
 
-// fromWebIdentityFlags: the first --role-arn is what the token buys.
-func (b *builder) fromWebIdentityFlags() (chain, error) {
+// fromWebIdentityOptions is a token for the first of the roles that the options name.
+func (b *builder) fromWebIdentityOptions() (c chain, err error) {
 	o := b.o
 	if len(o.RoleARNs) == 0 {
-		hint := "--role-arn arn:aws:iam::ACCOUNT:role/NAME"
+		role := "arn:aws:iam::ACCOUNT:role/NAME"
 		if b.env.RoleARN != "" {
-			hint = `--role-arn "$AWS_ROLE_ARN"`
+			role = `"$AWS_ROLE_ARN"`
 		}
-		return chain{}, badInput(hint, "a web identity token needs a role to buy")
+		return c, problem.Bad(b.names.Hint("%v %s", problem.RoleARN, role), "a web identity token needs a role to buy")
 	}
-	w := &webIdentity{arn: o.RoleARNs[0]}
+	w := &webIdentity{role: stsapi.Role{ARN: o.RoleARNs[0]}}
 	b.roles = o.RoleARNs[1:]
-	c := chain{}
 	switch {
 	case o.WebIdentityTokenFile != "":
-		w.from, w.until = o.WebIdentityTokenFile, b.ends()
-		w.token = func(context.Context) (jwt, error) { return w.read(o.WebIdentityTokenFile) }
 		c.steps = []string{"token of " + o.WebIdentityTokenFile}
-		if _, err := w.read(o.WebIdentityTokenFile); err != nil {
-			return c, err
-		}
+		err = b.readsFile(w, o.WebIdentityTokenFile)
 	case o.WebIdentityTokenCommand != "":
-		w.from = "--web-identity-token-command"
-		w.token = b.tokenCommand(w.from, o.WebIdentityTokenCommand)
 		c.steps = []string{"token command"}
+		in := b.names.Input(problem.WebIdentityTokenCommand)
+		w.from, w.token = in.String(), tokenCommand(in, b.newCommand(o.WebIdentityTokenCommand))
 	default:
-		w.from, c.steps = "GitHub Actions", []string{"GitHub Actions"}
-		g, err := newGitHub(b)
-		if err != nil {
-			return c, err
-		}
-		w.token = g.token
+		c.steps = []string{"GitHub Actions"}
+		w.from = "GitHub Actions"
+		w.token, err = b.gitHubTokens()
+	}
+	if err != nil {
+		return c, err
 	}
 	return b.buys(c, w), nil
 }
 
-func (b *builder) tokenCommand(what, command string) func(context.Context) (jwt, error) {
-	e := &errand[[]byte]{s: b.s, do: func(ctx context.Context) ([]byte, error) { return b.s.run(ctx, what, command) }}
+func tokenCommand(in problem.Input, running *command.Task[[]byte]) func(context.Context) (jwt, error) {
 	return func(ctx context.Context) (jwt, error) {
-		out, err := e.wait(ctx)
+		out, err := running.Wait(ctx)
 		if err != nil {
-			return "", err
+			return "", problem.Prefix(in, err)
 		}
-		return checkToken(string(out), "what "+what+" printed")
+		return checkToken(string(out), "what "+in.String()+" printed")
 	}
 }
 
@@ -118,17 +112,12 @@ func (w *webIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (w *webIdentity) retrieve(ctx context.Context) (aws.Credentials, error) {
 	token, err := w.token(ctx)
 	if err != nil {
-		return aws.Credentials{}, w.s.explain(call{op: "web identity", hint: slowHint}, err)
+		return aws.Credentials{}, w.s.explain(call{op: "web identity", hint: command.WaitsHint}, err)
 	}
-	creds, err := stscreds.NewWebIdentityRoleProvider(w.s.sts, w.arn, token, func(o *stscreds.WebIdentityRoleOptions) {
-		o.RoleSessionName, o.Duration = w.name, orDefault(w.duration, defaultDuration)
-		o.Policy, o.PolicyARNs = optional(w.policy), w.policyARNs
-	}).Retrieve(ctx)
-	if err == nil {
-		err = whole(creds)
-	}
+	creds, err := w.s.sts.AssumeRoleWithToken(ctx, &w.role, string(token))
 	if err != nil {
-		return aws.Credentials{}, w.s.explain(call{op: "assume role " + w.arn + " with the token of " + w.from, role: w.arn, web: true}, err)
+		op := "assume role " + w.role.ARN + " with the token of " + w.from
+		return aws.Credentials{}, w.s.explain(call{op: op, role: w.role.ARN, byToken: true}, err)
 	}
 	return creds, nil
 }
@@ -137,27 +126,33 @@ func (w *webIdentity) retrieve(ctx context.Context) (aws.Credentials, error) {
 func (w *webIdentity) read(file string) (jwt, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", badInput("whoever issues the token writes it there: is the path right?", "web identity token: %v", err)
+		return "", problem.Bad("whoever issues the token writes it there: is the path right?", "web identity token: %v", err)
 	}
 	t, err := checkToken(string(data), "web identity token file "+file)
-	w.until.set(t.until())
+	w.until.set(t.end())
 	return t, err
 }
 
-// checkToken never shows any of it. STS judges more than the size, but an empty token is somebody's mistake here.
+// A jwt is an OIDC token.
+type jwt string
+
+// checkToken never shows any of it. STS judges more than the size, but an empty token is somebody's
+// mistake here.
 func checkToken(s, from string) (jwt, error) {
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
-		return "", badInput("a token is one word, as the provider issued it", "%s is empty", from)
+		return "", problem.Bad("a token is one word, as the provider issued it", "%s is empty", from)
 	case len(s) > maxToken || strings.ContainsAny(s, " \t\r\n"):
-		return "", badInput(fmt.Sprintf("a token is one word of at most %d characters", maxToken), "%s holds no token", from)
+		hint := fmt.Sprintf("a token is one word of at most %d characters", maxToken)
+		return "", problem.Bad(hint, "%s holds no token", from)
 	}
 	return jwt(s), nil
 }
 
-// until is when a token in a file ends, if whoever wrote it may not write another. The kubelet does (IRSA).
-func (t jwt) until() time.Time {
+// end is when a token in a file ends, if whoever wrote it may not write another. The kubelet does
+// (IRSA).
+func (t jwt) end() time.Time {
 	parts := strings.Split(string(t), ".")
 	if len(parts) != 3 {
 		return time.Time{}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -87,7 +88,7 @@ func TestWebIdentityChain(t *testing.T) {
 	if c := sts.calls[1]; c.CallerARN != "arn:aws:sts::111111111111:assumed-role/hub/me" || c.Params.Get("ExternalId") != "xx" || c.Params.Get("SourceIdentity") != "id" {
 		t.Errorf("second call %v by %s", c.Params, c.CallerARN)
 	}
-	_, err := New(t.Context(), Options{WebIdentityTokenFile: file, RoleARNs: []string{hub, testRole}, Duration: 2 * time.Hour})
+	_, err := newSource(t, Options{WebIdentityTokenFile: file, RoleARNs: []string{hub, testRole}, Duration: 2 * time.Hour})
 	if err == nil || !strings.Contains(err.Error(), "one hour") {
 		t.Errorf("two hours on a chain: %v", err)
 	}
@@ -119,7 +120,7 @@ func TestGitHubActions(t *testing.T) {
 	for _, audience := range []string{"", "https://github.com/o"} {
 		t.Run(audience, func(t *testing.T) {
 			newSandbox(t, sandbox.Options{})
-			n := github(t, firstOf(audience, "sts.amazonaws.com"))
+			n := github(t, cmp.Or(audience, "sts.amazonaws.com"))
 			s := mustNew(t, Options{WebIdentity: "github-actions", Audience: audience, RoleARNs: []string{testRole}, RoleSessionName: "me"})
 			if n.Load() != 0 {
 				t.Error("asked before Retrieve")
@@ -172,7 +173,7 @@ func TestWrongWebIdentity(t *testing.T) {
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}
-			_, err := New(t.Context(), c.o)
+			_, err := newSource(t, c.o)
 			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(hintOf(err), c.hint) || hintOf(err) == "" || !Permanent(err) {
 				t.Errorf("%v; hint %q", err, hintOf(err))
 			}
@@ -191,7 +192,7 @@ func TestRoleFlagsOfAToken(t *testing.T) {
 		"--duration-seconds":  {Duration: 13 * time.Hour},
 	} {
 		o.WebIdentityTokenFile, o.RoleARNs = file, []string{testRole}
-		if _, err := New(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), flag) {
+		if _, err := newSource(t, o); err == nil || !strings.HasPrefix(err.Error(), flag) {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
@@ -209,7 +210,7 @@ func TestTokenEnd(t *testing.T) {
 		{"e30.eyJleHAiOjIwMDAwMDAwMDAsImt1YmVybmV0ZXMuaW8iOnt9fQ.x", time.Time{}}, // {"exp":2000000000,"kubernetes.io":{}}: the kubelet writes another
 		{"e30.eyJleHAiOjFlMzAwfQ.x", time.Time{}},
 	} {
-		if got := c.token.until(); !got.Equal(c.want) {
+		if got := c.token.end(); !got.Equal(c.want) {
 			t.Errorf("%s: %v; want %v", c.token, got, c.want)
 		}
 	}
@@ -217,5 +218,5 @@ func TestTokenEnd(t *testing.T) {
 
 func FuzzTokenEnd(f *testing.F) {
 	f.Add("e30.eyJleHAiOjIwMDAwMDAwMDB9.x")
-	f.Fuzz(func(_ *testing.T, s string) { jwt(s).until() })
+	f.Fuzz(func(_ *testing.T, s string) { jwt(s).end() })
 }

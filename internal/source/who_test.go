@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,7 +48,7 @@ func TestProfileAndRole(t *testing.T) {
 		{name: "command", o: Options{CredentialCommand: "true"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			writeConfig(t, firstOf(c.config, config), "")
+			writeConfig(t, cmp.Or(c.config, config), "")
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}

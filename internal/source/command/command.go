@@ -1,0 +1,128 @@
+// Package command runs the commands that the user configured, and ends with brs-exec what they have
+// begun.
+//
+// A command runs by /bin/sh -c in brs-exec's environment, stdin /dev/null, in our process group so that
+// Ctrl-C reaches it. What it prints is secret; what it says on stderr is shown as it comes. Its command
+// line may hold a secret, too: errors don't name it, the caller says what ran.
+package command
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"brs-exec/internal/source/problem"
+)
+
+const (
+	maxOutput = 64 << 10
+	// drain is how long children that a command left may hold its output.
+	drain = 400 * time.Millisecond
+)
+
+// WaitsHint is for a command that was not done when somebody needed it.
+const WaitsHint = "run it by hand to see what it waits for: it has no terminal to ask on, and its stdin is empty"
+
+// A Runner runs commands.
+type Runner struct {
+	Env    []string // brs-exec's
+	Stderr io.Writer
+	Limit  time.Duration
+	Names  problem.Names
+}
+
+// Run runs a command and returns its output. ctx ends with brs-exec.
+func (r *Runner) Run(ctx context.Context, command string) ([]byte, error) {
+	env, again := guarded(r.Env, command)
+	if again {
+		hint := r.Names.Hint("name the profile to begin with: brs-exec %v %v NAME", problem.Export, problem.Profile)
+		return nil, problem.Bad(hint, "it runs a brs-exec that would run it again, and so on")
+	}
+	limited, cancel := context.WithTimeout(ctx, r.Limit)
+	defer cancel()
+	out := &bounded{full: cancel}
+	cmd := shell(limited, command)
+	cmd.Env = env
+	cmd.Stdout, cmd.Stderr = out, r.Stderr
+	cmd.Cancel = func() error { return endTree(cmd.Process) }
+	cmd.WaitDelay = drain
+	err := cmd.Run()
+	switch {
+	case out.over:
+		return nil, problem.Bad("only the answer belongs on stdout, the rest on stderr", "it printed more than %d KiB", maxOutput>>10)
+	case err == nil, errors.Is(err, exec.ErrWaitDelay) && limited.Err() == nil: // a child that it left holds the pipe
+		return out.buf.Bytes(), nil
+	case ctx.Err() != nil:
+		return nil, ErrClosed
+	case limited.Err() != nil:
+		text := fmt.Sprintf("no end after %v", r.Limit)
+		return nil, &problem.Error{Text: text, Err: context.DeadlineExceeded, Hint: WaitsHint}
+	}
+	return nil, failure(err)
+}
+
+func failure(err error) error {
+	exit, exited := errors.AsType[*exec.ExitError](err)
+	switch {
+	case exited && exit.ExitCode() == 127:
+		return problem.Bad("write its whole path: it is found by /bin/sh in brs-exec's PATH", "exit status 127, no such command")
+	case exited:
+		return problem.Bad("run it by hand: what it said on stderr stands above", "%v", exit)
+	}
+	return &problem.Error{Text: problem.FirstLine(err.Error()), Err: err}
+}
+
+// within is the variable that tells a brs-exec within a command which commands it is within. (It has no
+// BRS_EXEC_ name: those are flags.)
+const within = "BRS_COMMANDS"
+
+// guarded is the environment of a command, without our own flags: a brs-exec in it would assume the role
+// that this one is about to. again says that we are within that same command: `credential_process =
+// brs-exec --export` in the profile that this brs-exec begins with would go on until the machine has no
+// more processes.
+func guarded(env []string, command string) (child []string, again bool) {
+	sum := sha256.Sum256([]byte(command))
+	marks := hex.EncodeToString(sum[:8])
+	child = slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		outer, is := strings.CutPrefix(entry, within+"=")
+		if is && outer != "" {
+			again = again || strings.Contains(outer, marks)
+			marks = outer + " " + marks
+		}
+		return is || strings.HasPrefix(entry, "BRS_EXEC_")
+	})
+	return append(child, within+"="+marks), again
+}
+
+func shell(ctx context.Context, command string) *exec.Cmd {
+	if runtime.GOOS == "windows" {
+		return exec.CommandContext(ctx, "cmd.exe", "/C", command)
+	}
+	return exec.CommandContext(ctx, "/bin/sh", "-c", command)
+}
+
+// bounded is a buffer that stops a command which prints too much. (Embedded, a bytes.Buffer would bring
+// its ReadFrom, which knows no bounds.)
+type bounded struct {
+	buf  bytes.Buffer
+	over bool
+	full func()
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.buf.Len()+len(p) > maxOutput {
+		b.over = true
+		b.full()
+		return 0, io.ErrShortWrite
+	}
+	return b.buf.Write(p)
+}

@@ -1,0 +1,129 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/logincreds"
+	"github.com/aws/aws-sdk-go-v2/service/signin"
+
+	"brs-exec/internal/source/awserr"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
+)
+
+// fromLogin is the console session that `aws login` left.
+func (b *builder) fromLogin(c *chain, p *config.SharedConfig) error {
+	c.add("aws login", false)
+	cache, err := logincreds.StandardCachedTokenFilepath(p.LoginSession, b.vars["AWS_LOGIN_CACHE_DIRECTORY"])
+	if err != nil {
+		return problem.Bad("export HOME", "profile %s: login cache: %v", p.Profile, err)
+	}
+	provider := logincreds.New(signin.NewFromConfig(b.cfg), cache, func(o *logincreds.Options) {
+		o.RestrictPermissions = b.cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
+	})
+	b.loggedIn(c, &login{
+		CredentialsProvider: provider, what: "login session of profile " + p.Profile,
+		again: "aws login --profile " + p.Profile, cache: cache,
+	})
+	return nil
+}
+
+// A login is a token in a cache file that a person renews (`aws sso login`, `aws login`), and that every
+// program of the user refreshes.
+type login struct {
+	aws.CredentialsProvider
+	s           *Source
+	what, again string
+	cache       string
+	role        string // that SSO is asked for; "": none
+}
+
+// loggedIn makes l the chain's base.
+func (b *builder) loggedIn(c *chain, l *login) {
+	l.s, c.provider = b.s, l
+	b.s.untils = append(b.s.untils, l.until)
+}
+
+// Retrieve asks again if the cache changed meanwhile: a refresh token is good once, and of many programs
+// that share the file the first one wins; its result is in the file a moment later.
+func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	for _, pause := range []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, 0} {
+		before := l.content()
+		creds, err := l.CredentialsProvider.Retrieve(ctx)
+		if err == nil {
+			if err = stsapi.CheckComplete(creds); err != nil {
+				return aws.Credentials{}, l.s.explain(call{op: l.what}, err)
+			}
+			return creds, nil
+		}
+		if err = l.explain(err); !Permanent(err) || pause == 0 || before == "" || !l.changes(ctx, before, pause) {
+			return aws.Credentials{}, err
+		}
+	}
+	panic("unreachable: the last round returns")
+}
+
+func (l *login) content() string {
+	data, _ := os.ReadFile(l.cache)
+	return string(data)
+}
+
+func (l *login) changes(ctx context.Context, before string, pause time.Duration) bool {
+	if l.content() != before {
+		return true
+	}
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+	return l.content() != before
+}
+
+// explain tells what a person cures by logging in from what passes, and from a role that isn't theirs.
+// What the SDK says of the token is one of the former.
+func (l *login) explain(err error) error {
+	e := &problem.Error{Err: err, Hint: l.again, Verdict: problem.Permanent}
+	status := awserr.Status(err)
+	code, message := awserr.Code(err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "token file not found"): // the SDK has no type for it
+		e.Text = l.what + ": nobody has logged in"
+	case status == http.StatusForbidden && l.role != "":
+		e.Text = l.what + ": no access to role " + l.role
+		e.Hint = "aws sso list-account-roles shows yours; sso_account_id and sso_role_name of the profile choose"
+	case status >= 500 || status == http.StatusTooManyRequests || status == 0 && awserr.FromNetwork(err):
+		return l.s.explain(call{op: l.what}, err)
+	case code != "" && message != "":
+		e.Text = l.what + ": the login has expired or was ended (" + code + ": " + problem.FirstLine(message) + ")"
+	case code != "":
+		e.Text = l.what + ": the login has expired or was ended (" + code + ")"
+	default:
+		e.Text = l.what + ": the login has expired or is damaged"
+	}
+	return e
+}
+
+// until is when a person has to log in again.
+func (l *login) until() time.Time {
+	var t struct {
+		ExpiresAt             time.Time `json:"expiresAt"`
+		RefreshToken          string    `json:"refreshToken"`
+		RegistrationExpiresAt time.Time `json:"registrationExpiresAt"`
+	}
+	if json.Unmarshal([]byte(l.content()), &t) != nil {
+		return time.Time{}
+	}
+	if t.RefreshToken != "" {
+		return t.RegistrationExpiresAt
+	}
+	return t.ExpiresAt
+}

@@ -1,0 +1,90 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"brs-exec/internal/awsconfig"
+	"brs-exec/internal/source/problem"
+)
+
+// profileKeys are the keys that stand in a profile. Other programs put them there, and renew them there
+// (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever they are asked
+// for. Where the profile has none any more, or can't be read, those that were read last are the
+// profile's.
+type profileKeys struct {
+	profile string
+	files   awsconfig.Paths
+
+	mu   sync.Mutex // guards the rest
+	read bool       // keys have been handed out
+	keys aws.Credentials
+}
+
+func newProfileKeys(p *config.SharedConfig, files awsconfig.Paths) *profileKeys {
+	k := &profileKeys{profile: p.Profile, files: files, keys: p.Credentials}
+	k.setEnd()
+	return k
+}
+
+func (k *profileKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.read {
+		k.readAgain(ctx)
+	}
+	k.read = true
+	if end := k.keys.Expires; k.keys.CanExpire && !end.After(time.Now()) {
+		text := fmt.Sprintf("the keys in profile %s have expired, at %s", k.profile, end.UTC().Format(time.RFC3339))
+		return aws.Credentials{}, &problem.Error{Text: text, Hint: "renew them there: it is noticed"}
+	}
+	return k.keys, nil
+}
+
+// readAgain takes what is new in the file.
+func (k *profileKeys) readAgain(ctx context.Context) {
+	p, err := readProfile(ctx, k.profile, k.files)
+	if err != nil || !p.Credentials.HasKeys() {
+		return
+	}
+	now, old := p.Credentials, k.keys
+	if now.AccessKeyID != old.AccessKeyID || now.SecretAccessKey != old.SecretAccessKey || now.SessionToken != old.SessionToken {
+		k.keys = now
+		k.setEnd()
+	}
+}
+
+// setEnd takes the end of a session's keys that the profile states. One that is over may be that of keys
+// which were there before: not every program that puts keys there knows the line.
+func (k *profileKeys) setEnd() {
+	if k.keys.SessionToken == "" {
+		return
+	}
+	if end := statedEnd(k.files, k.profile); end.After(time.Now()) {
+		k.keys.CanExpire, k.keys.Expires = true, end
+	}
+}
+
+// endKeys is how programs write down when a profile's keys end. SDKs ignore it, and the SDK's parser
+// doesn't tell it.
+var endKeys = []string{"x_security_token_expires", "aws_expiration"}
+
+// statedEnd is the end that a profile states, in the file that has precedence; zero if it doesn't.
+func statedEnd(files awsconfig.Paths, profile string) time.Time {
+	parsed, _ := parseFiles(files) // what can't be read states nothing
+	p := parsed.Profile(profile)
+	for _, key := range endKeys {
+		if p == nil {
+			break
+		}
+		if end, err := time.Parse(time.RFC3339, p.Value(key)); err == nil {
+			return end
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,63 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"brs-exec/internal/awsconfig"
+)
+
+func TestStatedEnd(t *testing.T) {
+	const end = "2090-01-02T03:04:05Z"
+	for _, tt := range []struct {
+		name, file string
+		config     bool
+		want       string // "": none
+	}{
+		{"saml2aws", "[corp]\naws_access_key_id = A\nx_security_token_expires = " + end, false, end},
+		{"aws-azure-login", "[other]\na=b\n [corp] ; mine\nAWS_EXPIRATION=2090-01-02T03:04:05.000Z", false, end},
+		{"with an offset", "[corp]\nx_security_token_expires = 2090-01-02T05:04:05+02:00", false, end},
+		{"in the config file", "[profile corp]\nx_security_token_expires=" + end, true, end},
+		{"of the credentials file's form there", "[corp]\nx_security_token_expires=" + end, true, ""},
+		{"another's", "[corp]\n[other]\nx_security_token_expires=" + end, false, ""},
+		{"before any section", "x_security_token_expires=" + end + "\n[corp]", false, ""},
+		{"a comment", "[corp]\n# x_security_token_expires=" + end, false, ""},
+		{"no time", "[corp]\nx_security_token_expires=soon", false, ""},
+	} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := statedEnd(inFile(path, tt.config), "corp")
+		if text := got.UTC().Format(time.RFC3339); text != tt.want && (tt.want != "" || !got.IsZero()) {
+			t.Errorf("%s: got %s; want %q", tt.name, text, tt.want)
+		}
+	}
+}
+
+// An end is stated by the profile's own section, or by none.
+func FuzzStatedEnd(f *testing.F) {
+	f.Add("[corp]\nx_security_token_expires = 2090-01-02T03:04:05Z\n", false)
+	f.Add("[profile corp]\naws_expiration=2090-01-02T03:04:05.000Z\n[profile b]\n", true)
+	path := filepath.Join(f.TempDir(), "file")
+	f.Fuzz(func(t *testing.T, file string, config bool) {
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		header := regexp.MustCompile(`\[[ \t]*((profile[ \t]+)?corp|profile[ \t]+["']corp["'])[ \t]*\]`)
+		if end := statedEnd(inFile(path, config), "corp"); !end.IsZero() && !header.MatchString(file) {
+			t.Errorf("%q: got %v; there is no such section", file, end)
+		}
+	})
+}
+
+// inFile is the two files, one of which is path.
+func inFile(path string, config bool) awsconfig.Paths {
+	if config {
+		return awsconfig.Paths{Config: path, Credentials: os.DevNull}
+	}
+	return awsconfig.Paths{Config: os.DevNull, Credentials: path}
+}

@@ -1,0 +1,274 @@
+package stsapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"brs-exec/internal/source/problem"
+)
+
+// The limits of AssumeRole that people run into, checked before any network so that a typing error
+// costs nothing. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+// Where AWS's pattern is narrower than what it is known to take (tags), the judgement is left to STS.
+const (
+	defaultDuration    = time.Hour
+	minDuration        = 15 * time.Minute
+	maxDuration        = 12 * time.Hour
+	maxPolicy          = 2048 // characters
+	maxTags            = 50
+	MaxChainedDuration = time.Hour      // of a role that another role's session assumes
+	MaxSessionDuration = 36 * time.Hour // of GetSessionToken
+)
+
+// A Role is what one call assumes. What is zero is not sent, but for Duration.
+type Role struct {
+	ARN, SessionName  string
+	Duration          time.Duration // 0: an hour
+	ExternalID        string
+	Policy            string
+	PolicyARNs        []types.PolicyDescriptorType
+	Tags              []types.Tag
+	TransitiveTagKeys []string
+	SourceIdentity    string
+	Contexts          []types.ProvidedContext
+}
+
+// CheckRoleARN wants arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME.
+func CheckRoleARN(in problem.Input, s string) error {
+	const something = "arn:aws:iam::ACCOUNT:role/"
+	a, err := arn.Parse(s)
+	switch {
+	case err != nil && s != "" && strings.Trim(s, nameRunes) == "":
+		return problem.Bad(in.With(something+problem.Clip(s)), "%s %q is no ARN of a role", in, problem.Clip(s))
+	case err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
+		name, _, _ := strings.Cut(strings.TrimPrefix(a.Resource, "assumed-role/"), "/")
+		role := "arn:" + a.Partition + ":iam::" + a.AccountID + ":role/" + problem.Clip(name)
+		return problem.Bad("the role itself is "+in.With(role)+" (and its path, if it has one)",
+			"%s %q is a session of a role, not the role", in, problem.Clip(s))
+	case err != nil || a.Partition == "" || a.Service != "iam" || a.Region != "" || !isRole(a.Resource) ||
+		strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
+		return problem.Bad(in.With(something+"NAME"), "%s %q is no ARN of a role", in, problem.Clip(s))
+	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
+		return problem.Bad("an account is 12 digits: aws sts get-caller-identity shows yours",
+			"%s %q: %q is no account", in, problem.Clip(s), problem.Clip(a.AccountID))
+	}
+	dir, name := path.Split(a.Resource)
+	if printable(a.Partition+dir) && strings.Trim(name, nameRunes) == "" {
+		return nil
+	}
+	return problem.Bad("letters, digits and _+=,.@- make a name: aws iam list-roles shows those there are",
+		"%s %q is no ARN of a role: it has characters that AWS does not allow", in, problem.Clip(s))
+}
+
+func isRole(resource string) bool {
+	name, ok := strings.CutPrefix(resource, "role/")
+	return ok && name != "" && !strings.HasSuffix(name, "/")
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// CheckDuration holds what a session of a role obeys; 0 is no duration.
+func CheckDuration(in problem.Input, d time.Duration) error {
+	if d != 0 && (d < minDuration || d > maxDuration) {
+		return badDuration(in, d, "")
+	}
+	return nil
+}
+
+// CheckSessionDuration holds what a session of keys obeys, which may be longer than a role's.
+func CheckSessionDuration(in problem.Input, d time.Duration) error {
+	switch {
+	case d != 0 && (d < minDuration || d > MaxSessionDuration):
+		return badDuration(in, d, ", or 1h")
+	case d%time.Second != 0:
+		return problem.Bad(in.With("3600, or 1h"), "%s %v: AWS counts whole seconds", in, d)
+	}
+	return nil
+}
+
+func badDuration(in problem.Input, d time.Duration, or string) error {
+	return problem.Bad(in.With("3600")+or, "%s %d: AWS gives 900 to 43200 seconds", in, d/time.Second)
+}
+
+// CheckName holds AWS's [\w+=,.@-] of names and the like, and whatever more.
+func CheckName(in problem.Input, s string, least, most int, more string) error {
+	if s == "" {
+		return nil
+	}
+	shown := " " + strconv.Quote(problem.Clip(s))
+	if in.Option == problem.ExternalID { // some take it for a secret
+		shown = ""
+	}
+	switch n := len(s); {
+	case n < least:
+		hint := fmt.Sprintf("lengthen it to %d characters or more", least)
+		return problem.Bad(hint, "%s%s is too short for AWS", in, shown)
+	case n > most:
+		hint := fmt.Sprintf("shorten it to %d characters", most)
+		return problem.Bad(hint, "%s%s has %d characters; AWS takes %d", in, shown, n, most)
+	}
+	if rest := strings.TrimLeft(s, nameRunes+more); rest != "" {
+		r, _ := utf8.DecodeRuneInString(rest)
+		return problem.Bad("letters, digits and _+=,.@-"+more+" are allowed", "%s%s: AWS does not allow %q in it", in, shown, r)
+	}
+	return nil
+}
+
+const nameRunes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-"
+
+// ValidName replaces what AWS forbids in a session's name, and cuts it at AWS's 64 characters.
+func ValidName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(nameRunes, r) {
+			return r
+		}
+		return '-'
+	}, s)
+	return strings.TrimRight(s[:min(len(s), 64)], "-")
+}
+
+// ParsePolicy reads JSON, or file://PATH as the aws cli does.
+func ParsePolicy(in problem.Input, s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	where := ""
+	if path, ok := strings.CutPrefix(s, "file://"); ok {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return "", problem.Bad("file:// takes a path as it is: file://policy.json, file:///etc/policy.json", "%s: %v", in, err)
+		}
+		where, s = " "+s, string(data)
+	}
+	s = strings.TrimSpace(s)
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(s), &object); err != nil || object == nil {
+		hint := in.With(`'{"Version":"2012-10-17","Statement":[…]}'`) + ", or " + in.With("file://PATH")
+		return "", problem.Bad(hint, "%s%s is no JSON object%s", in, where, syntaxError(err))
+	}
+	var compact bytes.Buffer
+	if utf8.RuneCountInString(s) > maxPolicy && json.Compact(&compact, []byte(s)) == nil {
+		s = compact.String()
+	}
+	if n := utf8.RuneCountInString(s); n > maxPolicy {
+		return "", problem.Bad(in.Hint("make a managed policy of it and name that: %v", problem.PolicyARNs),
+			"%s%s has %d characters; AWS takes %d", in, where, n, maxPolicy)
+	}
+	return s, nil
+}
+
+// syntaxError says where JSON is wrong; that it is an array "no JSON object" says already.
+func syntaxError(err error) string {
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf(": %v (byte %d)", e, e.Offset)
+	}
+	return ""
+}
+
+// ParsePolicyARNs reads ARN or, as the aws cli writes it, arn=ARN.
+func ParsePolicyARNs(in problem.Input, list []string) (out []types.PolicyDescriptorType, err error) {
+	for _, s := range list {
+		s = strings.TrimPrefix(s, "arn=")
+		a, err := arn.Parse(s)
+		if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "policy/") {
+			return nil, problem.Bad("write "+in.With("arn:aws:iam::aws:policy/ReadOnlyAccess"),
+				"%s %q is no ARN of a managed policy", in, problem.Clip(s))
+		}
+		out = append(out, types.PolicyDescriptorType{Arn: &s})
+	}
+	return out, nil
+}
+
+// ParseTags reads K=V or, as the aws cli writes it, Key=K,Value=V.
+func ParseTags(in problem.Input, list []string) (out []types.Tag, err error) {
+	seen := map[string]bool{}
+	for _, s := range list {
+		k, v, err := parseTag(in, s)
+		if err != nil {
+			return nil, err
+		}
+		if folded := strings.ToLower(k); seen[folded] {
+			return nil, problem.Bad("keys differ by more than upper and lower case", "%s: the key %q is there twice", in, problem.Clip(k))
+		} else {
+			seen[folded] = true
+		}
+		out = append(out, types.Tag{Key: &k, Value: &v})
+	}
+	if len(out) > maxTags {
+		return nil, problem.Bad("leave some out, or write several values into one", "%s: %d tags; AWS takes %d", in, len(out), maxTags)
+	}
+	return out, nil
+}
+
+func parseTag(in problem.Input, s string) (k, v string, err error) {
+	k, v, ok := strings.Cut(s, "=")
+	if rest, long := strings.CutPrefix(s, "Key="); long {
+		if key, value, both := strings.Cut(rest, ",Value="); both {
+			k, v = key, value
+		}
+	}
+	hint := "write " + in.With("Team=data") + ", once for each tag"
+	switch {
+	case !ok:
+		return "", "", problem.Bad(hint, "%s %q has no =", in, problem.Clip(s))
+	case k == "":
+		return "", "", problem.Bad(hint, "%s %q has no key", in, problem.Clip(s))
+	case utf8.RuneCountInString(k) > 128:
+		return "", "", problem.Bad("shorten it", "%s: the key %q has more than 128 characters", in, problem.Clip(k))
+	case utf8.RuneCountInString(v) > 256:
+		return "", "", problem.Bad("shorten it", "%s: the value of %q has more than 256 characters", in, problem.Clip(k))
+	case strings.HasPrefix(strings.ToLower(k), "aws:"):
+		return "", "", problem.Bad("another key: "+in.With("team=data"),
+			"%s: the key %q is AWS's own: aws: cannot begin a key", in, problem.Clip(k))
+	}
+	return k, v, nil
+}
+
+// CheckTransitive wants keys of tags that are there: AWS refuses others.
+func CheckTransitive(in problem.Input, keys []string, tags []types.Tag) error {
+	for _, k := range keys {
+		if !slices.ContainsFunc(tags, func(t types.Tag) bool { return strings.EqualFold(*t.Key, k) }) {
+			return problem.Bad(in.Hint("add %v %s=VALUE", problem.Tags, problem.Clip(k)), "%s %q: there is no such tag", in, problem.Clip(k))
+		}
+	}
+	return nil
+}
+
+// IsTransitive says whether AWS is to hand the tag key on to the roles that are assumed from here.
+func IsTransitive(key string, transitive []string) bool {
+	return slices.ContainsFunc(transitive, func(k string) bool { return strings.EqualFold(k, key) })
+}
+
+// ParseContexts reads ProviderArn=…,ContextAssertion=…, in either order. An assertion is a token: it is
+// never shown.
+func ParseContexts(in problem.Input, list []string) (out []types.ProvidedContext, err error) {
+	for _, s := range list {
+		var provider, assertion string
+		if rest, ok := strings.CutPrefix(s, "ProviderArn="); ok {
+			provider, assertion, _ = strings.Cut(rest, ",ContextAssertion=")
+		} else if rest, ok := strings.CutPrefix(s, "ContextAssertion="); ok {
+			assertion, provider, _ = strings.Cut(rest, ",ProviderArn=")
+		}
+		if assertion == "" || !arn.IsARN(provider) {
+			example := in.With("ProviderArn=arn:aws:iam::aws:contextProvider/IdentityCenter,ContextAssertion=…")
+			return nil, problem.Bad("write "+example, "%s: a context has a ProviderArn and a ContextAssertion", in)
+		}
+		out = append(out, types.ProvidedContext{ProviderArn: aws.String(provider), ContextAssertion: aws.String(assertion)})
+	}
+	return out, nil
+}
