@@ -3,15 +3,15 @@
 //
 //	paths := awsconfig.Locate(env)                // from the variables, or in the home directory
 //	config, credentials, err := paths.Read()      // bounded
-//	files := awsconfig.Parse(config, credentials) // profiles, both files merged; services sections
+//	files := awsconfig.Parse(config, credentials) // the profiles, merged, and the services
 //
 // The SDKs do not agree on how such a file is read. botocore (Python's configparser) takes an
 // indented line under "region = x" as more of that value, Go and JS as a key of its own; a lone CR
 // ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python only.
-// [Parse] therefore keeps what is safe under all of those readings, and belongs to nobody else:
-// whoever copies its lines copies nothing that is another key elsewhere. Where the readings differ
-// in what they mean, Go's is followed, but for nesting, which goes by depth as in Python. Whoever
-// needs another reading (the most suspicious, or one SDK's alone) derives it from [Lines].
+// [Parse] keeps what is safe under all of those readings: whoever copies its lines copies nothing
+// that is another key elsewhere. Where the readings differ in what they mean, it follows Go's, but
+// for nesting, which goes by depth as in Python. Whoever needs another reading (the most
+// suspicious, or one SDK's alone) derives it from [Lines].
 //
 // Nothing here reads a variable of the process: the environment is an argument. All functions are
 // linear in the size of a file, and none puts a line of one into an error: it may be a secret.

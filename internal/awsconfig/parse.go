@@ -27,7 +27,8 @@ type Setting struct {
 	Nested Settings
 }
 
-// Value returns the right-hand side as Go reads it: without a comment or quotes. Python keeps both.
+// Value returns the right-hand side as Go reads it: without a comment or quotes. Python keeps
+// both.
 func (s Setting) Value() string {
 	line := s.Line
 	for _, comment := range []string{" #", " ;", "\t#", "\t;"} {

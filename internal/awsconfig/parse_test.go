@@ -77,7 +77,8 @@ func TestParseIsLinear(t *testing.T) {
 	}
 }
 
-// What Parse returns reads the same wherever it is copied to, and belongs to a section that the file has.
+// What Parse returns reads the same wherever it is copied to, and belongs to a section that the
+// file has.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"[default]\nregion = r\n  aws_access_key_id = A\n", "[profile \"p\"]\ns3 =\n addressing_style = path\n[p]\nx=y",

@@ -79,6 +79,7 @@ func SafeName(name string) bool {
 	if spaced && (first == "profile" || first == "services" || first == "sso-session") {
 		return false
 	}
-	return name != "" && name == strings.TrimSpace(name) && Printable(name) && !strings.ContainsAny(name, "\"'`\\[]#;\t") &&
-		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) && r != ' ' })
+	oddSpace := func(r rune) bool { return unicode.IsSpace(r) && r != ' ' }
+	return name != "" && name == strings.TrimSpace(name) && Printable(name) &&
+		!strings.ContainsAny(name, "\"'`\\[]#;") && !strings.ContainsFunc(name, oddSpace)
 }

@@ -2,8 +2,8 @@
 // credentials.
 //
 // An SDK asks a container endpoint last: variables, both shared files, web identity and older
-// spellings all outrank it, and each of them is another identity. Three things together close every
-// one of those ways:
+// spellings all outrank it, and each of them is another identity. Three things together close
+// every one of those ways:
 //
 //   - [Build] turns the parent's variables into the child's. One table (table.go) says what happens
 //     to each and why.
@@ -66,8 +66,8 @@ type Files struct {
 }
 
 // Build returns the child's environment: parent's entries in their order, without those that the
-// table removes, and then ours. Entries without "=" and repeated names that are none of our business
-// pass through.
+// table removes, and then ours. Entries without "=" and repeated names that are none of our
+// business pass through.
 func Build(parent []string, e Endpoint, f Files) []string {
 	return build(environ{parent, runtime.GOOS == "windows"}, e, f)
 }

@@ -48,9 +48,9 @@ type Chosen struct {
 }
 
 // ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared
-// files: the settings of the chosen profile, as [default] and under its own name, with the services
-// section they name. Lines are copied as they stand, but for indentation. Nothing in it can yield a
-// credential but our endpoint.
+// files: the settings of the chosen profile, as [default] and under its own name, with the
+// services section they name. Lines are copied as they stand, but for indentation. Nothing in it
+// can yield a credential but our endpoint.
 //
 // With CarryOver, profiles whose source_profile chain starts at the chosen one come along, with
 // credential_source = EcsContainer at the start of the chain: the SDK assumes their role itself,
@@ -85,8 +85,8 @@ func ChildConfig(config, credentials []byte, c Chosen) []byte {
 }
 
 // assumedFrom returns the names of the profiles whose chain of source_profile starts at the chosen
-// one, directly or through others. A profile on the way that has keys of its own is where the chain
-// starts instead, in botocore and Go alike.
+// one, directly or through others. A profile on the way that has keys of its own is where the
+// chain starts instead, in botocore and Go alike.
 func assumedFrom(chosen string, profiles []*awsconfig.Profile) map[string]bool {
 	next := map[string][]*awsconfig.Profile{}
 	for _, p := range profiles {

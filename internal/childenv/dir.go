@@ -26,9 +26,9 @@ type Options struct {
 // panics or waits for longer than the file system takes. The file names are unguessable and their
 // paths never change: the child has them in its environment, which nobody can take back.
 //
-// While it exists, brs-exec holds a lock (flock, close-on-exec) on the directory itself. That is how
-// [Dir.Keep] of another run tells a leftover, and how systemd-tmpfiles(8) tells that it must not age
-// what is inside.
+// While it exists, brs-exec holds a lock (flock, close-on-exec) on the directory itself. That is
+// how [Dir.Keep] of another run tells a leftover, and how systemd-tmpfiles(8) tells that it must
+// not age what is inside.
 type Dir struct {
 	log   *slog.Logger
 	place string // its parent
@@ -55,7 +55,7 @@ const (
 	tokenAt
 )
 
-var filePrefixes = []string{"config-", "credentials-", "token-"}
+var filePrefixes = [...]string{"config-", "credentials-", "token-"}
 
 const (
 	dirPrefix   = "brs-exec-"
@@ -66,7 +66,8 @@ const (
 )
 
 // Places are the candidates for [Options]: TMPDIR, /tmp, /var/tmp, /dev/shm (on Windows, what the
-// system offers instead). Never XDG_RUNTIME_DIR: it is removed at logout, under a job that runs on.
+// system offers instead). Never XDG_RUNTIME_DIR: it is removed at logout, under a job that runs
+// on.
 func Places(env []string) []string {
 	e := environ{env, runtime.GOOS == "windows"}
 	runtimeDir := e.get("XDG_RUNTIME_DIR")
@@ -84,9 +85,9 @@ func within(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// NewDir makes the directory and its files in the first place that will do; as root, one that every
-// other user reaches goes before one that only root does. It always returns a Dir: if there is no
-// writable place, one without files, of which [Dir.Err] says why; [Build] then does without.
+// NewDir makes the directory and its files in the first place that will do; as root, one that
+// every other user reaches goes before one that only root does. It always returns a Dir: if there
+// is no writable place, one without files, of which [Dir.Err] says why; [Build] then does without.
 func NewDir(o Options) *Dir {
 	d := &Dir{log: o.Log}
 	if d.log == nil {
@@ -149,10 +150,8 @@ func (e noPlace) Hints() []string {
 	return []string{"set TMPDIR to a directory that only you can write to"}
 }
 
-// make makes the directory in place, or leaves nothing there.
+// make makes the directory in place, or leaves nothing there. Nobody else has d yet.
 func (d *Dir) make(place string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.place, d.path = place, filepath.Join(place, dirPrefix+rand.Text())
 	err := d.create()
 	if err == nil {
@@ -165,16 +164,12 @@ func (d *Dir) make(place string) error {
 		d.path = ""
 		return err
 	}
-	d.paths = Files{Config: d.pathOf(configAt), Credentials: d.pathOf(credentialsAt), Token: d.pathOf(tokenAt)}
-	return nil
-}
-
-// pathOf is "" for a file that there isn't.
-func (d *Dir) pathOf(i int) string {
-	if i >= len(d.files) {
-		return ""
+	var paths [len(filePrefixes)]string
+	for i, f := range d.files {
+		paths[i] = filepath.Join(d.path, f.name)
 	}
-	return filepath.Join(d.path, d.files[i].name)
+	d.paths = Files{Config: paths[configAt], Credentials: paths[credentialsAt], Token: paths[tokenAt]}
+	return nil
 }
 
 // Err says why there is no directory; nil if there is one.
@@ -185,8 +180,8 @@ func (d *Dir) Files() Files { return d.paths }
 
 // Keep looks after the directory every 30 seconds until ctx ends: it marks the files as used, for
 // cleaners that go by age, and makes again what one has taken all the same. It warns once when it
-// can't, and once when it can again. After a second, which a short command does not last, it sweeps
-// what killed runs left in the same place.
+// can't, and once when it can again. After a second, which a short command does not last, it
+// sweeps what killed runs left in the same place.
 func (d *Dir) Keep(ctx context.Context) {
 	if d.path == "" {
 		return
@@ -218,8 +213,8 @@ func (d *Dir) Keep(ctx context.Context) {
 }
 
 // SetCredentials replaces the content of the credentials file, which a client may be reading just
-// now: it sees the old one or the new. What was set last is what every later look makes again, also
-// if it could not be written now. Nothing after Remove.
+// now: it sees the old one or the new. What was set last is what every later look makes again,
+// also if it could not be written now. Nothing after Remove.
 func (d *Dir) SetCredentials(content []byte) error {
 	if d.err != nil {
 		return d.err
@@ -256,7 +251,8 @@ func (d *Dir) find() error {
 	return isRoot(d.root, d.path, there)
 }
 
-// create makes the directory and locks it. mkdir(2) follows no symlink and takes nothing that exists.
+// create makes the directory and locks it. mkdir(2) follows no symlink and takes nothing that
+// exists.
 func (d *Dir) create() error {
 	if err := trusted(d.place); err != nil {
 		return err

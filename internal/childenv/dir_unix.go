@@ -35,7 +35,8 @@ func trusted(place string) error {
 }
 
 // reachable says whether a child can follow the paths into place, also one of root's that drops to
-// another user: that one needs search permission all the way, which pam_tmpdir's /tmp/user/0 lacks.
+// another user: that one needs search permission all the way, which pam_tmpdir's /tmp/user/0
+// lacks.
 func reachable(place string) bool {
 	for os.Geteuid() == 0 {
 		info, err := os.Lstat(place)
@@ -55,8 +56,8 @@ func ours(info fs.FileInfo) bool {
 	return int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
 }
 
-// dirMode lets a child of root's that drops to another user (gosu, su-exec) reach the paths that it
-// was given. It can't list the directory, and nobody guesses the names.
+// dirMode lets a child of root's that drops to another user (gosu, su-exec) reach the paths that
+// it was given. It can't list the directory, and nobody guesses the names.
 func dirMode() fs.FileMode {
 	if os.Geteuid() == 0 {
 		return 0o711
@@ -72,8 +73,8 @@ func fileMode() fs.FileMode {
 	return 0o400
 }
 
-// writable is the error of a write(2) beyond RLIMIT_FSIZE, without the SIGXFSZ that would come with
-// it: whoever catches signals can't tell that from one that is meant for the child.
+// writable is the error of a write(2) beyond RLIMIT_FSIZE, without the SIGXFSZ that would come
+// with it: whoever catches signals can't tell that from one that is meant for the child.
 func writable(size int) error {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_FSIZE, &limit) == nil && uint64(limit.Cur) < uint64(size) {

@@ -68,8 +68,8 @@ var credentialKeys = set(`aws_access_key_id aws_secret_access_key aws_session_to
 // LeakingDefault says whether a [default] in either file holds credentials, and under which key. A
 // child that reads these files would in most SDKs be that identity, not the endpoint's.
 //
-// It is stricter than any one SDK: [DEFAULT], which Python applies to every profile, counts, and so
-// does whatever one of them might take for the header or for the key.
+// It is stricter than any one SDK: [DEFAULT], which Python applies to every profile, counts, and
+// so does whatever one of them might take for the header or for the key.
 func LeakingDefault(config, credentials []byte) (key string, leaks bool) {
 	if key, leaks := leakingDefault(config); leaks {
 		return key, true
@@ -113,8 +113,8 @@ func maybeDefault(header string) bool {
 var javaVariables = strings.Fields(`JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS
 	JAVA_OPTS MAVEN_OPTS GRADLE_OPTS SBT_OPTS CATALINA_OPTS HADOOP_OPTS SPARK_SUBMIT_OPTS`)
 
-// javaProperties name an identity, or where to find one. The AWS SDKs for Java read each before its
-// variable (SdkSystemSetting in v2, SystemPropertiesCredentialsProvider in v1).
+// javaProperties name an identity, or where to find one. The AWS SDKs for Java read each before
+// its variable (SdkSystemSetting in v2, SystemPropertiesCredentialsProvider in v1).
 var javaProperties = strings.Fields(`aws.accessKeyId aws.secretAccessKey aws.secretKey aws.sessionToken
 	aws.profile aws.sharedCredentialsFile aws.configFile aws.roleArn aws.webIdentityTokenFile
 	aws.containerCredentialsPath aws.containerCredentialsFullUri
@@ -133,7 +133,8 @@ func Warnings(parent []string) []string {
 	if found == nil {
 		return nil
 	}
-	return []string{"java programs will not ask the endpoint: system properties outrank it in " + strings.Join(found, ", ")}
+	return []string{"java programs will not ask the endpoint: system properties outrank it in " +
+		strings.Join(found, ", ")}
 }
 
 // identityOptions lists those of a JVM's options that set one of javaProperties.

@@ -40,8 +40,8 @@ func isRoot(root *os.Root, path string, there fs.FileInfo) error {
 	return err
 }
 
-// writeWhole makes one file appear whole: a client may open it at any moment, and half a token is a
-// wrong one.
+// writeWhole makes one file appear whole: a client may open it at any moment, and half a token is
+// a wrong one.
 func writeWhole(root *os.Root, f file) error {
 	draft := f.name + draftSuffix
 	_ = root.Remove(draft) // of an earlier look that failed, or somebody's symlink
@@ -70,7 +70,8 @@ func writeNew(root *os.Root, name string, content []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-// removeFile removes a file of ours. What a child has put in its place stays: it may be the user's.
+// removeFile removes a file of ours. What a child has put in its place stays: it may be the
+// user's.
 func removeFile(root *os.Root, name string) error {
 	info, err := root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {

@@ -78,7 +78,7 @@ func leftovers(root *os.Root) (files []file, err error) {
 // fileName tells a name that [NewDir] or [Dir.Keep] gives a file.
 func fileName(name string) bool {
 	name = strings.TrimSuffix(name, draftSuffix)
-	return slices.ContainsFunc(filePrefixes, func(p string) bool { return unguessable(name, p) })
+	return slices.ContainsFunc(filePrefixes[:], func(p string) bool { return unguessable(name, p) })
 }
 
 // unguessable tells prefix + rand.Text() from what a user may call a thing.

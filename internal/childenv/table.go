@@ -30,8 +30,8 @@ const (
 )
 
 // variables is the one list. Order: the identity that goes, the endpoint that comes, what keeps it
-// reachable. AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_RETRY_MODE and the like are settings that nothing
-// has to be done about: not here, so they pass.
+// reachable. AWS_ENDPOINT_URL*, AWS_CA_BUNDLE, AWS_RETRY_MODE and the like are settings that
+// nothing has to be done about: not here, so they pass.
 var variables = []variable{
 	{"AWS_ACCESS_KEY_ID", outranks, everySDK, "1", staticKeys},
 	{"AWS_SECRET_ACCESS_KEY", outranks, everySDK, "1", staticKeys},
@@ -68,8 +68,7 @@ var variables = []variable{
 	{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", setting, "newer SDKs; the only one for object_store", "5, 12",
 		"beats the variable in most SDKs, so both say the same"},
 
-	{"AWS_SHARED_CREDENTIALS_FILE", setting, fileSDKs, "7, 8",
-		inDefault + "; empty text would mean ~/.aws/credentials again"},
+	{"AWS_SHARED_CREDENTIALS_FILE", setting, fileSDKs, "7, 8", inDefault + "; blank means ~/.aws/credentials again"},
 	{"AWS_CREDENTIAL_PROFILES_FILE", setting, "Java v1, EMR", "8", "its only name for the credentials file"},
 	{"AWS_CONFIG_FILE", setting, fileSDKs, "7, 8", inDefault + " as well"},
 	{"AWS_SDK_LOAD_CONFIG", setting, "JS v2, sdk-go v1", "", "without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE " +
@@ -81,8 +80,7 @@ var variables = []variable{
 	{"AWS_DEFAULT_REGION", setting, "botocore, aws cli, C++", "16", "as AWS_REGION; two that differ stay"},
 	{"AWS_EC2_METADATA_DISABLED", setting, "all but object_store", "14",
 		"after an endpoint error Java v2 and S3A go on to the instance's role, S3A for ever"},
-	{"NO_PROXY", setting, "object_store, aws-c-auth hosts, libcurl users", "15",
-		"the endpoint must not be asked through a proxy"},
+	{"NO_PROXY", setting, "object_store, aws-c-auth hosts, libcurl users", "15", "no proxy reaches our loopback"},
 	{"no_proxy", setting, "curl, Python, reqwest, and most that know both spellings", "15", "as NO_PROXY"},
 	{"AWS_ENDPOINT_URL_STS", setting, everySDK, "", "the sandbox's credentials mean nothing to AWS"},
 	{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", setting, everySDK, "", "would hide AWS_ENDPOINT_URL_STS"},

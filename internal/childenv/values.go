@@ -58,9 +58,9 @@ func expiration(c aws.Credentials) string {
 	return c.Expires.UTC().Format(time.RFC3339)
 }
 
-// regions sets the spelling that is missing: botocore reads only AWS_DEFAULT_REGION, most others only
-// AWS_REGION. Whoever sets them to two values means it: they stay. A blank one is unset: botocore
-// would take it for a region.
+// regions sets the spelling that is missing: botocore reads only AWS_DEFAULT_REGION, most others
+// only AWS_REGION. Whoever sets them to two values means it: they stay. A blank one is unset:
+// botocore would take it for a region.
 func (env environ) regions(values map[string]string, e Endpoint) {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		switch {
@@ -74,9 +74,9 @@ func (env environ) regions(values map[string]string, e Endpoint) {
 
 const loopback = "127.0.0.1"
 
-// proxies keeps the endpoint from being asked through a proxy. A missing spelling of no_proxy starts
-// from the other's value, since a program that reads only the missing one has until now used the
-// proxy for everything.
+// proxies keeps the endpoint from being asked through a proxy. A missing spelling of no_proxy
+// starts from the other's value, since a program that reads only the missing one has until now
+// used the proxy for everything.
 func (env environ) proxies(values map[string]string) {
 	isProxy := func(entry string) bool { // HTTPS_PROXY, all_proxy …
 		name, value, _ := env.split(entry)
@@ -91,8 +91,8 @@ func (env environ) proxies(values map[string]string) {
 	values["no_proxy"] = addHost(cmp.Or(lower, upper), loopback)
 }
 
-// addHost adds host to a no_proxy list. A lone * already means every host, and stays: curl takes it
-// for a wildcard only when nothing else is there.
+// addHost adds host to a no_proxy list. A lone * already means every host, and stays: curl takes
+// it for a wildcard only when nothing else is there.
 func addHost(list, host string) string {
 	list = strings.TrimSpace(list)
 	hosts := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
