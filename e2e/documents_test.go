@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Links between the documents lead somewhere.
+func TestDocumentLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
+	pages := documents(t)
+	if len(pages) < 10 {
+		t.Fatalf("only %d pages", len(pages))
+	}
+	for _, page := range pages {
+		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// Nothing cites a document that isn't in the repository: not a page of the documentation, not a comment, not a message.
+// A name in capitals without .md (DESIGN §4, PROCESS (b), CLIENTS §1) is a page of docs; the section that is named has to
+// be there.
+func TestCitedDocuments(t *testing.T) {
+	page := regexp.MustCompile(`[A-Za-z0-9_./-]+\.md\b`)
+	section := regexp.MustCompile(`\b([A-Z]{5,})(?:\.md)?,? (?:§|section )([0-9]+)`)
+	cited := 0
+	for _, file := range sources(t) {
+		text := read(t, file)
+		for _, name := range page.FindAllString(text, -1) {
+			cited++
+			if !found(name, filepath.Dir(file)) {
+				t.Errorf("%s cites %s", file, name)
+			}
+		}
+		for _, m := range section.FindAllStringSubmatch(text, -1) {
+			cited++
+			doc, err := os.ReadFile(filepath.Join("..", "docs", m[1]+".md"))
+			if err != nil || !strings.Contains(string(doc), "\n## "+m[2]+". ") {
+				t.Errorf("%s cites %s §%s (%v)", file, m[1], m[2], err)
+			}
+		}
+	}
+	if cited < 60 {
+		t.Errorf("only %d citations: is this test looking?", cited)
+	}
+}
+
+// The rules that childenv's table names are rules of docs/CLIENTS.md, section 1.
+func TestCitedRules(t *testing.T) {
+	_, rules, ok := strings.Cut(read(t, filepath.Join("..", "docs", "CLIENTS.md")), "\n## 1. ")
+	rules, _, _ = strings.Cut(rules, "\n## ")
+	if !ok {
+		t.Fatal("docs/CLIENTS.md has no section 1")
+	}
+	cited := regexp.MustCompile(`"([0-9]+(?:, [0-9]+)*)"`).FindAllStringSubmatch(read(t, filepath.Join("..", "internal", "childenv", "table.go")), -1)
+	if len(cited) < 20 {
+		t.Errorf("the table names only %d rules", len(cited))
+	}
+	for _, m := range cited {
+		for number := range strings.SplitSeq(m[1], ", ") {
+			if !strings.Contains(rules, "\n"+number+". ") {
+				t.Errorf("childenv's table names rule %s of docs/CLIENTS.md", number)
+			}
+		}
+	}
+}
+
+// The maps of DESIGN.md, PROCESS.md and CONTRIBUTING.md are true: every path that they set in code is there, every test
+// too, and every name in a row that has a path is in one of the row's files.
+func TestMaps(t *testing.T) {
+	code := regexp.MustCompile("`([^`]+)`")
+	path := regexp.MustCompile(`^(cmd|internal|docs|testdata|e2e|conformance|soak|bench|\.ci)(/[A-Za-z0-9_.-]+)*/?$`)
+	name := regexp.MustCompile(`^\(?\*?[A-Za-z_][A-Za-z0-9_]*\)?(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
+	test := regexp.MustCompile(`^([a-z0-9]+)\.((?:Test|Fuzz)[A-Za-z0-9]+)$`)
+	paths, names := 0, 0
+	for _, page := range []string{"docs/DESIGN.md", "docs/PROCESS.md", "CONTRIBUTING.md"} {
+		for line := range strings.SplitSeq(read(t, filepath.Join("..", page)), "\n") {
+			var text strings.Builder // of the files that the line names
+			var wanted []string
+			for _, m := range code.FindAllStringSubmatch(line, -1) {
+				switch {
+				case path.MatchString(m[1]):
+					paths++
+					text.WriteString(contents(t, page, m[1]))
+				case test.MatchString(m[1]):
+					names++
+					if !goTestExists(t, test.FindStringSubmatch(m[1])) {
+						t.Errorf("%s: there is no test %s", page, m[1])
+					}
+				case strings.HasPrefix(line, "|") && name.MatchString(m[1]):
+					wanted = append(wanted, m[1])
+				}
+			}
+			if text.Len() == 0 {
+				continue
+			}
+			for _, w := range wanted {
+				names++
+				last := w[strings.LastIndex(w, ".")+1:]
+				if !regexp.MustCompile(`\b` + regexp.QuoteMeta(last) + `\b`).MatchString(text.String()) {
+					t.Errorf("%s: `%s` is in no file of its row: %.120s", page, w, line)
+				}
+			}
+		}
+	}
+	if paths < 60 || names < 40 {
+		t.Errorf("only %d paths and %d names: is this test looking?", paths, names)
+	}
+}
+
+// Every package of the product is a row of DESIGN.md, section 1.
+func TestDesignNamesEveryPackage(t *testing.T) {
+	design := read(t, filepath.Join("..", "docs", "DESIGN.md"))
+	out, err := exec.Command("go", "list", "brs-exec/cmd/...", "brs-exec/internal/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if folder := strings.TrimPrefix(pkg, "brs-exec/"); !strings.Contains(design, "\n| `"+folder+"` |") {
+			t.Errorf("docs/DESIGN.md has no row for %s", folder)
+		}
+	}
+}
+
+// goTestExists takes a room, or e2e, and a test's name.
+func goTestExists(t *testing.T, m []string) bool {
+	t.Helper()
+	for _, folder := range []string{m[1], "internal/" + m[1]} {
+		files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(folder), "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.Contains(read(t, file), "\nfunc "+m[2]+"(") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// contents is the text of a file, or of a folder's own files.
+func contents(t *testing.T, page, path string) string {
+	t.Helper()
+	path = filepath.Join("..", filepath.FromSlash(path))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Errorf("%s names %s, which isn't there", page, path)
+		return ""
+	}
+	if !info.IsDir() {
+		return read(t, path)
+	}
+	files, err := filepath.Glob(filepath.Join(path, "*.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			all.WriteString(read(t, file))
+		}
+	}
+	return all.String()
+}
+
+// found reports whether a document is where a citation has it: beside the file that cites, in docs, or at the top.
+func found(name, dir string) bool {
+	for _, base := range []string{dir, "..", filepath.Join("..", "docs")} {
+		if info, err := os.Stat(filepath.Join(base, filepath.FromSlash(name))); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
+}
+
+// sources are the files of the repository that people wrote, as paths from here.
+func sources(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("git", "-C", "..", "ls-files", "--cached", "--others", "--exclude-standard",
+		"*.go", "*.s", "*.md", "*.txtar", "*.py", "*.sh", "*.c", ".ci/*").Output()
+	if err != nil {
+		t.Skipf("git ls-files: %v", err)
+	}
+	var files []string
+	for line := range strings.Lines(string(out)) {
+		file := filepath.Join("..", strings.TrimSpace(line))
+		if _, err := os.Stat(file); err == nil {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// documents are the pages of docs, and those at the top.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		found, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	return pages
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
+}
