@@ -5,7 +5,9 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,8 +22,8 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// commandLimit is how long a command may take that the user configured: some of them ask a person, by
-// a browser or a telephone.
+// commandLimit is how long a command may take that the user configured: some of them ask a person,
+// by a browser or a telephone.
 const commandLimit = time.Minute
 
 // A builder holds what the options, the environment and the files say while New chooses.
@@ -103,6 +105,30 @@ func (b *builder) load(ctx context.Context) (err error) {
 	return err
 }
 
+// sessionName is what CloudTrail shows: the option's, else AWS_ROLE_SESSION_NAME, else who runs it
+// where.
+func (b *builder) sessionName() (string, error) {
+	if b.o.RoleSessionName != "" {
+		return b.o.RoleSessionName, nil // checked with the other options
+	}
+	if name := b.env.RoleSessionName; name != "" {
+		return name, stsapi.CheckName(problem.Input{Variable: "AWS_ROLE_SESSION_NAME"}, name, 2, 64, "")
+	}
+	host, _ := os.Hostname()
+	return stsapi.ValidName("brs-exec-" + b.userName() + "-" + host), nil
+}
+
+// userName asks the variables first: os/user may ask a directory server for what is only a label.
+func (b *builder) userName() string {
+	if name := cmp.Or(b.vars["USER"], b.vars["LOGNAME"]); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid()) // containers run as uids that have no name
+}
+
 // connect makes the clients. A region for STS is no region for the child.
 func (b *builder) connect(ctx context.Context) error {
 	bundle, err := b.caBundle()
@@ -147,8 +173,8 @@ func (b *builder) partition() string {
 	return "aws"
 }
 
-// caBundle is the file whose roots count: the option's, the variable's, the profile's. It is opened here,
-// and parsed only if anything uses TLS.
+// caBundle is the file whose roots count: the option's, the variable's, the profile's. It is opened
+// here, and parsed only if anything uses TLS.
 func (b *builder) caBundle() (string, error) {
 	for _, c := range []struct {
 		from problem.Input
@@ -211,8 +237,9 @@ func (b *builder) nameSession(r *stsapi.Role) {
 	}
 }
 
-// giveHops hands the role options to the hops: session name and source identity to all, transitive tags
-// to the first (AWS hands them on, and refuses a hop that gives one again), the rest to the last.
+// giveHops hands the role options to the hops: session name and source identity to all, transitive
+// tags to the first (AWS hands them on, and refuses a hop that gives one again), the rest to the
+// last.
 func (b *builder) giveHops(c *chain) error {
 	for _, h := range c.hops {
 		b.nameSession(&h.role)
@@ -259,8 +286,8 @@ func (b *builder) finishHops(c *chain) (err error) {
 	return nil
 }
 
-// giveWebIdentity hands the role options to a role that a token buys. One that this call doesn't have
-// must not be dropped in silence.
+// giveWebIdentity hands the role options to a role that a token buys. One that this call doesn't
+// have must not be dropped in silence.
 func (b *builder) giveWebIdentity(c *chain) error {
 	if options := forRoles(b.o); len(options) > 0 {
 		return problem.Bad(b.names.Hint("assume another role on top: %v", problem.RoleARN),
@@ -283,7 +310,8 @@ func (b *builder) withoutRole(c *chain) (err error) {
 	if b.o.SerialNumber != "" {
 		in := b.names.Input(problem.SerialNumber)
 		if c.isRole {
-			return problem.Bad(b.names.Hint("add %v", problem.RoleARN), "%s: %s yields a role's session, which can't use MFA", in, c)
+			return problem.Bad(b.names.Hint("add %v", problem.RoleARN),
+				"%s: %s yields a role's session, which can't use MFA", in, c)
 		}
 		if w.mfa, err = b.newMFA(b.o.SerialNumber, in, w.by); err != nil {
 			return err

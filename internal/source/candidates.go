@@ -52,12 +52,13 @@ const (
 	Environment                   // AWS_* variables that can't be read
 )
 
-// Candidates says what New chooses among, in its order, from the same options, variables and files; it
-// asks nobody. At most one is Chosen: none if one is Broken.
+// Candidates says what New chooses among, in its order, from the same options, variables and files;
+// it asks nobody. At most one is Chosen: none if one is Broken.
 func Candidates(ctx context.Context, o Options) []Candidate {
 	b := newBuilder(&o)
 	if o.Base != nil {
-		return []Candidate{{Name: o.BaseName, State: Chosen, Why: "it has keys of its own: the environment and the files don't count"}}
+		const why = "it has keys of its own: the environment and the files don't count"
+		return []Candidate{{Name: o.BaseName, State: Chosen, Why: why}}
 	}
 	env, err := config.NewEnvConfig()
 	if err != nil {
@@ -119,7 +120,7 @@ func (b *builder) optionCandidates() []possible {
 		profile.there, profile.Why = settingOf(&b.shared) != "", describeProfile(&b.shared)
 	}
 	return []possible{
-		given(TokenOptions, problem.AnyWebIdentity, o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != ""),
+		given(TokenOptions, problem.AnyWebIdentity, o.usesToken()),
 		given(CommandOption, problem.CredentialCommand, o.CredentialCommand != ""),
 		given(IoTOptions, problem.AnyIoT, o.usesIoT()),
 		profile,
@@ -129,7 +130,8 @@ func (b *builder) optionCandidates() []possible {
 // foundCandidates are those of the environment and the files.
 func (b *builder) foundCandidates() (all []possible) {
 	if b.place() == RoleVariable {
-		all = append(all, possible{Candidate{Kind: RoleVariable, Name: "AWS_ROLE_ARN", Why: b.onlyRoleVariable()}, true})
+		c := Candidate{Kind: RoleVariable, Name: "AWS_ROLE_ARN", Why: b.onlyRoleVariable()}
+		all = append(all, possible{c, true})
 	}
 	keysWhy, tokenWhy := b.describeKeys(), "not set"
 	if b.env.WebIdentityTokenFilePath != "" {
@@ -140,7 +142,10 @@ func (b *builder) foundCandidates() (all []possible) {
 		possible{Candidate{Kind: TokenVariable, Name: "AWS_WEB_IDENTITY_TOKEN_FILE", Why: tokenWhy}, tokenWhy == "set"})
 	if b.o.Profile == "" {
 		name, variable := awsconfig.ChosenProfile(b.o.Env)
-		c := Candidate{Kind: ChosenProfile, Profile: problem.Clip(cmp.Or(name, awsconfig.Default)), Variable: variable, Why: describeProfile(&b.shared)}
+		c := Candidate{
+			Kind: ChosenProfile, Profile: problem.Clip(cmp.Or(name, awsconfig.Default)), Variable: variable,
+			Why: describeProfile(&b.shared),
+		}
 		c.Name = "profile " + c.Profile
 		if variable != "" {
 			c.Name += " (" + variable + ")"
@@ -151,18 +156,20 @@ func (b *builder) foundCandidates() (all []possible) {
 }
 
 func (b *builder) lastResorts() []possible {
-	container := possible{Candidate{Kind: ContainerEndpoint, Name: "container endpoint", Why: containerURI + " is set"}, b.hasContainer()}
+	container := Candidate{Kind: ContainerEndpoint, Name: "container endpoint", Why: containerURI + " is set"}
 	switch {
 	case b.env.ContainerCredentialsRelativePath != "":
 		container.Why = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set"
-	case !container.there:
+	case !b.hasContainer():
 		container.Why = "no AWS_CONTAINER_CREDENTIALS_* is set"
 	}
-	instance := possible{Candidate{Kind: InstanceMetadata, Name: "instance metadata", Why: "the last resort: nothing else has credentials"}, true}
-	if b.env.EC2IMDSClientEnableState == imds.ClientDisabled {
-		instance.there, instance.Why = false, "switched off by AWS_EC2_METADATA_DISABLED"
+	instance := Candidate{Kind: InstanceMetadata, Name: "instance metadata"}
+	instance.Why = "the last resort: nothing else has credentials"
+	off := b.env.EC2IMDSClientEnableState == imds.ClientDisabled
+	if off {
+		instance.Why = "switched off by AWS_EC2_METADATA_DISABLED"
 	}
-	return []possible{container, instance}
+	return []possible{{container, b.hasContainer()}, {instance, !off}}
 }
 
 // describeKeys tells of half a pair, too, which the SDK takes for none.
@@ -182,8 +189,8 @@ func (b *builder) describeKeys() string {
 	return "not set"
 }
 
-// describeProfile is what a profile says of credentials, and each that it leads to. It does not tell the
-// command of a credential_process.
+// describeProfile is what a profile says of credentials, and each that it leads to. It does not
+// tell the command of a credential_process.
 func describeProfile(p *config.SharedConfig) string {
 	if p.Profile == "" {
 		return "there is no such profile"

@@ -26,15 +26,15 @@ func (c *chain) String() string { return strings.Join(c.steps, " → ") }
 
 func (c *chain) add(step string, isRole bool) { c.steps, c.isRole = append(c.steps, step), isRole }
 
-// place is where the chain begins, unless a profile says more: what an option names. Else it is chosen as
-// config.resolveCredentialChain does: the environment's keys, its token file, then AWS_PROFILE or the
-// default profile, the container endpoint, the instance.
+// place is where the chain begins, unless a profile says more: what an option names. Else it is
+// chosen as config.resolveCredentialChain does: the environment's keys, its token file, then
+// AWS_PROFILE or the default profile, the container endpoint, the instance.
 func (b *builder) place() Kind {
 	o, env := b.o, &b.env
 	switch {
 	case o.Base != nil:
 		return GivenBase
-	case o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != "":
+	case o.usesToken():
 		return TokenOptions
 	case o.CredentialCommand != "":
 		return CommandOption
@@ -65,13 +65,15 @@ func (b *builder) base() (c chain, err error) {
 	case IoTOptions:
 		return b.fromIoT()
 	case RoleVariable: // someone expects to be that role, and no SDK will make it so
-		return c, problem.Bad(b.names.Hint(`%v "$AWS_ROLE_ARN"`, problem.RoleARN), "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
+		hint := b.names.Hint(`%v "$AWS_ROLE_ARN"`, problem.RoleARN)
+		return c, problem.Bad(hint, "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
 	case KeyVariables:
 		err = b.fromVariables(&c)
 		return c, err
 	case TokenVariable:
 		c.steps = []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}
-		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, problem.Input{Variable: "AWS_ROLE_ARN"}, "")
+		from := problem.Input{Variable: "AWS_ROLE_ARN"}
+		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, from, "")
 	}
 	return b.fromProfile(&b.shared)
 }
@@ -175,17 +177,19 @@ func (b *builder) noCredentials(last string) error {
 	if name := b.o.Profile; name != "" { // the environment's keys were left out of it
 		hint := "aws configure sso --profile " + name
 		if b.env.Credentials.HasKeys() {
-			hint = b.names.Hint("drop %v to begin with the keys in the environment; AWS_PROFILE=%s keeps its other settings",
-				problem.Profile, name)
+			hint = b.names.Hint("drop %v to begin with the keys in the environment; "+
+				"AWS_PROFILE=%s keeps its other settings", problem.Profile, name)
 		}
-		return problem.Bad(hint, "no AWS credentials in profile %s of %s, no container endpoint, and %s", name, where, last)
+		return problem.Bad(hint, "no AWS credentials in profile %s of %s, no container endpoint, and %s",
+			name, where, last)
 	}
-	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none", problem.Sandbox)
+	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none",
+		problem.Sandbox)
 	if names, _ := b.profileNames(); len(names) > 0 && b.shared.Profile == "" {
 		hint = b.names.Hint("%v NAME; there are: %s", problem.Profile, strings.Join(names[:min(len(names), 8)], ", "))
 	}
-	return problem.Bad(hint, "no AWS credentials: none in the environment, none in profile %s of %s, no container endpoint, and %s",
-		cmp.Or(b.shared.Profile, awsconfig.Default), where, last)
+	return problem.Bad(hint, "no AWS credentials: none in the environment, none in profile %s of %s, "+
+		"no container endpoint, and %s", cmp.Or(b.shared.Profile, awsconfig.Default), where, last)
 }
 
 // A setting is the key of a profile that its credentials come from.
@@ -210,8 +214,8 @@ func settingOf(p *config.SharedConfig) setting {
 	return ""
 }
 
-// settingsOf follows config.resolveCredsFromProfile, case for case: the first counts, it outranks the
-// others.
+// settingsOf follows config.resolveCredsFromProfile, case for case: the first counts, it outranks
+// the others.
 func settingsOf(p *config.SharedConfig) (all []setting) {
 	for _, s := range []struct {
 		setting setting

@@ -44,8 +44,8 @@ func (b *builder) fromContainer(c *chain) error {
 	return nil
 }
 
-// readToken reads at every request: EKS rotates the file. The SDK would do it, too, but its error hides
-// ours.
+// readToken reads at every request: EKS rotates the file. The SDK would do it, too, but its error
+// hides ours.
 func readToken(file string) (string, error) {
 	token, err := os.ReadFile(file)
 	switch {
@@ -80,7 +80,8 @@ func isContainerHost(host string) bool {
 	}
 	for _, a := range addrs {
 		ip, err := netip.ParseAddr(a)
-		if err != nil || !ip.IsLoopback() && a != "169.254.170.2" && a != "169.254.170.23" && ip != netip.MustParseAddr("fd00:ec2::23") {
+		if err != nil || !ip.IsLoopback() && a != "169.254.170.2" && a != "169.254.170.23" &&
+			ip != netip.MustParseAddr("fd00:ec2::23") {
 			return false
 		}
 	}

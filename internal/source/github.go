@@ -16,8 +16,8 @@ import (
 // defaultAudience is what AWS's own action asks for.
 const defaultAudience = "sts.amazonaws.com"
 
-// gitHub gets a token of GitHub Actions for every refresh: each lives five minutes, the right to ask as
-// long as the job. https://docs.github.com/en/actions/reference/security/oidc
+// gitHub gets a token of GitHub Actions for every refresh: each lives five minutes, the right to
+// ask as long as the job. https://docs.github.com/en/actions/reference/security/oidc
 type gitHub struct {
 	client *stsapi.HTTP
 	url    *url.URL
@@ -37,7 +37,8 @@ func (b *builder) gitHubTokens() (func(context.Context) (jwt, error), error) {
 	}
 	u, err := url.Parse(where)
 	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && stsapi.Loopback(u.Hostname())) {
-		return nil, problem.Bad("it is GitHub's own: leave it as the runner sets it", "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL")
+		return nil, problem.Bad("it is GitHub's own: leave it as the runner sets it",
+			"ACTIONS_ID_TOKEN_REQUEST_URL is no https URL")
 	}
 	q := u.Query()
 	q.Set("audience", cmp.Or(b.o.Audience, defaultAudience))

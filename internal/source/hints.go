@@ -41,7 +41,8 @@ func (s *Source) explain(c call, err error) *problem.Error {
 	} else if refusal, ok := errors.AsType[*awserr.StatusError](err); ok {
 		e.Text, e.Hint = c.op+": "+refusal.Error(), refusal.Hint
 		return e
-	} else if code, message := awserr.Code(err); code == "AccessDenied" && c.by != "" && !strings.Contains(message, "arn:") {
+	} else if code, message := awserr.Code(err); code == "AccessDenied" && c.by != "" &&
+		!strings.Contains(message, "arn:") {
 		e.Text += " (asked by " + c.by + ")"
 	}
 	if e.Hint == "" {
@@ -56,8 +57,8 @@ func (s *Source) explain(c call, err error) *problem.Error {
 func (s *Source) hint(c call, err error) string {
 	code, message := awserr.Code(err)
 	if s.sts.SharedEndpoint != "" && c.askedSTS() && !wordedBySTS(code, message) {
-		return s.names.Hint("AWS_ENDPOINT_URL sends STS to %s, too: export AWS_ENDPOINT_URL_S3 instead, or %v https://sts.%s.amazonaws.com",
-			s.sts.SharedEndpoint, problem.STSEndpointURL, s.sts.Region)
+		return s.names.Hint("AWS_ENDPOINT_URL sends STS to %s, too: export AWS_ENDPOINT_URL_S3 instead, "+
+			"or %v https://sts.%s.amazonaws.com", s.sts.SharedEndpoint, problem.STSEndpointURL, s.sts.Region)
 	}
 	if hint := s.hintByCode(c, code, message); hint != "" {
 		return hint
@@ -92,8 +93,8 @@ func (s *Source) foreignHint(c call) string {
 // certificateHint tells three cases apart: other roots cure only one of them.
 func (s *Source) certificateHint(c call, err error) string {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return s.names.Hint("the server is another one: is the endpoint's name right (%v), and what a proxy or name server makes of it?",
-			problem.STSEndpointURL)
+		return s.names.Hint("the server is another one: is the endpoint's name right (%v), "+
+			"and what a proxy or name server makes of it?", problem.STSEndpointURL)
 	}
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
 		return "is this machine's clock right (date -u)? else whoever runs the server must renew its certificate"
@@ -133,14 +134,16 @@ func (s *Source) hintByCode(c call, code, message string) string {
 	case "SignatureDoesNotMatch", "InvalidSignature", "RequestTimeTooSkewed":
 		return s.signatureHint(c, message)
 	case "RegionDisabled":
-		return s.names.Hint("%v us-east-1, or switch STS on for %s in the account settings of IAM", problem.Region, s.sts.Region)
+		return s.names.Hint("%v us-east-1, or switch STS on for %s in the account settings of IAM",
+			problem.Region, s.sts.Region)
 	case "ValidationError":
 		return s.validationHint(message)
 	case "PackedPolicyTooLarge":
 		return s.names.Hint("fewer or shorter %v, %v, %v: STS packs them into one limit",
 			problem.Tags, problem.Policy, problem.PolicyARNs)
 	case "MalformedPolicyDocument":
-		return s.names.Hint("check %v: aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY", problem.Policy)
+		return s.names.Hint("check %v: aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY",
+			problem.Policy)
 	case "InvalidIdentityToken":
 		if strings.Contains(message, "valid JWT") {
 			return "it must be the provider's ID token, three parts with dots between them, not an access token"
@@ -159,11 +162,13 @@ func (s *Source) deniedHint(c call, message string) string {
 	case strings.Contains(message, "MultiFactorAuthentication"):
 		return "is the code of the device's, and fresh? each is good once and for half a minute"
 	case strings.Contains(message, "with session credentials"):
-		return s.names.Hint("these keys are a session already: give it a role (%v), or keep its token with the keys", problem.RoleARN)
+		return s.names.Hint("these keys are a session already: give it a role (%v), or keep its token with the keys",
+			problem.RoleARN)
 	case action == "sts:TagSession" || action == "sts:SetSourceIdentity" || action == "sts:SetContext":
 		return "the trust policy of " + c.role + " must allow " + action + ", too"
 	case c.byToken:
-		return "check the trust policy of " + c.role + ": its Federated principal, and its conditions on the token's aud and sub"
+		return "check the trust policy of " + c.role + ": its Federated principal, " +
+			"and its conditions on the token's aud and sub"
 	case c.withCode:
 		return "check the role's trust policy: does it name this caller, and does it limit aws:MultiFactorAuthAge? " +
 			"A new code cures the latter"
@@ -179,14 +184,16 @@ func (s *Source) expiredHint(c call) string {
 	case c.byToken:
 		return "the token has expired: whoever writes it must renew it"
 	case c.keys.Source == config.CredentialsSourceName: // the environment's
-		return s.names.Hint("the session in AWS_SESSION_TOKEN is over: export new keys, or use %v, which renews itself", problem.Profile)
+		return s.names.Hint("the session in AWS_SESSION_TOKEN is over: export new keys, or use %v, which renews itself",
+			problem.Profile)
 	}
 	return "the session of " + c.by + " is over: renew it"
 }
 
 func (s *Source) keyHint(c call) string {
 	if want := stsapi.PartitionOfARN(c.role); want != "" && want != stsapi.PartitionOf(s.sts.Region) {
-		return s.names.Hint("the role is in %s, region %s is not: %v %s", want, s.sts.Region, problem.Region, stsapi.RegionOf(want))
+		return s.names.Hint("the role is in %s, region %s is not: %v %s",
+			want, s.sts.Region, problem.Region, stsapi.RegionOf(want))
 	}
 	if c.keys.SessionToken != "" {
 		return "do the session token and the keys from " + c.by + " belong together, and are they of this partition?"
@@ -205,9 +212,11 @@ func (s *Source) signatureHint(c call, message string) string {
 func (s *Source) validationHint(message string) string {
 	switch {
 	case strings.Contains(message, "role chaining"):
-		return s.names.Hint("%v 3600: AWS caps a role that another role's session assumes at one hour", problem.Duration)
+		return s.names.Hint("%v 3600: AWS caps a role that another role's session assumes at one hour",
+			problem.Duration)
 	case strings.Contains(message, "MaxSessionDuration"):
-		return s.names.Hint("%v 3600, or raise it: aws iam update-role --role-name NAME --max-session-duration SECONDS", problem.Duration)
+		return s.names.Hint("%v 3600, or raise it: aws iam update-role --role-name NAME --max-session-duration SECONDS",
+			problem.Duration)
 	case strings.Contains(strings.ToLower(message), "serialnumber"):
 		return s.deviceHint()
 	}

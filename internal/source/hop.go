@@ -44,7 +44,8 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	ends := h.s.begins(h.step())
 	creds, err := h.s.sts.AssumeRole(ctx, &h.role, caller)
 	if err != nil {
-		about := call{op: "assume role " + h.role.ARN, by: h.by, role: h.role.ARN, keys: caller.Keys, withCode: h.mfa != nil}
+		about := call{op: "assume role " + h.role.ARN, by: h.by, role: h.role.ARN, keys: caller.Keys,
+			withCode: h.mfa != nil}
 		err = h.s.explain(about, err)
 	}
 	ends(err)

@@ -57,8 +57,8 @@ func (i *instance) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// explain tells an instance without a role, and a machine that is none: the SDK's last resort has failed
-// there.
+// explain tells an instance without a role, and a machine that is none: the SDK's last resort has
+// failed there.
 func (i *instance) explain(ctx context.Context, err error) error {
 	_, dial := errors.AsType[net.Error](err)
 	switch status := awserr.Status(err); {

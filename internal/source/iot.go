@@ -22,8 +22,8 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// iot gets the credentials of a device from AWS IoT Core: its certificate speaks for it, a role alias
-// says which role.
+// iot gets the credentials of a device from AWS IoT Core: its certificate speaks for it, a role
+// alias says which role.
 // https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
 type iot struct {
 	s       *Source
@@ -73,7 +73,8 @@ func checkIoTOptions(o *Options) error {
 	}
 	in := o.Names.Input(problem.IoTRoleAlias)
 	if stsapi.CheckName(in, o.IoTRoleAlias, 1, 128, "") != nil || strings.ContainsAny(o.IoTRoleAlias, "+.") {
-		return problem.Bad("letters, digits and _=,@- are allowed", "%s %q is no role alias", in, problem.Clip(o.IoTRoleAlias))
+		return problem.Bad("letters, digits and _=,@- are allowed",
+			"%s %q is no role alias", in, problem.Clip(o.IoTRoleAlias))
 	}
 	return nil
 }
@@ -126,7 +127,8 @@ func (i *iot) parse(status int, body []byte) (aws.Credentials, error) {
 	}
 	err := json.Unmarshal(body, &a)
 	if status != http.StatusOK {
-		return aws.Credentials{}, &awserr.StatusError{What: i.host, Status: status, Message: problem.Clip(a.Message), Hint: i.hint(status)}
+		message := problem.Clip(a.Message)
+		return aws.Credentials{}, &awserr.StatusError{What: i.host, Status: status, Message: message, Hint: i.hint(status)}
 	}
 	c := a.Credentials
 	if err != nil || c.AccessKeyID == "" || c.SecretAccessKey == "" || c.SessionToken == "" || c.Expiration.IsZero() {
@@ -182,9 +184,11 @@ func (i *iot) certificate() (none tls.Certificate, err error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	switch {
 	case err != nil && !bytes.Contains(cert, []byte("-----BEGIN CERTIFICATE")):
-		return none, problem.Bad("-----BEGIN CERTIFICATE----- begins one", "%s %s is no PEM file of a certificate", certIn, certFile)
+		return none, problem.Bad("-----BEGIN CERTIFICATE----- begins one",
+			"%s %s is no PEM file of a certificate", certIn, certFile)
 	case err != nil && strings.Contains(err.Error(), "does not match"): // crypto/tls has no type for it
-		return none, problem.Bad("take both files of one certificate", "%s %s is not the key of %s %s", keyIn, keyFile, certIn, certFile)
+		return none, problem.Bad("take both files of one certificate",
+			"%s %s is not the key of %s %s", keyIn, keyFile, certIn, certFile)
 	case err != nil:
 		why := strings.TrimPrefix(err.Error(), "tls: ")
 		return none, problem.Bad("both are PEM files, as AWS IoT hands them out", "%s %s: %s", certIn, certFile, why)

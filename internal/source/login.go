@@ -37,8 +37,8 @@ func (b *builder) fromLogin(c *chain, p *config.SharedConfig) error {
 	return nil
 }
 
-// A login is a token in a cache file that a person renews (`aws sso login`, `aws login`), and that every
-// program of the user refreshes.
+// A login is a token in a cache file that a person renews (`aws sso login`, `aws login`), and that
+// every program of the user refreshes.
 type login struct {
 	aws.CredentialsProvider
 	s           *Source
@@ -53,8 +53,8 @@ func (b *builder) loggedIn(c *chain, l *login) {
 	b.s.untils = append(b.s.untils, l.until)
 }
 
-// Retrieve asks again if the cache changed meanwhile: a refresh token is good once, and of many programs
-// that share the file the first one wins; its result is in the file a moment later.
+// Retrieve asks again if the cache changed meanwhile: a refresh token is good once, and of many
+// programs that share the file the first one wins; its result is in the file a moment later.
 func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	for _, pause := range []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, 0} {
 		before := l.content()
@@ -88,14 +88,14 @@ func (l *login) changes(ctx context.Context, before string, pause time.Duration)
 	return l.content() != before
 }
 
-// explain tells what a person cures by logging in from what passes, and from a role that isn't theirs.
-// What the SDK says of the token is one of the former.
+// explain tells what a person cures by logging in from what passes, and from a role that isn't
+// theirs. What the SDK says of the token is one of the former.
 func (l *login) explain(err error) error {
 	e := &problem.Error{Err: err, Hint: l.again, Verdict: problem.Permanent}
 	status := awserr.Status(err)
 	code, message := awserr.Code(err)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "token file not found"): // the SDK has no type for it
+	case errors.Is(err, fs.ErrNotExist), strings.Contains(err.Error(), "token file not found"): // it has no type
 		e.Text = l.what + ": nobody has logged in"
 	case status == http.StatusForbidden && l.role != "":
 		e.Text = l.what + ": no access to role " + l.role

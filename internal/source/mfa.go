@@ -15,12 +15,13 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// codeLife is how long a code that STS has not seen is tried again: AWS takes one for a little longer
-// than the half minute it is shown.
+// codeLife is how long a code that STS has not seen is tried again: AWS takes one for a little
+// longer than the half minute it is shown.
 const codeLife = time.Minute
 
-// mfa asks for a code once. With long-term keys the code buys a session of 36 hours, from which roles
-// are assumed without another. Any other credentials can't buy one: the code goes into AssumeRole.
+// mfa asks for a code once. With long-term keys the code buys a session of 36 hours, from which
+// roles are assumed without another. Any other credentials can't buy one: the code goes into
+// AssumeRole.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
 type mfa struct {
 	s        *Source
@@ -48,8 +49,8 @@ func (b *builder) newMFA(serial string, from problem.Input, by string) (*mfa, er
 			"%s %q is no MFA device", from, problem.Clip(serial))
 	}
 	m := &mfa{
-		s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand, terminal: b.terminal,
-		by: by, life: stsapi.MaxSessionDuration, commands: &b.commands,
+		s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand,
+		terminal: b.terminal, by: by, life: stsapi.MaxSessionDuration, commands: &b.commands,
 	}
 	m.asking = command.NewTask(b.s.tasks, m.ask)
 	if m.given == "" && m.command == "" && !prompt.Available(m.terminal) {
@@ -75,8 +76,8 @@ func checkCode(o *Options) error {
 	return nil
 }
 
-// Prepare asks the user for what only a person or a device can tell, before the time starts in which the
-// first credentials must be there: it waits as long as the person takes.
+// Prepare asks the user for what only a person or a device can tell, before the time starts in
+// which the first credentials must be there: it waits as long as the person takes.
 func (s *Source) Prepare(ctx context.Context) error {
 	for _, m := range s.mfas {
 		ends := s.begins(Step{Kind: CodeStep, What: "MFA code"})
@@ -89,8 +90,8 @@ func (s *Source) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// caller turns what base yields into what signs: a session that a code has bought, or the credentials
-// themselves and the code.
+// caller turns what base yields into what signs: a session that a code has bought, or the
+// credentials themselves and the code.
 func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.Caller, error) {
 	if left := time.Until(m.session.Expires); left > m.margin() {
 		return stsapi.Caller{Keys: m.session}, nil
@@ -113,7 +114,8 @@ func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.
 	return stsapi.Caller{Keys: keys, Serial: m.serial, Code: code}, err
 }
 
-// margin is how long before its end a new session is sought: the caller looks at half the life of a role.
+// margin is how long before its end a new session is sought: the caller looks at half the life of a
+// role.
 func (m *mfa) margin() time.Duration {
 	return min(time.Hour, m.session.Expires.Sub(m.bought)/4)
 }
@@ -127,7 +129,8 @@ func (m *mfa) renew(ctx context.Context, base aws.CredentialsProvider) aws.Crede
 		}
 		return m.session
 	}
-	short, cancel := context.WithTimeout(ctx, 2*time.Second) // a person takes longer: the next look finds what was typed
+	// A person takes longer: the next look finds what was typed.
+	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if keys, err := base.Retrieve(short); err == nil && keys.SessionToken == "" {
 		if session, err := m.buy(short, keys); err == nil {
@@ -192,7 +195,8 @@ func (m *mfa) ask(ctx context.Context) (string, error) {
 	if code := prompt.FindCode(string(out)); code != "" {
 		return code, nil
 	}
-	return "", problem.Bad("run it by hand: its output must hold the code as a number by itself", "%s printed no six-digit code", in)
+	return "", problem.Bad("run it by hand: its output must hold the code as a number by itself",
+		"%s printed no six-digit code", in)
 }
 
 func (m *mfa) prompt(ctx context.Context) (string, error) {

@@ -16,8 +16,8 @@ import (
 // An Option is an identity option, by the name that it has on the command line.
 type Option = problem.Option
 
-// Options has one field for each identity option, named like it and as the user wrote it. The zero value
-// is the SDK's default chain without a role.
+// Options has one field for each identity option, named like it and as the user wrote it. The zero
+// value is the SDK's default chain without a role.
 type Options struct {
 	RoleARNs          []string      // a chain, assumed in order, on top of the base credentials and their own role
 	RoleSessionName   string        // of every hop; "": AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST
@@ -34,7 +34,8 @@ type Options struct {
 	TokenCode    string // good once
 	MFACommand   string // its output's last stand-alone six-digit number is the code
 
-	// Where the chain begins: at most one of these. None: the SDK's default chain, AWS_PROFILE included.
+	// Where the chain begins: at most one of these. None: the SDK's default chain, AWS_PROFILE
+	// included.
 	Profile                 string
 	WebIdentityTokenFile    string // these three buy the first of RoleARNs
 	WebIdentityTokenCommand string
@@ -58,19 +59,20 @@ type Options struct {
 	ConnectTimeout       time.Duration // 0: 5 s
 	ReadTimeout          time.Duration // to the first byte of an answer; 0: 10 s
 
-	// Base, the sandbox's keys, stands in for the chain, and for all else that the user's environment and
-	// files say: of those AWS_REGION or AWS_DEFAULT_REGION alone counts.
+	// Base, the sandbox's keys, stands in for the chain, and for all else that the user's
+	// environment and files say: of those AWS_REGION or AWS_DEFAULT_REGION alone counts.
 	Base     aws.CredentialsProvider
 	BaseName string // of Base, for Describe
 
-	// Env is the environment. (AWS's variables the SDK's parsers read from the process's own: it must be that.)
+	// Env is the environment. (AWS's variables the SDK's parsers read from the process's own: it
+	// must be that.)
 	Env     []string
 	Names   problem.Names // says how the user writes an option, in errors and hints
 	Version string        // for the user agent
 	Log     *slog.Logger  // nil: silent
 
-	// Trace is told of every step as it ends, in the goroutine that Retrieve, Prepare or CallerIdentity was
-	// called in. nil: nobody is.
+	// Trace is told of every step as it ends, in the goroutine that Retrieve, Prepare or
+	// CallerIdentity was called in. nil: nobody is.
 	Trace func(Step)
 }
 
@@ -111,8 +113,8 @@ func checkBase(o *Options) error {
 	return nil
 }
 
-// checkText refuses what is not UTF-8, as it is or with U+FFFD in its place, as the parser of the command
-// line hands it on: a tag or a policy would reach STS as something else than was written.
+// checkText refuses what is not UTF-8, as it is or with U+FFFD in its place, as the parser of the
+// command line hands it on: a tag or a policy would reach STS as something else than was written.
 func checkText(o *Options) error {
 	for _, f := range []struct {
 		option problem.Option
@@ -125,7 +127,8 @@ func checkText(o *Options) error {
 		{problem.SerialNumber, []string{o.SerialNumber}}, {problem.MFACommand, []string{o.MFACommand}},
 		{problem.Profile, []string{o.Profile}}, {problem.CredentialCommand, []string{o.CredentialCommand}},
 		{problem.WebIdentityTokenFile, []string{o.WebIdentityTokenFile}}, {problem.Audience, []string{o.Audience}},
-		{problem.WebIdentityTokenCommand, []string{o.WebIdentityTokenCommand}}, {problem.IoTThingName, []string{o.IoTThingName}},
+		{problem.WebIdentityTokenCommand, []string{o.WebIdentityTokenCommand}},
+		{problem.IoTThingName, []string{o.IoTThingName}},
 		{problem.IoTCertificate, []string{o.IoTCertificate}}, {problem.IoTPrivateKey, []string{o.IoTPrivateKey}},
 		{problem.IoTCA, []string{o.IoTCA}}, {problem.CABundle, []string{o.CABundle}},
 	} {
@@ -137,8 +140,8 @@ func checkText(o *Options) error {
 	return nil
 }
 
-// parseRole is what the role options say of a role that none of them names. It reports the first thing
-// that is wrong.
+// parseRole is what the role options say of a role that none of them names. It reports the first
+// thing that is wrong.
 func parseRole(o *Options) (r stsapi.Role, err error) {
 	in := o.Names.Input
 	var errs [4]error

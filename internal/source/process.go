@@ -11,8 +11,8 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// A process is a profile's credential_process, or the command that Options name. The SDK's own would put
-// what it printed into errors, and let it read our stdin.
+// A process is a profile's credential_process, or the command that Options name. The SDK's own
+// would put what it printed into errors, and let it read our stdin.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 type process struct {
 	s       *Source
@@ -64,7 +64,8 @@ func parseProcess(out []byte, now time.Time) (c aws.Credentials, err error) {
 		end, err := time.Parse(time.RFC3339, a.Expiration)
 		switch {
 		case err != nil:
-			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`, "the Expiration of its answer is no RFC 3339 time")
+			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`,
+				"the Expiration of its answer is no RFC 3339 time")
 		case !end.After(now):
 			ago := now.Sub(end).Round(time.Second)
 			return c, problem.Bad("does it answer from a cache of its own?", "its answer has expired, %v ago", ago)

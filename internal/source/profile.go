@@ -14,9 +14,9 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// loadProfile lets the SDK parse the profile that the options, or else the environment, choose; zero if
-// there is none. One that was named must exist; the default one need not. (The SDK alone forgives a
-// missing AWS_DEFAULT_PROFILE, and goes on as someone else.)
+// loadProfile lets the SDK parse the profile that the options, or else the environment, choose;
+// zero if there is none. One that was named must exist; the default one need not. (The SDK alone
+// forgives a missing AWS_DEFAULT_PROFILE, and goes on as someone else.)
 func (b *builder) loadProfile(ctx context.Context) (config.SharedConfig, error) {
 	variable, _ := awsconfig.ChosenProfile(b.o.Env)
 	name := cmp.Or(b.o.Profile, variable)
@@ -36,8 +36,8 @@ func readProfile(ctx context.Context, name string, files awsconfig.Paths) (confi
 	})
 }
 
-// parseFiles reads what the SDK's parser doesn't tell. A file that is there, but can't be read, is an
-// error; then what the other one says is returned with it.
+// parseFiles reads what the SDK's parser doesn't tell. A file that is there, but can't be read, is
+// an error; then what the other one says is returned with it.
 func parseFiles(files awsconfig.Paths) (parsed *awsconfig.Files, unread error) {
 	var contents [2][]byte
 	for i, file := range []string{files.Config, files.Credentials} {
@@ -67,7 +67,8 @@ func (b *builder) profileError(err error, name string) error {
 			"profile %s has %s, but no role_arn", e.Profile, e.Type)
 	}
 	if e, ok := errors.AsType[config.SharedConfigLoadError](err); ok {
-		return problem.Bad("a line is [section], or key = value", "%s: %s", e.Filename, problem.FirstLine(e.Err.Error()))
+		why := problem.FirstLine(e.Err.Error())
+		return problem.Bad("a line is [section], or key = value", "%s: %s", e.Filename, why)
 	}
 	return b.parserError(strings.Join(strings.Fields(err.Error()), " "), name)
 }
@@ -79,9 +80,11 @@ func (b *builder) parserError(said, name string) error {
 			"profile %s: aws_access_key_id and aws_secret_access_key belong together, one is missing", name)
 	}
 	if session, ok := strings.CutPrefix(said, "failed to find SSO session section, "); ok {
-		return problem.Bad("aws configure sso-session makes one", "profile %s: there is no [sso-session %s]", name, session)
+		return problem.Bad("aws configure sso-session makes one",
+			"profile %s: there is no [sso-session %s]", name, session)
 	}
-	return problem.Bad("look at "+b.files.Config+" and "+b.files.Credentials, "profile %s: %s", name, strings.TrimPrefix(said, "failed to "))
+	return problem.Bad("look at "+b.files.Config+" and "+b.files.Credentials,
+		"profile %s: %s", name, strings.TrimPrefix(said, "failed to "))
 }
 
 // missingProfile names the files that were read, those that could not be, and the profile that was

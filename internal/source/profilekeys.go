@@ -13,10 +13,10 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// profileKeys are the keys that stand in a profile. Other programs put them there, and renew them there
-// (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever they are asked
-// for. Where the profile has none any more, or can't be read, those that were read last are the
-// profile's.
+// profileKeys are the keys that stand in a profile. Other programs put them there, and renew them
+// there (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever they
+// are asked for. Where the profile has none any more, or can't be read, those that were read last
+// are the profile's.
 type profileKeys struct {
 	profile string
 	files   awsconfig.Paths
@@ -53,14 +53,15 @@ func (k *profileKeys) readAgain(ctx context.Context) {
 		return
 	}
 	now, old := p.Credentials, k.keys
-	if now.AccessKeyID != old.AccessKeyID || now.SecretAccessKey != old.SecretAccessKey || now.SessionToken != old.SessionToken {
+	if now.AccessKeyID != old.AccessKeyID || now.SecretAccessKey != old.SecretAccessKey ||
+		now.SessionToken != old.SessionToken {
 		k.keys = now
 		k.setEnd()
 	}
 }
 
-// setEnd takes the end of a session's keys that the profile states. One that is over may be that of keys
-// which were there before: not every program that puts keys there knows the line.
+// setEnd takes the end of a session's keys that the profile states. One that is over may be that of
+// keys which were there before: not every program that puts keys there knows the line.
 func (k *profileKeys) setEnd() {
 	if k.keys.SessionToken == "" {
 		return
@@ -70,8 +71,8 @@ func (k *profileKeys) setEnd() {
 	}
 }
 
-// endKeys is how programs write down when a profile's keys end. SDKs ignore it, and the SDK's parser
-// doesn't tell it.
+// endKeys is how programs write down when a profile's keys end. SDKs ignore it, and the SDK's
+// parser doesn't tell it.
 var endKeys = []string{"x_security_token_expires", "aws_expiration"}
 
 // statedEnd is the end that a profile states, in the file that has precedence; zero if it doesn't.

@@ -10,8 +10,9 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// withoutRole re-serves the base credentials. Keys without a session token become a session: SDKs demand
-// a token of an endpoint. https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+// withoutRole re-serves the base credentials. Keys without a session token become a session: SDKs
+// demand a token of an endpoint.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 type withoutRole struct {
 	s         *Source
 	base      aws.CredentialsProvider
@@ -46,8 +47,11 @@ func (w *withoutRole) withMFA(ctx context.Context) (aws.Credentials, error) {
 	return caller.Keys, err
 }
 
-// sessionToken buys a session with the caller's keys, and an MFA code if there is one. by names the keys.
-func (s *Source) sessionToken(ctx context.Context, caller stsapi.Caller, by string, life time.Duration) (aws.Credentials, error) {
+// sessionToken buys a session with the caller's keys, and an MFA code if there is one. by names the
+// keys.
+func (s *Source) sessionToken(
+	ctx context.Context, caller stsapi.Caller, by string, life time.Duration,
+) (aws.Credentials, error) {
 	ends := s.begins(Step{Kind: SessionStep, What: "get session token"})
 	creds, err := s.sts.SessionToken(ctx, caller, life)
 	if err != nil {

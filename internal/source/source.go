@@ -1,26 +1,29 @@
-// Package source turns options, variables and ~/.aws/config into one uncached aws.CredentialsProvider; no
-// secret is asked for yet.
+// Package source turns options, variables and ~/.aws/config into one uncached
+// aws.CredentialsProvider; no secret is asked for yet.
 //
-// The SDK parses (config.NewEnvConfig, config.LoadSharedConfigProfile). This package chooses the base
-// credentials in the order of the SDK's own chain (config/resolve_credentials.go; a test compares the two
-// for every kind of profile) and builds the providers from the SDK's parts. It does not take the SDK's
-// finished provider: that is always wrapped in a CredentialsCache, which hides deadlines and falsifies
-// expiry, asks an MFA code at every refresh, names every session itself and takes no parameters for each
-// hop. Nor does it call config.LoadDefaultConfig, which also parses AWS_CA_BUNDLE (5 ms).
+// The SDK parses (config.NewEnvConfig, config.LoadSharedConfigProfile). This package chooses the
+// base credentials in the order of the SDK's own chain (config/resolve_credentials.go; a test
+// compares the two for every kind of profile) and builds the providers from the SDK's parts. It
+// does not take the SDK's finished provider: that is always wrapped in a CredentialsCache, which
+// hides deadlines and falsifies expiry, asks an MFA code at every refresh, names every session
+// itself and takes no parameters for each hop. Nor does it call config.LoadDefaultConfig, which
+// also parses AWS_CA_BUNDLE (5 ms).
 //
-// A chain is base credentials, then any number of AssumeRole hops. Nothing is kept between two calls of
-// Retrieve but what a person or a clock has told. Nothing is retried: that is the caller's, who asks
-// Permanent and Throttled what an error is worth. A deadline reaches the network.
+// A chain is base credentials, then any number of AssumeRole hops. Nothing is kept between two
+// calls of Retrieve but what a person or a clock has told. Nothing is retried: that is the
+// caller's, who asks Permanent and Throttled what an error is worth. A deadline reaches the
+// network.
 //
-// Errors are one line without anything secret; *problem.Error carries hints, and the input that is wrong.
-// Everything a user can write wrong is found by New, before any network.
+// Errors are one line without anything secret; *problem.Error carries hints, and the input that is
+// wrong. Everything a user can write wrong is found by New, before any network.
 //
 // # Where things are
 //
 // choice.go says where the chain begins, and a file each how: variablekeys, profilekeys, process,
-// container, instance, sso, login, webidentity, github, iot. build.go puts the roles on top (hop.go) or
-// none (session.go). Inside are rooms for a user's commands (command), the terminal (prompt), the client
-// of STS (stsapi), what AWS's errors mean (awserr), and this package's own errors (problem).
+// container, instance, sso, login, webidentity, github, iot. build.go puts the roles on top
+// (hop.go) or none (session.go). Inside are rooms for a user's commands (command), the terminal
+// (prompt), the client of STS (stsapi), what AWS's errors mean (awserr), and this package's own
+// errors (problem).
 package source
 
 import (
@@ -38,8 +41,8 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// A Source is an aws.CredentialsProvider. Retrieve and Prepare are not to be called at the same time as
-// themselves or one another; the rest may be. Close ends what they have begun.
+// A Source is an aws.CredentialsProvider. Retrieve and Prepare are not to be called at the same
+// time as themselves or one another; the rest may be. Close ends what they have begun.
 type Source struct {
 	chain     chain
 	sts       *stsapi.Client
@@ -54,7 +57,8 @@ type Source struct {
 	tasks     *command.Group
 }
 
-// New chooses the credentials' source and checks everything that can be known without asking anybody.
+// New chooses the credentials' source and checks everything that can be known without asking
+// anybody.
 func New(ctx context.Context, o Options) (*Source, error) { return newBuilder(&o).build(ctx) }
 
 // Close ends the commands and prompts that are under way, and returns when they have ended.
@@ -83,20 +87,21 @@ func (s *Source) CallerIdentity(ctx context.Context, creds aws.Credentials) (acc
 	return account, arn, userID, err
 }
 
-// Skew is the local clock minus STS's, from the last answer's Date; 0 if STS was not asked yet. It reads
-// too large by up to a second and the time that the answer took, never too small.
+// Skew is the local clock minus STS's, from the last answer's Date; 0 if STS was not asked yet. It
+// reads too large by up to a second and the time that the answer took, never too small.
 func (s *Source) Skew() time.Duration { return s.sts.Skew() }
 
-// Region is what the options, the environment or the profile say; "" if none does. (STS alone is asked in
-// the role's partition then.)
+// Region is what the options, the environment or the profile say; "" if none does. (STS alone is
+// asked in the role's partition then.)
 func (s *Source) Region() string { return s.region }
 
-// Profile is the profile whose credentials, those of its own role if it has one, Retrieve yields: given by
-// the option, the environment, or as [default]. "" if they are of no profile, or of a role on top of one.
+// Profile is the profile whose credentials, those of its own role if it has one, Retrieve yields:
+// given by the option, the environment, or as [default]. "" if they are of no profile, or of a role
+// on top of one.
 func (s *Source) Profile() string { return s.chain.profile }
 
-// RoleARN is the role whose session Retrieve yields, the options' or a profile's; "" if that is not known,
-// or none.
+// RoleARN is the role whose session Retrieve yields, the options' or a profile's; "" if that is not
+// known, or none.
 func (s *Source) RoleARN() string {
 	if n := len(s.chain.hops); n > 0 {
 		return s.chain.hops[n-1].role.ARN
@@ -115,8 +120,34 @@ func (s *Source) STS() string {
 	return s.sts.Region
 }
 
-// Describe is the chain as a person understands it: "profile etl → arn:aws:iam::123456789012:role/etl".
+// Describe is the chain as a person understands it: "profile etl →
+// arn:aws:iam::123456789012:role/etl".
 func (s *Source) Describe() string { return s.chain.String() }
+
+// RenewableUntil is until when credentials can be had without a person's help, as far as is known
+// now; zero if no end is known. What was obtained last may live a little longer.
+func (s *Source) RenewableUntil() time.Time {
+	var first time.Time
+	for _, until := range s.untils {
+		if t := until(); !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// A deadline is an end that one part of the chain knows; Retrieve may move it while others look.
+type deadline struct{ end atomic.Pointer[time.Time] }
+
+// newDeadline makes one of the chain's, which RenewableUntil heeds.
+func (b *builder) newDeadline() *deadline {
+	d := new(deadline)
+	d.set(time.Time{})
+	b.s.untils = append(b.s.untils, func() time.Time { return *d.end.Load() })
+	return d
+}
+
+func (d *deadline) set(t time.Time) { d.end.Store(&t) }
 
 // Permanent says that no retry will heal err: it was refused, or what the user wrote is wrong.
 func Permanent(err error) bool { return awserr.Permanent(err) }

@@ -11,8 +11,8 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// fromSSO is IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache, refreshed by
-// the SDK.
+// fromSSO is IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache,
+// refreshed by the SDK.
 func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	c.add("sso", true)
 	if err := checkSSO(p); err != nil {
@@ -27,15 +27,16 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	if err != nil {
 		return problem.Bad("export HOME", "profile %s: SSO token cache: %v", p.Profile, err)
 	}
-	provider := ssocreds.New(sso.NewFromConfig(cfg), p.SSOAccountID, p.SSORoleName, p.SSOStartURL, func(o *ssocreds.Options) {
+	options := func(o *ssocreds.Options) {
 		o.CachedTokenFilepath = cache
 		if p.SSOSession != nil {
 			o.SSOTokenProvider = ssocreds.NewSSOTokenProvider(ssooidc.NewFromConfig(cfg), cache)
 		}
-	})
+	}
+	provider := ssocreds.New(sso.NewFromConfig(cfg), p.SSOAccountID, p.SSORoleName, p.SSOStartURL, options)
 	b.loggedIn(c, &login{
-		CredentialsProvider: provider, what: "SSO of profile " + p.Profile, again: "aws sso login --profile " + p.Profile,
-		cache: cache, role: p.SSORoleName + " in account " + p.SSOAccountID,
+		CredentialsProvider: provider, what: "SSO of profile " + p.Profile, cache: cache,
+		again: "aws sso login --profile " + p.Profile, role: p.SSORoleName + " in account " + p.SSOAccountID,
 	})
 	return nil
 }
@@ -57,7 +58,8 @@ func checkSSO(p *config.SharedConfig) error {
 	}
 	var missing []string
 	for _, f := range []struct{ key, value string }{
-		{"sso_start_url", start}, {"sso_region", region}, {"sso_account_id", p.SSOAccountID}, {"sso_role_name", p.SSORoleName},
+		{"sso_start_url", start}, {"sso_region", region},
+		{"sso_account_id", p.SSOAccountID}, {"sso_role_name", p.SSORoleName},
 	} {
 		if f.value == "" {
 			missing = append(missing, f.key)

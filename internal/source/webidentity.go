@@ -19,7 +19,8 @@ import (
 // maxToken is what AssumeRoleWithWebIdentity takes.
 const maxToken = 20000
 
-// webIdentity buys a role with an OIDC token, a new one at every Retrieve: whoever issues it renews it.
+// webIdentity buys a role with an OIDC token, a new one at every Retrieve: whoever issues it renews
+// it.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 type webIdentity struct {
 	s     *Source
@@ -29,7 +30,12 @@ type webIdentity struct {
 	until *deadline // of a token in a file that may not be written again
 }
 
-// fromTokenFile is web identity by variables (IRSA) or by profile. role and roleFrom are their role.
+func (o *Options) usesToken() bool {
+	return o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != ""
+}
+
+// fromTokenFile is web identity by variables (IRSA) or by profile. role and roleFrom are their
+// role.
 func (b *builder) fromTokenFile(c chain, file, role string, roleFrom problem.Input, sessionName string) (chain, error) {
 	if role == "" {
 		return c, problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
@@ -126,7 +132,8 @@ func (w *webIdentity) retrieve(ctx context.Context) (aws.Credentials, error) {
 func (w *webIdentity) read(file string) (jwt, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", problem.Bad("whoever issues the token writes it there: is the path right?", "web identity token: %v", err)
+		return "", problem.Bad("whoever issues the token writes it there: is the path right?",
+			"web identity token: %v", err)
 	}
 	t, err := checkToken(string(data), "web identity token file "+file)
 	w.until.set(t.end())

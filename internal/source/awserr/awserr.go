@@ -22,8 +22,8 @@ import (
 
 // Permanent says that no retry will heal err: it was refused, or what the user wrote is wrong.
 //
-// Everything else may pass: what the SDK itself retries (5xx, throttling, the network), a deadline, an
-// answer that isn't STS's (a captive portal). The SDK's classes leave out certificates, which it
+// Everything else may pass: what the SDK itself retries (5xx, throttling, the network), a deadline,
+// an answer that isn't STS's (a captive portal). The SDK's classes leave out certificates, which it
 // retries in vain.
 func Permanent(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -89,15 +89,15 @@ func Denied(err error) bool {
 	return code == "AccessDenied" || code == "AccessDeniedException"
 }
 
-// NoSuchHost says that the name server knows no such host. It says so of a host in a private network,
-// too, while the VPN is down.
+// NoSuchHost says that the name server knows no such host. It says so of a host in a private
+// network, too, while the VPN is down.
 func NoSuchHost(err error) bool {
 	e, ok := errors.AsType[*net.DNSError](err)
 	return ok && e.IsNotFound
 }
 
-// OurCertificate says that the other side refused our certificate. It does that by a TLS alert, whose
-// type crypto/tls keeps to itself: its text is all there is.
+// OurCertificate says that the other side refused our certificate. It does that by a TLS alert,
+// whose type crypto/tls keeps to itself: its text is all there is.
 func OurCertificate(err error) bool {
 	e, ok := errors.AsType[*net.OpError](err)
 	return ok && e.Op == "remote error" && strings.Contains(e.Error(), "certificate")
@@ -136,8 +136,8 @@ func Code(err error) (code, message string) {
 	return "", ""
 }
 
-// Describe says what happened without the SDK's "operation error STS: AssumeRole, https response error
-// StatusCode: …".
+// Describe says what happened without the SDK's "operation error STS: AssumeRole, https response
+// error StatusCode: …".
 func Describe(err error) string {
 	code, message := Code(err)
 	switch {
@@ -204,8 +204,8 @@ func WithoutURL(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// A StatusError is a refusal by HTTP alone, of a service that the SDK has no client for. Permanent and
-// Throttled judge it by its status.
+// A StatusError is a refusal by HTTP alone, of a service that the SDK has no client for. Permanent
+// and Throttled judge it by its status.
 type StatusError struct {
 	What    string
 	Status  int

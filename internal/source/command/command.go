@@ -1,9 +1,9 @@
 // Package command runs the commands that the user configured, and ends with brs-exec what they have
 // begun.
 //
-// A command runs by /bin/sh -c in brs-exec's environment, stdin /dev/null, in our process group so that
-// Ctrl-C reaches it. What it prints is secret; what it says on stderr is shown as it comes. Its command
-// line may hold a secret, too: errors don't name it, the caller says what ran.
+// A command runs by /bin/sh -c in brs-exec's environment, stdin /dev/null, in our process group so
+// that Ctrl-C reaches it. What it prints is secret; what it says on stderr is shown as it comes.
+// Its command line may hold a secret, too: errors don't name it, the caller says what ran.
 package command
 
 import (
@@ -58,7 +58,8 @@ func (r *Runner) Run(ctx context.Context, command string) ([]byte, error) {
 	err := cmd.Run()
 	switch {
 	case out.over:
-		return nil, problem.Bad("only the answer belongs on stdout, the rest on stderr", "it printed more than %d KiB", maxOutput>>10)
+		return nil, problem.Bad("only the answer belongs on stdout, the rest on stderr",
+			"it printed more than %d KiB", maxOutput>>10)
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && limited.Err() == nil: // a child that it left holds the pipe
 		return out.buf.Bytes(), nil
 	case ctx.Err() != nil:
@@ -74,21 +75,22 @@ func failure(err error) error {
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case exited && exit.ExitCode() == 127:
-		return problem.Bad("write its whole path: it is found by /bin/sh in brs-exec's PATH", "exit status 127, no such command")
+		return problem.Bad("write its whole path: it is found by /bin/sh in brs-exec's PATH",
+			"exit status 127, no such command")
 	case exited:
 		return problem.Bad("run it by hand: what it said on stderr stands above", "%v", exit)
 	}
 	return &problem.Error{Text: problem.FirstLine(err.Error()), Err: err}
 }
 
-// within is the variable that tells a brs-exec within a command which commands it is within. (It has no
-// BRS_EXEC_ name: those are flags.)
+// within is the variable that tells a brs-exec within a command which commands it is within. (It
+// has no BRS_EXEC_ name: those are flags.)
 const within = "BRS_COMMANDS"
 
-// guarded is the environment of a command, without our own flags: a brs-exec in it would assume the role
-// that this one is about to. again says that we are within that same command: `credential_process =
-// brs-exec --export` in the profile that this brs-exec begins with would go on until the machine has no
-// more processes.
+// guarded is the environment of a command, without our own flags: a brs-exec in it would assume the
+// role that this one is about to. again says that we are within that same command:
+// `credential_process = brs-exec --export` in the profile that this brs-exec begins with would go
+// on until the machine has no more processes.
 func guarded(env []string, command string) (child []string, again bool) {
 	sum := sha256.Sum256([]byte(command))
 	marks := hex.EncodeToString(sum[:8])
@@ -110,8 +112,8 @@ func shell(ctx context.Context, command string) *exec.Cmd {
 	return exec.CommandContext(ctx, "/bin/sh", "-c", command)
 }
 
-// bounded is a buffer that stops a command which prints too much. (Embedded, a bytes.Buffer would bring
-// its ReadFrom, which knows no bounds.)
+// bounded is a buffer that stops a command which prints too much. (Embedded, a bytes.Buffer would
+// bring its ReadFrom, which knows no bounds.)
 type bounded struct {
 	buf  bytes.Buffer
 	over bool

@@ -8,8 +8,8 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// stale is when the result of a Task that nobody waited for is of no use any more: an MFA code is good
-// for half a minute, a token often for five.
+// stale is when the result of a Task that nobody waited for is of no use any more: an MFA code is
+// good for half a minute, a token often for five.
 const stale = 30 * time.Second
 
 // ErrClosed is what a Task comes to that its Group has ended.
@@ -35,8 +35,8 @@ func (g *Group) Close() {
 	g.work.Wait()
 }
 
-// A Task is something slow, a command or a person, that outlives the deadline of one attempt: who comes
-// later finds it still under way, or done. It ends with its Group.
+// A Task is something slow, a command or a person, that outlives the deadline of one attempt: who
+// comes later finds it still under way, or done. It ends with its Group.
 type Task[T any] struct {
 	group *Group
 	do    func(ctx context.Context) (T, error)
@@ -56,7 +56,8 @@ type run[T any] struct {
 	ended time.Time
 }
 
-// Wait joins the run under way, or starts one, and takes its result: the next one to come starts anew.
+// Wait joins the run under way, or starts one, and takes its result: the next one to come starts
+// anew.
 func (t *Task[T]) Wait(ctx context.Context) (T, error) {
 	r := t.running()
 	var none T

@@ -42,8 +42,8 @@ const (
 	AnyIoT         Option = "iot-*"
 )
 
-// Names says how a user writes an option: flag stands in hints, given is what set it, the flag or a variable.
-// nil: by its name alone.
+// Names says how a user writes an option: flag stands in hints, given is what set it, the flag or a
+// variable. nil: by its name alone.
 type Names func(o Option) (flag, given string)
 
 func (n Names) of(o Option) (flag, given string) {
@@ -68,7 +68,8 @@ func (n Names) Hint(format string, args ...any) string {
 // Input is the option as what the user wrote.
 func (n Names) Input(o Option) Input { return Input{Option: o, names: n} }
 
-// An Input is one thing that the user wrote: an option, a variable of the environment, or a key of a profile.
+// An Input is one thing that the user wrote: an option, a variable of the environment, or a key of
+// a profile.
 type Input struct {
 	Option       Option
 	Variable     string

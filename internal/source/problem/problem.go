@@ -1,4 +1,5 @@
-// Package problem is the error of package source and its inner rooms: one line, what to type, and the input that is wrong.
+// Package problem is the error of package source and its inner rooms: one line, what to type, and
+// the input that is wrong.
 package problem
 
 import (
@@ -35,7 +36,8 @@ func (e *Error) Hints() []string {
 	return []string{e.Hint}
 }
 
-// Bad makes the error of what the user wrote, which is the same at every try. The first Input among args is the error's.
+// Bad makes the error of what the user wrote, which is the same at every try. The first Input among
+// args is the error's.
 func Bad(hint, format string, args ...any) error {
 	e := &Error{Text: middleCut(fmt.Sprintf(format, args...)), Hint: middleCut(hint), Verdict: Permanent}
 	for _, a := range args {
@@ -47,7 +49,8 @@ func Bad(hint, format string, args ...any) error {
 	return e
 }
 
-// middleCut keeps the ends of a message that a value has made too long to read: what is wrong stands there.
+// middleCut keeps the ends of a message that a value has made too long to read: what is wrong
+// stands there.
 func middleCut(s string) string {
 	if r := []rune(s); len(r) > 600 {
 		return string(r[:400]) + "…" + string(r[len(r)-150:])
@@ -63,8 +66,8 @@ func Clip(s string) string {
 	return s
 }
 
-// FirstLine bounds what others wrote. AWS's SignatureDoesNotMatch goes on with the canonical request, which holds the
-// session token.
+// FirstLine bounds what others wrote. AWS's SignatureDoesNotMatch goes on with the canonical
+// request, which holds the session token.
 func FirstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	if s == "" {

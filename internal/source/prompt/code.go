@@ -1,7 +1,7 @@
 package prompt
 
-// FindCode returns the last stand-alone six-digit number of s, or "": commands print "Code: 123456" and
-// the like.
+// FindCode returns the last stand-alone six-digit number of s, or "": commands print "Code: 123456"
+// and the like.
 func FindCode(s string) (code string) {
 	for i := 0; i < len(s); {
 		j := i

@@ -1,7 +1,7 @@
 // Package prompt asks a person at the terminal for an MFA code.
 //
-// It asks on the terminal itself, without echo, as the aws cli does (getpass). stdin and stdout stay
-// untouched: they may be the command's data.
+// It asks on the terminal itself, without echo, as the aws cli does (getpass). stdin and stdout
+// stay untouched: they may be the command's data.
 package prompt
 
 import (
@@ -13,8 +13,8 @@ import (
 // ErrBackground says that the terminal can't be read: that would stop a process in the background.
 var ErrBackground = errors.New("in the background")
 
-// Code asks on the terminal for the code of device, at most three times. The error is io.EOF if none was
-// entered.
+// Code asks on the terminal for the code of device, at most three times. The error is io.EOF if
+// none was entered.
 func Code(ctx context.Context, terminal, device string) (string, error) {
 	text := "Enter MFA code for " + device + ": "
 	for range 3 {

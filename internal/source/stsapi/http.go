@@ -24,9 +24,9 @@ const (
 	MaxAnswer = 1 << 20
 )
 
-// An HTTP sends what the SDK's clients ask. It makes the TLS side at the first https request: reading
-// root certificates is most of a start, and AssumeRole over loopback, a container endpoint or IMDS
-// needs none.
+// An HTTP sends what the SDK's clients ask. It makes the TLS side at the first https request:
+// reading root certificates is most of a start, and AssumeRole over loopback, a container endpoint
+// or IMDS needs none.
 type HTTP struct {
 	Bundle        string // PEM file instead of the system's roots; "" for those
 	connect, read time.Duration
@@ -36,7 +36,8 @@ type HTTP struct {
 	secure map[string]*http.Client // by IP address; "" for the hosts that have a name
 }
 
-// NewHTTP makes one; timeouts of 0 stand for 5 s to connect and 10 s to the first byte of an answer.
+// NewHTTP makes one; timeouts of 0 stand for 5 s to connect and 10 s to the first byte of an
+// answer.
 func NewHTTP(bundle string, connect, read time.Duration) *HTTP {
 	h := &HTTP{Bundle: bundle, secure: make(map[string]*http.Client)}
 	h.connect, h.read = cmp.Or(connect, defaultConnectTimeout), cmp.Or(read, defaultReadTimeout)
@@ -107,8 +108,8 @@ func (h *HTTP) Over(c *tls.Config) *http.Client {
 	}
 }
 
-// proxy is the environment's, but never for an endpoint on this machine or link: a proxy can't reach
-// those, and would see the credentials. (Go's own rule leaves out loopback only.)
+// proxy is the environment's, but never for an endpoint on this machine or link: a proxy can't
+// reach those, and would see the credentials. (Go's own rule leaves out loopback only.)
 func proxy(r *http.Request) (*url.URL, error) {
 	ip, err := netip.ParseAddr(r.URL.Hostname())
 	if err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsPrivate() && r.URL.Scheme == "http") {

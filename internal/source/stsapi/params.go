@@ -13,7 +13,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
@@ -21,8 +20,8 @@ import (
 )
 
 // The limits of AssumeRole that people run into, checked before any network so that a typing error
-// costs nothing. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-// Where AWS's pattern is narrower than what it is known to take (tags), the judgement is left to STS.
+// costs nothing. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html Where
+// AWS's pattern is narrower than what it is known to take (tags), the judgement is left to STS.
 const (
 	defaultDuration    = time.Hour
 	minDuration        = 15 * time.Minute
@@ -124,7 +123,8 @@ func CheckName(in problem.Input, s string, least, most int, more string) error {
 	}
 	if rest := strings.TrimLeft(s, nameRunes+more); rest != "" {
 		r, _ := utf8.DecodeRuneInString(rest)
-		return problem.Bad("letters, digits and _+=,.@-"+more+" are allowed", "%s%s: AWS does not allow %q in it", in, shown, r)
+		return problem.Bad("letters, digits and _+=,.@-"+more+" are allowed",
+			"%s%s: AWS does not allow %q in it", in, shown, r)
 	}
 	return nil
 }
@@ -151,7 +151,8 @@ func ParsePolicy(in problem.Input, s string) (string, error) {
 	if path, ok := strings.CutPrefix(s, "file://"); ok {
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return "", problem.Bad("file:// takes a path as it is: file://policy.json, file:///etc/policy.json", "%s: %v", in, err)
+			const hint = "file:// takes a path as it is: file://policy.json, file:///etc/policy.json"
+			return "", problem.Bad(hint, "%s: %v", in, err)
 		}
 		where, s = " "+s, string(data)
 	}
@@ -203,14 +204,16 @@ func ParseTags(in problem.Input, list []string) (out []types.Tag, err error) {
 			return nil, err
 		}
 		if folded := strings.ToLower(k); seen[folded] {
-			return nil, problem.Bad("keys differ by more than upper and lower case", "%s: the key %q is there twice", in, problem.Clip(k))
+			return nil, problem.Bad("keys differ by more than upper and lower case",
+				"%s: the key %q is there twice", in, problem.Clip(k))
 		} else {
 			seen[folded] = true
 		}
 		out = append(out, types.Tag{Key: &k, Value: &v})
 	}
 	if len(out) > maxTags {
-		return nil, problem.Bad("leave some out, or write several values into one", "%s: %d tags; AWS takes %d", in, len(out), maxTags)
+		return nil, problem.Bad("leave some out, or write several values into one",
+			"%s: %d tags; AWS takes %d", in, len(out), maxTags)
 	}
 	return out, nil
 }
@@ -231,7 +234,8 @@ func parseTag(in problem.Input, s string) (k, v string, err error) {
 	case utf8.RuneCountInString(k) > 128:
 		return "", "", problem.Bad("shorten it", "%s: the key %q has more than 128 characters", in, problem.Clip(k))
 	case utf8.RuneCountInString(v) > 256:
-		return "", "", problem.Bad("shorten it", "%s: the value of %q has more than 256 characters", in, problem.Clip(k))
+		return "", "", problem.Bad("shorten it",
+			"%s: the value of %q has more than 256 characters", in, problem.Clip(k))
 	case strings.HasPrefix(strings.ToLower(k), "aws:"):
 		return "", "", problem.Bad("another key: "+in.With("team=data"),
 			"%s: the key %q is AWS's own: aws: cannot begin a key", in, problem.Clip(k))
@@ -243,7 +247,8 @@ func parseTag(in problem.Input, s string) (k, v string, err error) {
 func CheckTransitive(in problem.Input, keys []string, tags []types.Tag) error {
 	for _, k := range keys {
 		if !slices.ContainsFunc(tags, func(t types.Tag) bool { return strings.EqualFold(*t.Key, k) }) {
-			return problem.Bad(in.Hint("add %v %s=VALUE", problem.Tags, problem.Clip(k)), "%s %q: there is no such tag", in, problem.Clip(k))
+			k = problem.Clip(k)
+			return problem.Bad(in.Hint("add %v %s=VALUE", problem.Tags, k), "%s %q: there is no such tag", in, k)
 		}
 	}
 	return nil
@@ -254,8 +259,8 @@ func IsTransitive(key string, transitive []string) bool {
 	return slices.ContainsFunc(transitive, func(k string) bool { return strings.EqualFold(k, key) })
 }
 
-// ParseContexts reads ProviderArn=…,ContextAssertion=…, in either order. An assertion is a token: it is
-// never shown.
+// ParseContexts reads ProviderArn=…,ContextAssertion=…, in either order. An assertion is a token:
+// it is never shown.
 func ParseContexts(in problem.Input, list []string) (out []types.ProvidedContext, err error) {
 	for _, s := range list {
 		var provider, assertion string
@@ -268,7 +273,7 @@ func ParseContexts(in problem.Input, list []string) (out []types.ProvidedContext
 			example := in.With("ProviderArn=arn:aws:iam::aws:contextProvider/IdentityCenter,ContextAssertion=…")
 			return nil, problem.Bad("write "+example, "%s: a context has a ProviderArn and a ContextAssertion", in)
 		}
-		out = append(out, types.ProvidedContext{ProviderArn: aws.String(provider), ContextAssertion: aws.String(assertion)})
+		out = append(out, types.ProvidedContext{ProviderArn: &provider, ContextAssertion: &assertion})
 	}
 	return out, nil
 }

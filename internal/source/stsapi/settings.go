@@ -14,9 +14,9 @@ import (
 	"brs-exec/internal/source/awserr"
 )
 
-// Settings are the clients' as config.LoadDefaultConfig resolves them (a test compares the two), but
-// without its credentials and its reading of the CA bundle, which takes 5 ms. region, if given, is over
-// what env and shared say; version goes into the user agent.
+// Settings are the clients' as config.LoadDefaultConfig resolves them (a test compares the two),
+// but without its credentials and its reading of the CA bundle, which takes 5 ms. region, if given,
+// is over what env and shared say; version goes into the user agent.
 func Settings(env *config.EnvConfig, shared *config.SharedConfig, region, version string, h *HTTP) aws.Config {
 	agent := middleware.AddUserAgentKeyValue("brs-exec", cmp.Or(version, "dev"))
 	c := aws.Config{
@@ -41,8 +41,8 @@ func isTrue(env, shared *bool) bool {
 	return aws.ToBool(cmp.Or(env, shared)) // the first that is set
 }
 
-// onceForClock leaves all retries to the caller's one layer, but for a request that a wrong local clock
-// has spoilt: the SDK has learnt STS's time from the refusal, and signs the second one by it.
+// onceForClock leaves all retries to the caller's one layer, but for a request that a wrong local
+// clock has spoilt: the SDK has learnt STS's time from the refusal, and signs the second one by it.
 type onceForClock struct{ aws.NopRetryer }
 
 func (onceForClock) MaxAttempts() int                             { return 2 }
@@ -51,6 +51,7 @@ func (onceForClock) IsErrorRetryable(err error) bool {
 	if code, _ := awserr.Code(err); code == "" {
 		return false
 	}
-	var r interface{ RetryableError() bool } // retry.retryableClockSkewError: unexported; no type of STS's has the method
+	// It is retry.retryableClockSkewError, which is unexported; no type of STS's has the method.
+	var r interface{ RetryableError() bool }
 	return errors.As(err, &r) && r.RetryableError()
 }

@@ -1,13 +1,14 @@
 // Package stsapi is the client of STS: its settings, its calls, what they take, and the clock that
 // their answers show.
 //
-// It calls the API itself and not through credentials/stscreds, which takes no ProvidedContexts, asks
-// for tokens without a context and tries some refusals a second time. Nothing is retried here but a
-// request that a wrong local clock has spoilt. Errors are the SDK's, or *problem.Error where the user
-// wrote something wrong.
+// It calls the API itself and not through credentials/stscreds, which takes no ProvidedContexts,
+// asks for tokens without a context and tries some refusals a second time. Nothing is retried here
+// but a request that a wrong local clock has spoilt. Errors are the SDK's, or *problem.Error where
+// the user wrote something wrong.
 package stsapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -33,8 +34,8 @@ type Options struct {
 // A Client makes every call of one chain: what it learns about the clock serves all.
 type Client struct {
 	Region string
-	// SharedEndpoint is where STS is asked if it is AWS_ENDPOINT_URL or a profile's endpoint_url, which
-	// are for every service; "" if it is not.
+	// SharedEndpoint is where STS is asked if it is AWS_ENDPOINT_URL or a profile's endpoint_url,
+	// which are for every service; "" if it is not.
 	SharedEndpoint string
 
 	api  *sts.Client
@@ -113,7 +114,7 @@ func (c Caller) sign(o *sts.Options) {
 // AssumeRole assumes r with the caller's keys.
 func (c *Client) AssumeRole(ctx context.Context, r *Role, by Caller) (aws.Credentials, error) {
 	out, err := c.api.AssumeRole(ctx, &sts.AssumeRoleInput{
-		RoleArn: &r.ARN, RoleSessionName: &r.SessionName, DurationSeconds: seconds(r.Duration, defaultDuration),
+		RoleArn: &r.ARN, RoleSessionName: &r.SessionName, DurationSeconds: seconds(r.Duration),
 		ExternalId: optional(r.ExternalID), Policy: optional(r.Policy), PolicyArns: r.PolicyARNs,
 		Tags: r.Tags, TransitiveTagKeys: r.TransitiveTagKeys, SourceIdentity: optional(r.SourceIdentity),
 		ProvidedContexts: r.Contexts, SerialNumber: optional(by.Serial), TokenCode: optional(by.Code),
@@ -127,7 +128,7 @@ func (c *Client) AssumeRole(ctx context.Context, r *Role, by Caller) (aws.Creden
 // AssumeRoleWithToken assumes r with an OIDC token, which speaks for the caller: nothing is signed.
 func (c *Client) AssumeRoleWithToken(ctx context.Context, r *Role, token string) (aws.Credentials, error) {
 	out, err := c.api.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &r.ARN, RoleSessionName: &r.SessionName, DurationSeconds: seconds(r.Duration, defaultDuration),
+		RoleArn: &r.ARN, RoleSessionName: &r.SessionName, DurationSeconds: seconds(r.Duration),
 		Policy: optional(r.Policy), PolicyArns: r.PolicyARNs, WebIdentityToken: &token,
 	})
 	if err != nil {
@@ -139,7 +140,7 @@ func (c *Client) AssumeRoleWithToken(ctx context.Context, r *Role, token string)
 // SessionToken buys a session of the caller's own, for life; 0: an hour.
 func (c *Client) SessionToken(ctx context.Context, by Caller, life time.Duration) (aws.Credentials, error) {
 	out, err := c.api.GetSessionToken(ctx, &sts.GetSessionTokenInput{
-		DurationSeconds: seconds(life, defaultDuration), SerialNumber: optional(by.Serial), TokenCode: optional(by.Code),
+		DurationSeconds: seconds(life), SerialNumber: optional(by.Serial), TokenCode: optional(by.Code),
 	}, by.sign)
 	if err != nil {
 		return aws.Credentials{}, err
@@ -174,8 +175,8 @@ func session(c *types.Credentials, account, call string) (aws.Credentials, error
 	return creds, nil
 }
 
-// CheckComplete refuses an answer that lacks what every session of AWS has; a program that plays STS
-// gives the same at every try.
+// CheckComplete refuses an answer that lacks what every session of AWS has; a program that plays
+// STS gives the same at every try.
 func CheckComplete(c aws.Credentials) error {
 	var lacks string
 	switch {
@@ -202,11 +203,8 @@ func accountOf(u *types.AssumedRoleUser) string {
 	return ""
 }
 
-func seconds(d, otherwise time.Duration) *int32 {
-	if d == 0 {
-		d = otherwise
-	}
-	return aws.Int32(int32(d / time.Second))
+func seconds(d time.Duration) *int32 {
+	return aws.Int32(int32(cmp.Or(d, defaultDuration) / time.Second))
 }
 
 func optional(s string) *string {
@@ -216,10 +214,10 @@ func optional(s string) *string {
 	return &s
 }
 
-// Skew is the local clock minus STS's, from the last answer's Date; 0 before there is one. Date cuts
-// fractions off, and the answer was on its way: it reads up to a second and that way too large, never
-// too small. (The mean error taken off, half of all machines in step would be taken for slow, and the
-// lives of their credentials shortened.)
+// Skew is the local clock minus STS's, from the last answer's Date; 0 before there is one. Date
+// cuts fractions off, and the answer was on its way: it reads up to a second and that way too
+// large, never too small. (The mean error taken off, half of all machines in step would be taken
+// for slow, and the lives of their credentials shortened.)
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
 // dated measures the skew on every answer that STS itself gave.
