@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ func (b *builder) fromIoT() (c chain, err error) {
 		return c, problem.Bad(describeEndpoint, "%s %s is the one for data, not for credentials", in, host)
 	}
 	i := &iot{b.s, o, b.http, host, b.newDeadline()}
-	if _, err := i.tls(); err != nil {
+	if _, err := i.secure(); err != nil {
 		return c, err
 	}
 	step := "IoT role alias " + o.IoTRoleAlias
@@ -89,11 +88,10 @@ func (i *iot) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 func (i *iot) ask(ctx context.Context) (aws.Credentials, error) {
-	c, err := i.tls() // anew: certificates rotate
+	client, err := i.secure() // anew: certificates rotate
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	client := i.client.Over(c)
 	defer client.CloseIdleConnections()
 	u := "https://" + i.host + "/role-aliases/" + i.o.IoTRoleAlias + "/credentials"
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
@@ -151,20 +149,13 @@ func (i *iot) hint(status int) string {
 	return ""
 }
 
-// tls reads certificate, key and roots.
-func (i *iot) tls() (*tls.Config, error) {
+// secure makes a client of certificate, key and roots, which it reads.
+func (i *iot) secure() (*http.Client, error) {
 	cert, err := i.certificate()
 	if err != nil {
 		return nil, err
 	}
-	host := (&url.URL{Host: i.host}).Hostname()
-	c, err := stsapi.TLSFor(host, cmp.Or(i.o.IoTCA, i.client.Bundle))
-	if err != nil {
-		return nil, err
-	}
-	c = c.Clone()
-	c.Certificates = []tls.Certificate{cert}
-	return c, nil
+	return i.client.Secure(cmp.Or(i.o.IoTCA, i.client.Bundle), cert)
 }
 
 func (i *iot) certificate() (none tls.Certificate, err error) {

@@ -32,22 +32,22 @@ type HTTP struct {
 	connect, read time.Duration
 
 	plain  *http.Client
-	mu     sync.Mutex              // guards secure
-	secure map[string]*http.Client // by IP address; "" for the hosts that have a name
+	mu     sync.Mutex   // guards secure
+	secure *http.Client // nil until it is needed
 }
 
 // NewHTTP makes one; timeouts of 0 stand for 5 s to connect and 10 s to the first byte of an
 // answer.
 func NewHTTP(bundle string, connect, read time.Duration) *HTTP {
-	h := &HTTP{Bundle: bundle, secure: make(map[string]*http.Client)}
+	h := &HTTP{Bundle: bundle}
 	h.connect, h.read = cmp.Or(connect, defaultConnectTimeout), cmp.Or(read, defaultReadTimeout)
-	h.plain = h.Over(nil)
+	h.plain = client(h.transport())
 	return h
 }
 
 // Do is the interface of every client of the SDK.
 func (h *HTTP) Do(r *http.Request) (*http.Response, error) {
-	client, err := h.client(r.URL)
+	client, err := h.clientFor(r.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -61,49 +61,48 @@ func (h *HTTP) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (h *HTTP) client(u *url.URL) (*http.Client, error) {
+func (h *HTTP) clientFor(u *url.URL) (*http.Client, error) {
 	if u.Scheme != "https" {
 		return h.plain, nil
 	}
-	host := u.Hostname()
-	if net.ParseIP(host) == nil {
-		host = ""
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c := h.secure[host]; c != nil {
-		return c, nil
+	if h.secure != nil {
+		return h.secure, nil
 	}
-	c, err := TLSFor(host, h.Bundle)
-	if err != nil {
-		return nil, err
-	}
-	h.secure[host] = h.Over(c)
-	return h.secure[host], nil
+	var err error
+	h.secure, err = h.Secure(h.Bundle)
+	return h.secure, err
 }
 
-// TLSFor is roots.Config, whose error is the user's: bundle is a file of theirs.
-func TLSFor(host, bundle string) (*tls.Config, error) {
-	c, err := roots.Config(host, bundle)
+// Secure makes a client with these timeouts that trusts the certificates in the file bundle, or the
+// system's roots if it is "", and shows certs to a server that asks. Its error is the user's: bundle
+// is a file of theirs.
+func (h *HTTP) Secure(bundle string, certs ...tls.Certificate) (*http.Client, error) {
+	t := h.transport()
+	t.TLSClientConfig = &tls.Config{Certificates: certs}
+	secure, err := roots.Transport(t, bundle)
 	if err != nil {
 		return nil, problem.Bad("a PEM file of root certificates", "%v", err)
 	}
-	return c, nil
+	return client(secure), nil
 }
 
-// Over makes a client with these timeouts over c.
-func (h *HTTP) Over(c *tls.Config) *http.Client {
+func (h *HTTP) transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 proxy,
+		DialContext:           (&net.Dialer{Timeout: h.connect}).DialContext,
+		TLSHandshakeTimeout:   h.connect,
+		ResponseHeaderTimeout: h.read,
+		IdleConnTimeout:       idleTimeout,
+		MaxIdleConnsPerHost:   1,
+	}
+}
+
+// client follows no redirect: a signed request must not go to another host.
+func client(t http.RoundTripper) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 proxy,
-			DialContext:           (&net.Dialer{Timeout: h.connect}).DialContext,
-			TLSClientConfig:       c,
-			TLSHandshakeTimeout:   h.connect,
-			ResponseHeaderTimeout: h.read,
-			IdleConnTimeout:       idleTimeout,
-			MaxIdleConnsPerHost:   1,
-		},
-		// A signed request must not follow a redirect to another host.
+		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
