@@ -130,10 +130,10 @@ func TestDesignNamesEveryPackage(t *testing.T) {
 	}
 }
 
-// goTestExists takes a room, or e2e, and a test's name.
+// goTestExists takes a room, an inner room or e2e, and a test's name.
 func goTestExists(t *testing.T, m []string) bool {
 	t.Helper()
-	for _, folder := range []string{m[1], "internal/" + m[1]} {
+	for _, folder := range []string{m[1], "internal/" + m[1], "internal/*/" + m[1]} {
 		files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(folder), "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
