@@ -1,0 +1,290 @@
+// Package explain renders the page of --explain: why a run would work or not, and what to type.
+//
+// A [Page] is plain data. As JSON it is what docs/EXPLAIN.md promises to machines; [Page.Text] is for people, the verdict and
+// what to type first, on one screen with the identity, then how it came to that. The page is meant to be pasted into an
+// issue: whoever fills it puts in nothing secret, nor anything that may hold a secret (command lines, external ids,
+// policies, URLs).
+package explain
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A Page is all that is told. Times are in whole seconds.
+type Page struct {
+	Works  bool
+	Error  string   `json:",omitempty"` // why it doesn't
+	Remedy []string // what to type, or that there is nothing to do; never empty
+
+	Account, Arn, UserId string     `json:",omitempty"` //nolint:revive // AWS's spelling, as in --whoami
+	Source               string     `json:",omitempty"`
+	STS                  string     `json:",omitempty"`            // which one is asked
+	AccessKeyID          string     `json:"AccessKeyId,omitempty"` // its last four characters
+	Expiration           *time.Time `json:",omitempty"`            // absent: never, as far as is known
+	RenewableUntil       *time.Time `json:",omitempty"`            // absent: no end is known
+	Life                 float64    `json:",omitempty"`            // seconds that are left
+	RefreshAfter         []float64  `json:",omitempty"`            // seconds, from and to
+	ClockAhead           *float64   `json:",omitempty"`            // seconds, of STS's; absent: STS was not asked
+
+	Candidates []Candidate // where the chain could begin, in order
+	Steps      []Step
+	Outranking []Rival  // what the command is kept from
+	Messages   []string // what a run would say on stderr
+	Version    string
+	Platform   string
+
+	// For people.
+	UnknownEnd  bool   `json:"-"` // a session that doesn't say when it ends
+	NoEndpoint  bool   `json:"-"` // the command has keys that nothing outranks
+	Unrefreshed string `json:"-"` // why the keys stay as they are; "": they don't
+	OnRequest   string `json:"-"` // by what option a request starts the refresh; "": time does
+}
+
+// A Candidate is a place where the chain could begin.
+type Candidate struct{ Name, State, Why string }
+
+// Chosen is the State of the one where it does.
+const Chosen = "chosen"
+
+// A Step is one of the chain's. What has not been reached took no time.
+type Step struct {
+	Name         string
+	Outcome      Outcome
+	Milliseconds int64
+	Error        string `json:",omitempty"`
+	Hint         string `json:",omitempty"`
+}
+
+// An Outcome is what came of a step.
+type Outcome string
+
+// The outcomes.
+const (
+	OK         Outcome = "ok"
+	Failed     Outcome = "failed"
+	NotReached Outcome = "not reached"
+)
+
+// A Rival outranks the endpoint in some SDKs.
+type Rival struct {
+	Name string // the variables, or the section of a file
+	In   string // the SDKs
+	Why  string
+	Does string // what happens to it for the command
+}
+
+// Clean replaces every text of the page by what oneLine makes of it.
+func (p *Page) Clean(oneLine func(string) string) {
+	for _, s := range []*string{&p.Error, &p.Account, &p.Arn, &p.UserId, &p.Source, &p.STS, &p.AccessKeyID} {
+		*s = oneLine(*s)
+	}
+	for _, list := range [][]string{p.Remedy, p.Messages} {
+		for i, s := range list {
+			list[i] = oneLine(s)
+		}
+	}
+	for i, c := range p.Candidates {
+		p.Candidates[i] = Candidate{oneLine(c.Name), oneLine(c.State), oneLine(c.Why)}
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		s.Name, s.Error, s.Hint = oneLine(s.Name), oneLine(s.Error), oneLine(s.Hint)
+	}
+	for i, r := range p.Outranking {
+		p.Outranking[i] = Rival{oneLine(r.Name), oneLine(r.In), oneLine(r.Why), oneLine(r.Does)}
+	}
+}
+
+// Text renders the page for people, coloured or not.
+func (p *Page) Text(coloured bool) string {
+	b := &printer{coloured: coloured}
+	if p.Works {
+		who := p.Arn
+		if who == "" {
+			who = "somebody whom STS doesn't name"
+		}
+		b.line("%s: the command would be %s", b.paint(green, "WORKS"), who)
+	} else {
+		b.line("%s: %s", b.paint(red, "DOES NOT WORK"), p.Error)
+	}
+	label := "To do"
+	for _, r := range p.Remedy {
+		b.line("%-11s%s", label, r)
+		label = ""
+	}
+	b.line("")
+	for _, fact := range p.facts() {
+		if fact[1] != "" {
+			b.line("%-11s%s", fact[0], fact[1])
+		}
+	}
+	p.printCandidates(b)
+	p.printSteps(b)
+	p.printRivals(b)
+	if len(p.Messages) > 0 {
+		b.heading("Messages")
+		for _, m := range p.Messages {
+			b.line("  %s", m)
+		}
+	}
+	return b.String()
+}
+
+// facts are the lines below the verdict.
+func (p *Page) facts() [][2]string {
+	facts := [][2]string{{"Source", p.Source}, {"Account", p.Account}, {"Key", p.AccessKeyID}}
+	if p.AccessKeyID != "" {
+		facts = append(facts, [][2]string{{"Expires", p.expires()}, {"Refreshed", p.refreshed()}, {"Renewable", p.renewable()}}...)
+	}
+	return append(facts, [][2]string{{"STS", p.STS}, {"Clock", p.Clock()}, {"brs-exec", p.Version + ", " + p.Platform}}...)
+}
+
+func (p *Page) expires() string {
+	switch {
+	case p.Expiration != nil:
+		return p.Expiration.Format(time.RFC3339) + ", in " + Short(seconds(p.Life))
+	case p.UnknownEnd:
+		return "some day: the session doesn't say when"
+	}
+	return "never"
+}
+
+func (p *Page) refreshed() string {
+	switch {
+	case p.Unrefreshed != "":
+		return p.Unrefreshed
+	case len(p.RefreshAfter) != 2:
+		return "nothing says when: the source is asked again about every half hour"
+	}
+	from, to := Short(seconds(p.RefreshAfter[0])), Short(seconds(p.RefreshAfter[1]))
+	when := "between " + from + " and " + to
+	if from == to {
+		when = from
+	}
+	if p.OnRequest != "" {
+		return "by the first request that comes " + when + " after a fetch, or later (" + p.OnRequest + ")"
+	}
+	return when + " after each fetch, about half of the life"
+}
+
+func (p *Page) renewable() string {
+	switch {
+	case p.RenewableUntil != nil:
+		left := Short(Coarse(time.Until(*p.RenewableUntil)))
+		return "without a person until " + p.RenewableUntil.Format(time.RFC3339) + ", for " + left
+	case p.UnknownEnd:
+		return "not by brs-exec: it reads again what is there"
+	}
+	return "without a person: no end is known"
+}
+
+// Clock says how this machine's clock stands to STS's.
+func (p *Page) Clock() string {
+	if p.ClockAhead == nil {
+		return "not compared: STS was not asked, or did not answer"
+	}
+	off := seconds(*p.ClockAhead)
+	switch {
+	case off.Abs() <= 2*time.Second: // a Date header counts whole seconds, and the answer takes its time
+		return "in step with STS's"
+	case off > 0:
+		return Short(off) + " ahead of STS's"
+	}
+	return Short(-off) + " behind STS's"
+}
+
+func (p *Page) printCandidates(b *printer) {
+	b.heading("Where the credentials come from: the first that is there")
+	width := 0
+	for _, c := range p.Candidates {
+		width = max(width, min(utf8.RuneCountInString(c.Name), 40))
+	}
+	for _, c := range p.Candidates {
+		state := fmt.Sprintf("%-10s", c.State)
+		if c.State == Chosen {
+			state = b.paint(bold, state)
+		}
+		b.line("  %s%-*s  %s", state, width, c.Name, c.Why)
+	}
+}
+
+func (p *Page) printSteps(b *printer) {
+	if len(p.Steps) > 0 {
+		b.heading("What was asked")
+	}
+	for _, s := range p.Steps {
+		took := ""
+		if s.Outcome != NotReached {
+			took = fmt.Sprintf("%d ms", s.Milliseconds)
+		}
+		b.line("  %-12s%9s  %s", s.Outcome, took, s.Name)
+		if s.Error != "" {
+			b.line("%25s%s", "", s.Error)
+		}
+		if s.Hint != "" {
+			b.line("%25shint: %s", "", s.Hint)
+		}
+	}
+}
+
+func (p *Page) printRivals(b *printer) {
+	if p.NoEndpoint {
+		return
+	}
+	b.heading("What would outrank the endpoint here")
+	if len(p.Outranking) == 0 {
+		b.line("  nothing")
+	}
+	for _, r := range p.Outranking {
+		b.line("  %s, in %s\n      why: %s\n      for the command: %s", r.Name, r.In, r.Why, r.Does)
+	}
+}
+
+// printer collects lines, with colours or without.
+type printer struct {
+	strings.Builder
+	coloured bool
+}
+
+// SGR parameters of a terminal.
+const (
+	bold  = "1"
+	red   = "1;31"
+	green = "1;32"
+)
+
+func (b *printer) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+
+func (b *printer) heading(s string) { b.line("\n%s", b.paint(bold, s)) }
+
+func (b *printer) paint(code, s string) string {
+	if !b.coloured {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// Coarse takes off what STS's whole seconds and the way to it add or take.
+func Coarse(d time.Duration) time.Duration {
+	if d.Abs() < time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(5 * time.Second)
+}
+
+// Short is a duration without what nobody reads: 1h, 59m59s, 2s.
+func Short(d time.Duration) string {
+	s := d.Round(time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
