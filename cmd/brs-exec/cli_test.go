@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -35,8 +33,8 @@ func flags(t *testing.T) []*kong.Flag {
 // sample is a value that each flag takes.
 func sample(f *kong.Flag) string {
 	switch {
-	case f.Enum != "":
-		other := slices.DeleteFunc(f.EnumSlice(), func(v string) bool { return v == f.Default })
+	case f.Tag.Has("oneof"):
+		other := slices.DeleteFunc(strings.Split(f.Tag.Get("oneof"), ","), func(v string) bool { return v == f.Default })
 		return other[0]
 	case f.Name == "deliver":
 		return "file,env"
@@ -54,7 +52,7 @@ func sample(f *kong.Flag) string {
 func TestEachFlagHasItsVariable(t *testing.T) {
 	t.Parallel()
 	for _, f := range flags(t) {
-		if !configures(f) {
+		if f.Tag.Has("novar") {
 			continue
 		}
 		if f.Name == "sandbox-ttl" || f.Name == "rehearse-fail" || f.Name == "rehearse" && !rehearse.Supported {
@@ -67,7 +65,7 @@ func TestEachFlagHasItsVariable(t *testing.T) {
 		}
 		byVariable, _, err := parse([]string{"true"}, []string{variable(f.Name) + "=" + sample(f)}, io.Discard)
 		if err == nil {
-			byVariable.variables = nil // that it was one is the only difference
+			byVariable.byVariable = nil // that it was one is the only difference
 		}
 		if err != nil || !reflect.DeepEqual(byFlag, byVariable) {
 			t.Errorf("%s: got %+v, %v; want as by the flag", variable(f.Name), byVariable, err)
@@ -93,7 +91,7 @@ func TestManual(t *testing.T) {
 		if !strings.Contains(manual.String(), "--"+f.Name) || f.Help == "" {
 			t.Errorf("--%s is not in the manual", f.Name)
 		}
-		if configures(f) && !strings.Contains(manual.String(), "$"+variable(f.Name)) {
+		if !f.Tag.Has("novar") && !strings.Contains(manual.String(), "$"+variable(f.Name)) {
 			t.Errorf("%s is not in the manual", variable(f.Name))
 		}
 	}
@@ -157,71 +155,57 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// A message is one line, whoever wrote the text, and can't drive the terminal.
-func TestReport(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	report(&b, hinted(errors.New("assume role: AccessDenied: a\nb\r\n\x1b[2Jc\u202e"), "try\nthis"))
-	if got, want := b.String(), "brs-exec: assume role: AccessDenied: a b �[2Jc�\nbrs-exec: hint: try this\n"; got != want {
-		t.Errorf("got %q; want %q", got, want)
+// byKong reads the flags as kong does, for FuzzParse.
+func byKong(args []string) (*cli, error) {
+	grammar := new(cli)
+	duration := func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("duration", &text); err != nil {
+			return err
+		}
+		d, err := readDuration(text)
+		target.SetInt(int64(d))
+		return err
 	}
-}
-
-func TestLineHandler(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	log, closer, err := newLogger(&cli{LogLevel: "info", LogFormat: "text"}, &b)
+	k, err := kong.New(grammar, kong.NoDefaultHelp(), kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	defer closer.Close()
-	log.Debug("unheard")
-	log.With("a", 1).Info("rotated", "expires", time.Unix(0, 0), "life", 3599_876*time.Millisecond, "short", 12*time.Millisecond)
-	log.WithGroup("sts").Warn("two\nlines", "error", errors.New("x\ny"))
-	log.Error("gone", slog.Group("g", "k", "v"))
-	log.Warn("over", "error", fmt.Errorf("z: %w", hinted(errors.New("y"), "log in\nanew")), "retry_in", time.Second)
-	want := "brs-exec: rotated (a=1, expires=1970-01-01T00:00:00Z, life=59m59.9s, short=12ms)\n" +
-		"brs-exec: warning: two lines (sts.error=x y)\n" +
-		"brs-exec: error: gone (g=[k=v])\n" +
-		"brs-exec: warning: over (error=z: y, retry_in=1s)\nbrs-exec: hint: log in anew\n"
-	if b.String() != want {
-		t.Errorf("got\n%s; want\n%s", b.String(), want)
+	if _, err := k.Parse(args); err != nil {
+		return nil, err
 	}
+	if len(grammar.Command) > 0 && grammar.Command[0] == "--" {
+		grammar.Command = grammar.Command[1:] // kong leaves the one that ended our flags
+	}
+	parsed := *grammar
+	options := grammar.options() // sets defaults once more
+	*grammar = parsed
+	for _, f := range k.Model.Flags {
+		options[f.Name].isSet = f.Set
+	}
+	return grammar, verify(options, grammar.given)
 }
 
-func TestHintsInJSON(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	log, closer, err := newLogger(&cli{LogLevel: "info", LogFormat: "json"}, &b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closer.Close()
-	log.Warn("over", "error", hinted(errors.New("y"), "log in anew"))
-	log.Warn("over", "error", errors.New("y"))
-	with, without, _ := strings.Cut(b.String(), "\n")
-	begins := fmt.Sprintf(`"msg":"over","wrapper":%d,"error":"y"`, os.Getpid())
-	if !strings.HasSuffix(with, begins+`,"hint":"log in anew"}`) || !strings.HasSuffix(without, begins+"}\n") {
-		t.Errorf("got\n%s", b.String())
-	}
-}
-
-// FuzzParse: whatever the arguments, parsing what they mention is parsing them
-// with all flags; parse neither panics nor turns a misspelt
-// flag into the command, and it changes nothing of the command's own words.
+// FuzzParse: whatever the arguments, we read them as kong does; parse neither panics nor turns a misspelt flag into the
+// command, and it changes nothing of the command's own words.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"--role-arn\x00R\x00--\x00echo\x00-n", "--nonsense\x00x", "-h", "--\x00--", "echo\x00--role-arn", "--tags=a=b,c\x00x\x00--tags",
 		"-", "--=", "--role-arn=", "--port\x00-1\x00x", "--duration-seconds\x001e9\x00x", "---\x00x", "-\x00\x00",
+		"--lazy=no\x00x", "--lazy\x00no", "--lazy=\x00x", "--port\x000x10\x00x", "-hh\x00x", "-h=1\x00x", "--token-in\x00file\x00x", "--token-in=\x00x",
 	} {
 		f.Add(seed, "BRS_EXEC_TAGS=a=1\nb=2")
 	}
 	f.Fuzz(func(t *testing.T, joined, variable string) {
 		args := strings.Split(joined, "\x00")
-		whole, wholeErr := parseWith(reflect.VisibleFields(reflect.TypeFor[cli]()), args, []string{variable})
-		part, partErr := parseWith(mentioned(args, []string{variable}), args, []string{variable})
-		if (wholeErr == nil) != (partErr == nil) || !reflect.DeepEqual(whole, part) {
-			t.Errorf("%q, %q: got %+v, %v; want %+v, %v", args, variable, part, partErr, whole, wholeErr)
+		if utf8.ValidString(joined) { // or kong changes it
+			ours := new(cli)
+			err := ours.readFlags(ours.options(), args)
+			kongs, kongErr := byKong(args)
+			same := err != nil || reflect.DeepEqual(ours, kongs) || len(ours.Command)+len(kongs.Command) == 0
+			if (err == nil) != (kongErr == nil) || !same {
+				t.Errorf("%q: got %+v, %v; kong reads %+v, %v", args, ours, err, kongs, kongErr)
+			}
 		}
 		c, done, err := parse(args, []string{variable}, io.Discard)
 		if err != nil || done || len(c.Command) == 0 {
@@ -237,21 +221,28 @@ func FuzzParse(f *testing.F) {
 }
 
 // What a refresh may read from a descriptor that came to us stays open.
-func TestReadsDescriptors(t *testing.T) {
+func TestInheritsDescriptors(t *testing.T) {
 	for _, tt := range []struct {
 		args, env []string
-		c         cli
 		want      bool
 	}{
-		{args: []string{"--role-arn", "r", "--", "cat", "/dev/fd/3"}, c: cli{Command: []string{"cat", "/dev/fd/3"}}},
-		{args: []string{"--web-identity-token-file", "/dev/fd/3", "--", "cat"}, c: cli{Command: []string{"cat"}}, want: true},
-		{env: []string{"AWS_CONFIG_FILE=/proc/self/fd/3"}, c: cli{Command: []string{"cat"}}, want: true},
-		{env: []string{"INPUT=/dev/stdin"}, c: cli{Command: []string{"cat"}}},
-		{args: []string{"--sandbox"}, c: cli{Command: []string{"self", "--demo-client=4s"}}},
-		{c: cli{MFACommand: "head -n1 <&3"}, want: true},
+		{args: []string{"--role-arn", "r"}},
+		{args: []string{"--web-identity-token-file", "/dev/fd/3"}, want: true},
+		{args: []string{"--web-identity-token-file", "/dev/stdin"}, want: true},
+		{env: []string{"AWS_CONFIG_FILE=/proc/self/fd/3"}, want: true},
+		{env: []string{"INPUT=/dev/stdin"}},
+		{args: []string{"--sandbox"}},
+		{args: []string{"--mfa-command", "head -n1 <&3"}, want: true},
 	} {
-		if got := tt.c.readsDescriptors(tt.args, tt.env); got != tt.want {
-			t.Errorf("%q, %q: got %v; want %v", tt.args, tt.env, got, tt.want)
+		for _, command := range [][]string{{"cat"}, {"cat", "/dev/fd/3"}} {
+			args := append(append(slices.Clone(tt.args), "--"), command...)
+			c, _, err := parse(args, nil, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := inheritsDescriptors(c, args[:len(args)-len(c.Command)], tt.env); got != tt.want {
+				t.Errorf("%q, %q: got %v; want %v", args, tt.env, got, tt.want)
+			}
 		}
 	}
 }

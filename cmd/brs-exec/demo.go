@@ -12,12 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"brs-exec/internal/message"
 )
 
-// The demonstration, `brs-exec --sandbox` without a command: brs-exec runs
-// itself as the command, in the role of a plain SDK client, while the sandbox's
-// credentials live only demoLife. It is the real way from end to end: nothing
-// in it is staged but the shortness of the life.
+// The demonstration, `brs-exec --sandbox` without a command: brs-exec runs itself as the command, in the role of a plain
+// SDK client, while the sandbox's credentials live only demoLife. It is the real way from end to end: nothing in it is
+// staged but the shortness of the life.
 const (
 	demoLife   = 4 * time.Second
 	demoLength = 15 * time.Second
@@ -29,11 +30,11 @@ SDK client; every %v it asks STS who it is, and STS refuses what has expired.
 
 `
 
-// demoClient is the child: the SDK's cache over its container provider, and a call
-// every demoPause. Each credential is a line, each call that went well a dot on it.
+// demoClient is the child: the SDK's cache over its container provider, and a call every demoPause. Each credential is a
+// line, each call that went well a dot on it.
 func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
 	if os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") == "" {
-		return hinted(errors.New("--demo-client is the demonstration's own"), "--sandbox")
+		return message.WithHint(errors.New("--demo-client is the demonstration's own"), "--sandbox")
 	}
 	fmt.Fprintf(w, demoIntro, life, demoPause)
 	cfg, err := demoConfig()
@@ -50,8 +51,8 @@ func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
 	return d.verdict(w)
 }
 
-// demoConfig is what config.LoadDefaultConfig makes of a child's environment. To link
-// that for the demonstration alone costs 240 KB.
+// demoConfig is what config.LoadDefaultConfig makes of a child's environment. To link that for the demonstration alone
+// costs 240 KB.
 func demoConfig() (aws.Config, error) {
 	env, err := config.NewEnvConfig()
 	if err != nil {
@@ -80,7 +81,7 @@ func (d *demo) call(ctx context.Context, cfg aws.Config, w io.Writer, at time.Du
 	}
 	if err != nil {
 		d.failures++
-		fmt.Fprintf(w, "\n%6.1f s  failed: %s", at.Seconds(), oneLine(err.Error()))
+		fmt.Fprintf(w, "\n%6.1f s  failed: %s", at.Seconds(), message.OneLine(err.Error()))
 		return
 	}
 	switch {

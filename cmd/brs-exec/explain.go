@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,134 +18,101 @@ import (
 
 	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
+	"brs-exec/internal/explain"
+	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
 	"brs-exec/internal/source"
 )
 
-// explanation is the page of --explain, and with --output json the JSON. It is
-// meant to be pasted into an issue: nothing secret goes in, nor anything that may
-// hold a secret (command lines, external ids, policies, URLs).
-type explanation struct {
-	Works  bool
-	Error  string   `json:",omitempty"` // why it doesn't
-	Remedy []string // what to type, or that there is nothing to do; never empty
-
-	Account, Arn, UserId string     `json:",omitempty"` //nolint:revive // AWS's spelling, as in --whoami
-	Source               string     `json:",omitempty"`
-	STS                  string     `json:",omitempty"`            // which one is asked
-	AccessKeyID          string     `json:"AccessKeyId,omitempty"` // its last four characters
-	Expiration           *time.Time `json:",omitempty"`            // absent: never, as far as is known
-	RenewableUntil       *time.Time `json:",omitempty"`            // absent: no end is known
-	Life                 float64    `json:",omitempty"`            // seconds that are left
-	RefreshAfter         []float64  `json:",omitempty"`            // seconds, from and to
-	ClockAhead           *float64   `json:",omitempty"`            // seconds, of STS's; absent: STS was not asked
-
-	Candidates []source.Candidate // where the chain could begin, in order
-	Steps      []step
-	Outranking []childenv.Rival // what the command is kept from
-	Messages   []string         // what a run would say on stderr
-	Version    string
-	Platform   string
-
-	endless bool // a session that doesn't say when it ends
-	raw     bool // keys that --no-session hands over
-	frozen  bool // the command has them as variables alone
-}
-
-// step is one of the chain's. What has not been reached took no time.
-type step struct {
-	Name         string
-	Outcome      string // ok, or one of those below
-	Milliseconds int64
-	Error        string `json:",omitempty"`
-	Hint         string `json:",omitempty"`
-
-	kind source.StepKind
-}
-
-// explain asks once for what a run would ask for, and prints what came of it.
-// The status is that of --whoami.
-func (c *cli) explain(ctx context.Context, env []string, w io.Writer) (runner.Status, error) {
-	c.StartEarly = false
-	x := &explanation{Version: version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Steps: []step{}}
-	var said bytes.Buffer
-	log, err := c.onPage(&said)
-	if err != nil {
-		return runner.Failed, err
+// explainTo asks once for what a run would ask for, and prints what came of it. The status is that of --whoami.
+func explainTo(ctx context.Context, w io.Writer, flags *cli, sts *sandboxSTS, env []string) (runner.Status, error) {
+	page, err := explanation(ctx, flags, sts, env)
+	if ctx.Err() != nil {
+		return runner.Failed, context.Cause(ctx)
 	}
-	o := c.sourceOptions(env, log)
-	x.Candidates = source.Candidates(ctx, o)
-	t := &trace{}
-	o.Trace = t.add
+	var printed error
+	if flags.Output == "json" {
+		printed = printJSON(w, page)
+	} else {
+		_, printed = io.WriteString(w, page.Text(coloured(w, env)))
+	}
+	if printed != nil {
+		return runner.Failed, printed
+	}
+	status, _ := statusOf(err) // the page has told the error
+	return status, nil
+}
+
+// explanation makes the page. The error is why a run wouldn't work.
+func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string) (*explain.Page, error) {
+	page := &explain.Page{Version: version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Steps: []explain.Step{}}
+	log, said := message.NewRecorder(flags.logLevel())
+	trace := new(stepTrace)
+	o := sourceOptions(flags, sts, env, log)
+	o.Trace = trace.add
+	candidates := source.Candidates(ctx, o)
 	src, err := source.New(ctx, o)
 	if err == nil {
 		defer src.Close()
-		s := &session{cli: c, src: src, creds: refresh.New(src, c.once(src, log)), log: log}
-		err = x.ask(ctx, s, env)
-		t.add(source.Step{}) // what comes later, from a call that was given up, comes too late
-		err = t.better(err)
-		x.Steps = t.told(src.Steps(), err)
-	}
-	if ctx.Err() != nil {
-		return runner.Failed, context.Cause(ctx)
+		s := &session{flags, sts, log, src, refresh.New(src, askOnce(flags, src, log))}
+		err = trace.better(s.askFor(ctx, page, env))
+		page.Steps = trace.report(src.Steps(), err)
 	}
 	config, credentials, tooLarge := awsconfig.Locate(env).Read()
 	if err == nil {
 		err = tooLarge
 	}
-	x.Outranking = childenv.Rivals(env, config, credentials)
-	for i, r := range x.Outranking {
-		if r.InFile && c.NoIsolation {
-			x.Outranking[i].Does = "--no-isolation leaves the file: refused"
-		}
+	rivals := []childenv.Rival{}
+	if !page.NoEndpoint {
+		rivals = childenv.Rivals(env, config, credentials)
 	}
-	if x.raw {
-		x.Outranking = []childenv.Rival{} // there is no endpoint
+	unkept := childenv.Warnings(env)
+	page.Works = err == nil
+	page.Messages = append(said(), unkept...)
+	page.Candidates = tellCandidates(candidates)
+	page.Outranking = tellRivals(flags, rivals)
+	switch {
+	case err != nil:
+		page.Error = err.Error()
+		page.Remedy = slices.Concat(remedies(flags, err, trace), clockRemedy(page), optionRemedies(unkept))
+	default:
+		page.Remedy = slices.Concat(clockRemedy(page), optionRemedies(unkept), outrankedProfile(candidates),
+			nextSteps(flags, rivals))
 	}
-	x.Messages = messages(said.String())
-	x.judge(c, err, childenv.Warnings(env))
-	if err := x.print(c, w); err != nil {
-		return runner.Failed, err
-	}
-	return exitStatus(err), nil
+	page.Clean(message.OneLine)
+	return page, err
 }
 
-// onPage makes a logger for what a run would say at its start.
-func (c *cli) onPage(w io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return nil, err
+// coloured says whether w is a terminal whose user wants colours. https://no-color.org: set and not empty.
+func coloured(w io.Writer, env []string) bool {
+	term := getenv(env, "TERM")
+	f, ok := w.(*os.File)
+	if !ok || getenv(env, "NO_COLOR") != "" || term == "" || term == "dumb" || runtime.GOOS == "windows" {
+		return false
 	}
-	return slog.New(&lineHandler{w: w, level: level, mu: new(sync.Mutex)}), nil
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func messages(said string) []string {
-	lines := []string{}
-	for line := range strings.Lines(said) {
-		lines = append(lines, oneLine(strings.TrimPrefix(strings.TrimSpace(line), "brs-exec: ")))
-	}
-	return lines
-}
+const defaultStartTimeout = 30 * time.Second // as refresh has it
 
-// once makes the start one attempt, which may take all of the time: refresh gives
-// an attempt a quarter of what is left. Each call of it has --read-timeout.
-func (c *cli) once(src *source.Source, log *slog.Logger) refresh.Options {
-	o := c.refresh(src, log)
-	all := cmp.Or(c.StartTimeout, 30*time.Second)
+// askOnce makes the start one attempt, which may take all of the time: refresh gives an attempt a quarter of what is
+// left. Each call of it has --read-timeout.
+func askOnce(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
+	o := refreshOptions(flags, src, log)
+	all := cmp.Or(flags.StartTimeout, defaultStartTimeout)
 	o.StartTimeout, o.ReadTimeout, o.RetryDenied = 4*all, all, 0
 	o.Permanent = func(error) bool { return true }
 	return o
 }
 
-// ask gets the credentials, and has STS say whose they are.
-func (x *explanation) ask(ctx context.Context, s *session, env []string) error {
-	x.Source, x.STS = s.src.Describe(), s.src.STS()
-	err := s.begin(ctx)
-	x.clock(s.src.Skew())
-	if end := s.src.RenewableUntil(); !end.IsZero() {
-		x.RenewableUntil = wholeSeconds(end)
-	}
+// askFor gets the credentials, and has STS say whose they are.
+func (s *session) askFor(ctx context.Context, page *explain.Page, env []string) error {
+	page.Source, page.STS = s.src.Describe(), s.src.STS()
+	err := s.firstCredentials(ctx)
+	page.ClockAhead = clockAhead(s.src)
+	page.RenewableUntil = toSeconds(s.src.RenewableUntil())
 	if err != nil {
 		return err
 	}
@@ -155,199 +120,210 @@ func (x *explanation) ask(ctx context.Context, s *session, env []string) error {
 	if err != nil {
 		return err
 	}
-	x.frozen = s.delivery == delivery{env: true}
-	x.life(creds, s.NoSession)
-	if err := s.takeKeys(); err != nil {
+	s.tellLife(page, creds)
+	if _, err := s.keysForVariables(ctx); err != nil { // for its warnings
 		return err
 	}
-	if _, err := s.settings(env); err != nil {
+	if _, _, err := s.childConfig(env); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.ReadTimeout, 10*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.flags.ReadTimeout, 10*time.Second))
 	defer cancel()
-	x.Account, x.Arn, x.UserId, err = s.src.CallerIdentity(ctx, creds)
-	x.clock(s.src.Skew())
-	if err != nil && (source.Denied(err) || !refused(err)) {
+	page.Account, page.Arn, page.UserId, err = s.src.CallerIdentity(ctx, creds)
+	page.ClockAhead = clockAhead(s.src)
+	if err != nil && !refusedByAWS(err) {
 		s.log.Warn("the credentials are there, but STS doesn't say whose they are", "error", err)
-		x.Account, err = creds.AccountID, nil
+		page.Account, err = creds.AccountID, nil
 	}
 	return err
 }
 
-// refused: STS itself does not accept the credentials. Without STS they may be good.
-func refused(err error) bool {
+// refusedByAWS says that STS itself does not accept the credentials. If it can't be asked, or a policy denies the
+// question, they may be good.
+func refusedByAWS(err error) bool {
 	var answer interface{ ErrorCode() string }
-	return source.Permanent(err) && errors.As(err, &answer)
+	return source.Permanent(err) && !source.Denied(err) && errors.As(err, &answer)
 }
 
-func (x *explanation) clock(skew time.Duration) {
-	if skew != 0 {
-		s := coarse(skew).Seconds()
-		x.ClockAhead = &s
+// clockAhead is in seconds; nil if STS was not asked.
+func clockAhead(src *source.Source) *float64 {
+	skew := src.Skew()
+	if skew == 0 {
+		return nil
 	}
+	s := explain.Coarse(skew).Seconds()
+	return &s
 }
 
-func (x *explanation) life(creds aws.Credentials, raw bool) {
-	x.AccessKeyID = "…" + tail(creds.AccessKeyID)
+// tellLife tells when the credentials end, and how they are renewed.
+func (s *session) tellLife(page *explain.Page, creds aws.Credentials) {
+	page.AccessKeyID = "…" + tail(creds.AccessKeyID)
+	switch longTerm := creds.SessionToken == ""; {
+	case !creds.CanExpire && longTerm && s.flags.NoSession:
+		page.NoEndpoint = true
+		page.Unrefreshed = "never: --no-session hands the keys over as they are"
+	case s.flags.delivery.envOnly():
+		page.Unrefreshed = "never in the command: it has the keys as variables (--deliver env)"
+	case s.flags.Lazy:
+		page.OnRequest = "--lazy"
+	}
 	if !creds.CanExpire {
-		x.endless, x.raw = creds.SessionToken != "", raw && creds.SessionToken == ""
+		page.UnknownEnd = creds.SessionToken != ""
 		return
 	}
-	life := coarse(time.Until(creds.Expires.Round(0)))
-	x.Expiration, x.Life = wholeSeconds(creds.Expires), life.Seconds()
-	if x.frozen {
-		return
+	life := explain.Coarse(time.Until(creds.Expires.Round(0)))
+	page.Expiration, page.Life = toSeconds(creds.Expires), life.Seconds()
+	if page.Unrefreshed == "" {
+		from, to := refresh.Window(life)
+		page.RefreshAfter = []float64{explain.Coarse(from).Seconds(), explain.Coarse(to).Seconds()}
 	}
-	from, to := refresh.Window(life)
-	x.RefreshAfter = []float64{coarse(from).Seconds(), coarse(to).Seconds()}
 }
 
-// coarse takes off what STS's whole seconds and the way to it add or take.
-func coarse(d time.Duration) time.Duration {
-	if d.Abs() < time.Minute {
-		return d.Round(time.Second)
-	}
-	return d.Round(5 * time.Second)
-}
-
-// judge writes the verdict, and what to type.
-func (x *explanation) judge(c *cli, err error, unkept []string) {
-	x.Works = err == nil
-	x.Messages = append(x.Messages, unkept...)
-	if err != nil {
-		x.Error = oneLine(err.Error())
-		x.Remedy = append(x.Remedy, cmp.Or(hintOf(err), "nothing is known that cures it; below is how it came"))
-		switch again := x.retried(c, err); {
-		case again > 0 && errors.Is(err, context.DeadlineExceeded):
-			x.Remedy = append(x.Remedy, "or give it longer than "+short(again)+": --start-timeout")
-		case again > 0:
-			x.Remedy = append(x.Remedy, "or wait: it may pass, and a run tries again for "+short(again))
-		}
-	}
-	if x.ClockAhead != nil && time.Duration(*x.ClockAhead*float64(time.Second)).Abs() > time.Minute {
-		x.Remedy = append(x.Remedy, "set this machine's clock (timedatectl set-ntp true): it is "+x.clockText())
-	}
-	for _, w := range unkept {
-		x.Remedy = append(x.Remedy, "take these options out: "+w)
-	}
-	if !x.Works {
-		return
-	}
-	x.meant()
-	if c.TokenCode != "" {
-		x.Remedy = append(x.Remedy, "a new --token-code for the run: this one is used up")
-	}
-	if names := x.hidden(); names != "" {
-		x.Remedy = append(x.Remedy, "nothing about "+names+": brs-exec keeps the command from it")
-	}
-	x.Remedy = append(x.Remedy, "give the command in place of --explain: -- COMMAND")
-}
-
-// retried is how long a run would try again: if it was a step that failed, and not
-// the one that a person is asked in.
-func (x *explanation) retried(c *cli, err error) time.Duration {
+// remedies are what to type about an error.
+func remedies(flags *cli, err error, trace *stepTrace) []string {
+	list := []string{cmp.Or(message.HintOf(err), "nothing is known that cures it; below is how it came")}
+	again := cmp.Or(flags.StartTimeout, defaultStartTimeout)
 	switch {
-	case !slices.ContainsFunc(x.Steps, func(s step) bool { return s.Outcome == failed && s.kind != source.CodeStep }):
-		return 0
+	case !trace.failedUnattended(err):
 	case source.Denied(err):
-		return c.RetryDenied
+		if flags.RetryDenied != 0 {
+			list = append(list, "or wait: it may pass, and a run tries again for "+explain.Short(flags.RetryDenied))
+		}
 	case source.Permanent(err):
-		return 0
+	case errors.Is(err, context.DeadlineExceeded):
+		list = append(list, "or give it longer than "+explain.Short(again)+": --start-timeout")
+	default:
+		list = append(list, "or wait: it may pass, and a run tries again for "+explain.Short(again))
 	}
-	return cmp.Or(c.StartTimeout, 30*time.Second)
+	return list
 }
 
-// meant is for those whose AWS_PROFILE has no effect, as variables outrank it.
-func (x *explanation) meant() {
-	by := ""
-	for _, r := range x.Candidates {
+func clockRemedy(page *explain.Page) []string {
+	if page.ClockAhead == nil || *page.ClockAhead >= -60 && *page.ClockAhead <= 60 {
+		return nil
+	}
+	return []string{"set this machine's clock (timedatectl set-ntp true): it is " + page.Clock()}
+}
+
+func optionRemedies(unkept []string) (list []string) {
+	for _, w := range unkept {
+		list = append(list, "take these options out: "+w)
+	}
+	return list
+}
+
+// outrankedProfile is for those whose AWS_PROFILE has no effect, as other variables outrank it.
+func outrankedProfile(candidates []source.Candidate) (list []string) {
+	chosen := ""
+	for _, c := range candidates {
 		switch {
-		case r.State == source.Chosen && (r.Kind == source.KeyVariables || r.Kind == source.TokenVariable):
-			by = r.Name
-		case r.State == source.Outranked && r.Variable != "" && by != "":
-			x.Remedy = append(x.Remedy, fmt.Sprintf("if profile %[1]s was meant: --profile %[1]s, since %[2]s outranks %[3]s", oneLine(r.Profile), by, r.Variable))
+		case c.State == source.Chosen && (c.Kind == source.KeyVariables || c.Kind == source.TokenVariable):
+			chosen = c.Name
+		case c.State == source.Outranked && c.Variable != "" && chosen != "":
+			list = append(list, fmt.Sprintf("if profile %[1]s was meant: --profile %[1]s, since %[2]s outranks %[3]s",
+				c.Profile, chosen, c.Variable))
 		}
 	}
+	return list
 }
 
-// hidden are the names of what the command is kept from.
-func (x *explanation) hidden() string {
-	var names []string
-	for _, r := range x.Outranking {
-		name, _, _ := strings.Cut(r.Name, " (")
-		names = append(names, name)
+// nextSteps are what to type where all works.
+func nextSteps(flags *cli, rivals []childenv.Rival) (list []string) {
+	if flags.TokenCode != "" {
+		list = append(list, "a new --token-code for the run: this one is used up")
 	}
-	return strings.Join(names, ", ")
+	var names []string
+	for _, r := range rivals {
+		names = append(names, r.Name)
+	}
+	if len(names) > 0 {
+		list = append(list, "nothing about "+strings.Join(names, ", ")+": brs-exec keeps the command from it")
+	}
+	return append(list, "give the command in place of --explain: -- COMMAND")
 }
 
-// trace collects the steps. One that was given up may end when nobody waits for it
-// any more.
-type trace struct {
+func tellCandidates(candidates []source.Candidate) []explain.Candidate {
+	list := []explain.Candidate{}
+	for _, c := range candidates {
+		list = append(list, explain.Candidate{Name: c.Name, State: string(c.State), Why: c.Why})
+	}
+	return list
+}
+
+func tellRivals(flags *cli, rivals []childenv.Rival) []explain.Rival {
+	list := []explain.Rival{}
+	for _, r := range rivals {
+		told := explain.Rival{Name: r.Name, In: r.In, Why: r.Why, Does: r.Does}
+		if r.Key != "" {
+			told.Name += " (" + r.Key + ")"
+		}
+		if r.Key != "" && flags.NoIsolation {
+			told.Does = "--no-isolation leaves the file: refused"
+		}
+		list = append(list, told)
+	}
+	return list
+}
+
+// stepTrace collects the steps of the source. One that was given up may end when nobody waits for it any more.
+type stepTrace struct {
 	mu    sync.Mutex // guards the rest
 	steps []source.Step
 	over  bool
 }
 
-func (t *trace) add(s source.Step) {
+func (t *stepTrace) add(s source.Step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over = t.over || s.Kind == 0; !t.over {
+	if !t.over {
 		t.steps = append(t.steps, s)
 	}
 }
 
-// better is what a step says of its end, where the attempt's end alone is known:
-// it came a moment later.
-func (t *trace) better(err error) error {
+// better ends the trace, and returns what the last step says of its end where only the attempt's end is known: it came
+// a moment later.
+func (t *stepTrace) better(err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := len(t.steps); n > 0 && t.steps[n-1].Err != nil && errors.Is(err, context.DeadlineExceeded) && hintOf(err) == "" {
+	t.over = true
+	if n := len(t.steps); n > 0 && t.steps[n-1].Err != nil &&
+		errors.Is(err, context.DeadlineExceeded) && message.HintOf(err) == "" {
 		return t.steps[n-1].Err
 	}
 	return err
 }
 
-const (
-	failed    = "failed"
-	unreached = "not reached"
-)
-
-// told are the steps in their order, those last that did not come. One that was
-// cut off by --start-timeout has failed with the whole.
-func (t *trace) told(announced []source.Step, err error) (out []step) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	fell := false
-	for _, s := range t.steps {
-		announced = slices.DeleteFunc(announced, func(a source.Step) bool { return a.Kind == s.Kind && a.What == s.What })
-		told := step{Name: oneLine(s.What), Outcome: "ok", Milliseconds: s.Took.Milliseconds(), kind: s.Kind}
-		if s.Err != nil {
-			told.Outcome, told.Error, told.Hint = failed, oneLine(s.Err.Error()), hintOf(s.Err)
-			fell = true
-		}
-		out = append(out, told)
+// failedUnattended says that a step failed which a run would try again, since it asks no person.
+func (t *stepTrace) failedUnattended(err error) bool {
+	failed := slices.DeleteFunc(slices.Clone(t.steps), func(s source.Step) bool { return s.Err == nil })
+	if len(failed) == 0 {
+		return errors.Is(err, context.DeadlineExceeded) // it was cut off
 	}
-	for i, s := range announced {
-		told := step{Name: oneLine(s.What), Outcome: unreached, kind: s.Kind}
-		if i == 0 && !fell && errors.Is(err, context.DeadlineExceeded) {
-			told.Outcome, told.Error, told.Hint = failed, oneLine(err.Error()), hintOf(err)
-		}
-		out = append(out, told)
-	}
-	return out
+	return slices.ContainsFunc(failed, func(s source.Step) bool { return s.Kind != source.CodeStep })
 }
 
-func (x *explanation) print(c *cli, w io.Writer) error {
-	for i, r := range x.Candidates {
-		x.Candidates[i].Name, x.Candidates[i].Why = oneLine(r.Name), oneLine(r.Why)
+// report returns the steps in their order, those last that did not come. One that was cut off by --start-timeout has
+// failed with the whole.
+func (t *stepTrace) report(announced []source.Step, err error) []explain.Step {
+	list, anyFailed := []explain.Step{}, false
+	fail := func(s *explain.Step, err error) {
+		s.Outcome, s.Error, s.Hint = explain.Failed, err.Error(), message.HintOf(err)
+		anyFailed = true
 	}
-	x.Source = oneLine(x.Source)
-	if c.Output != "json" {
-		_, err := io.WriteString(w, x.text(c, colourful(w, os.Environ())))
-		return err
+	for _, s := range t.steps {
+		announced = slices.DeleteFunc(announced, func(a source.Step) bool { return a.Kind == s.Kind && a.What == s.What })
+		told := explain.Step{Name: s.What, Outcome: explain.OK, Milliseconds: s.Took.Milliseconds()}
+		if s.Err != nil {
+			fail(&told, s.Err)
+		}
+		list = append(list, told)
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "    ")
-	return e.Encode(x)
+	for i, s := range announced {
+		told := explain.Step{Name: s.What, Outcome: explain.NotReached}
+		if i == 0 && !anyFailed && errors.Is(err, context.DeadlineExceeded) {
+			fail(&told, err)
+		}
+		list = append(list, told)
+	}
+	return list
 }

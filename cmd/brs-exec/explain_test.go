@@ -30,6 +30,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"brs-exec/internal/explain"
+	"brs-exec/internal/message"
 	"brs-exec/internal/sandbox"
 	"brs-exec/internal/source"
 )
@@ -378,7 +380,7 @@ func (w *explainWorld) run(t *testing.T, c explainCase, failure int) string {
 	}
 	works := strings.HasPrefix(page, "WORKS: ")
 	if c.json {
-		var x explanation
+		var x explain.Page
 		if err := json.Unmarshal(out.Bytes(), &x); err != nil || len(x.Remedy) == 0 {
 			t.Errorf("%s: %v:\n%s", c.name, err, page)
 		}
@@ -429,17 +431,12 @@ func FuzzExplanationIsPlain(f *testing.F) {
 	f.Add("a\x1b[31m\r\nb\u202e", "\x00\xff\n\n")
 	f.Fuzz(func(t *testing.T, said, name string) {
 		page := func(said, name string) string {
-			err := hinted(errors.New(said), "do "+name)
-			x := &explanation{Source: name, Arn: said, Account: name}
-			x.Candidates = append(x.Candidates, source.Candidate{Name: name, State: source.Broken, Why: said})
-			x.Steps = []step{{Name: oneLine(name), Outcome: failed, Error: oneLine(said)}}
-			x.Messages = messages(oneLine(said))
-			x.judge(&cli{}, err, nil)
-			var b bytes.Buffer
-			if err := x.print(&cli{}, &b); err != nil {
-				t.Fatal(err)
-			}
-			return b.String()
+			p := &explain.Page{Error: said, Source: name, Arn: said, Account: name, Messages: []string{said}}
+			p.Remedy = remedies(&cli{}, message.WithHint(errors.New(said), "do "+name), new(stepTrace))
+			p.Candidates = tellCandidates([]source.Candidate{{Name: name, State: source.Broken, Why: said}})
+			p.Steps = []explain.Step{{Name: name, Outcome: explain.Failed, Error: said}}
+			p.Clean(message.OneLine)
+			return p.Text(false)
 		}
 		got := page(said, name)
 		for _, r := range got {
@@ -447,7 +444,7 @@ func FuzzExplanationIsPlain(f *testing.F) {
 				t.Fatalf("%q is in the page of %q, %q", r, said, name)
 			}
 		}
-		if n, want := strings.Count(got, "\n"), strings.Count(page("x"+said, name), "\n"); said != "" && strings.TrimSpace(oneLine(said)) != "" && name != "" && n != want {
+		if n, want := strings.Count(got, "\n"), strings.Count(page("x"+said, name), "\n"); said != "" && strings.TrimSpace(message.OneLine(said)) != "" && name != "" && n != want {
 			t.Errorf("%d lines of %q, %q; want %d", n, said, name, want)
 		}
 	})
@@ -466,8 +463,8 @@ func TestExplainFieldsAreDocumented(t *testing.T) {
 			told = append(told, strings.Split(strings.Trim(cell, "`"), "`, `")...)
 		}
 	}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[explanation]()) {
-		if f.IsExported() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[explain.Page]()) {
+		if f.Tag.Get("json") != "-" {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			real = append(real, cmp.Or(name, f.Name))
 		}

@@ -2,23 +2,22 @@
 //
 //	brs-exec --role-arn arn:aws:iam::123456789012:role/etl -- python3 etl.py
 //
-// It assumes the role, serves the credentials on a loopback endpoint of the form
-// that ECS containers have and every AWS SDK knows
-// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html),
-// keeps them fresh, and returns the program's exit status. `brs-exec --help` is
-// the manual.
+// It assumes the role, serves the credentials on a loopback endpoint of the form that ECS containers have and every
+// AWS SDK knows (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), keeps them fresh,
+// and returns the program's exit status. `brs-exec --help` is the manual.
+//
+// This package parses the command line (cli.go, rules.go, manual.go), wires the rooms of internal/ together (wire.go)
+// and has a file for each thing that can be asked of it: run, whoami, explain, export, fetch, rehearse, demo. It alone
+// knows flags by their names; the other packages are given values, and names to put into their errors.
 package main
 
 import (
-	"log/slog"
 	"os"
 	"slices"
 	"time"
 
-	"brs-exec/internal/childenv"
-	"brs-exec/internal/refresh"
+	"brs-exec/internal/message"
 	"brs-exec/internal/runner"
-	"brs-exec/internal/source"
 )
 
 func main() {
@@ -30,13 +29,13 @@ func main() {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would
 	}
 	if err != nil {
-		report(os.Stderr, err)
+		message.Report(os.Stderr, err)
 	}
 	status.Exit() // the only exit: every defer has run; may be death by a signal
 }
 
-// dieOf ends what a signal has ended but doesn't know it yet: a file that blocks
-// when it is opened (a FIFO) doesn't see the context.
+// dieOf ends what a signal has ended but doesn't know it yet: a file that blocks when it is opened (a FIFO) doesn't see
+// the context.
 func dieOf(sigs *runner.Signals) {
 	<-sigs.Context().Done()
 	time.Sleep(time.Second)
@@ -45,113 +44,51 @@ func dieOf(sigs *runner.Signals) {
 	}
 }
 
-// run is the whole way, from the command line to the command's end.
+// run is the whole way, from the command line to an exit status.
 func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
 	if slices.Equal(args, []string{fetchFlag}) {
-		err := fetchOnce(ctx, env, os.Stdout)
-		return exitStatus(err), err
+		return statusOf(fetchOnce(ctx, env, os.Stdout))
 	}
-	c, done, err := parse(args, env, os.Stdout)
-	if err != nil || done {
-		return exitStatus(err), err
+	flags, done, err := parse(args, env, os.Stdout)
+	switch {
+	case err != nil || done:
+		return statusOf(err)
+	case flags.DemoClient != 0:
+		return statusOf(demoClient(ctx, flags.DemoClient, os.Stdout))
 	}
-	if c.DemoClient != 0 {
-		err := demoClient(ctx, c.DemoClient, os.Stdout)
-		return exitStatus(err), err
-	}
-	log, logFile, err := newLogger(c, runner.Stderr)
+	log, closeLog, err := newLogger(flags, runner.Stderr)
 	if err != nil {
 		return runner.Failed, err
 	}
-	defer logFile.Close()
-	if c.Sandbox {
-		stop, err := c.startSandbox()
-		if err != nil {
-			return runner.Failed, err
-		}
-		defer stop()
-	}
-	if c.Explain {
-		return c.explain(ctx, env, os.Stdout)
-	}
-	src, err := source.New(ctx, c.sourceOptions(env, log))
+	defer closeLog()
+	sts, err := startSandbox(flags)
 	if err != nil {
 		return runner.Failed, err
 	}
-	defer src.Close()
-	s := &session{cli: c, src: src, creds: refresh.New(src, c.refresh(src, log)), log: log}
-	if c.Whoami {
-		err := s.whoami(ctx, os.Stdout)
-		return exitStatus(err), err
+	defer sts.stop()
+	if flags.Explain {
+		return explainTo(ctx, os.Stdout, flags, sts, env)
 	}
-	if c.Export {
-		err := s.export(ctx, os.Stdout)
-		return exitStatus(err), err
-	}
-	path, status, err := runner.Find(c.Command, env) // before anything is asked of STS
-	if err != nil {
-		return status, err
-	}
-	settings, err := s.settings(env)
+	s, err := newSession(ctx, flags, sts, env, log)
 	if err != nil {
 		return runner.Failed, err
 	}
-	srv, err := s.listen()
-	if err != nil {
-		return runner.Failed, err
+	defer s.src.Close()
+	switch {
+	case flags.Whoami:
+		return statusOf(s.whoami(ctx, os.Stdout))
+	case flags.Export:
+		return statusOf(s.export(ctx, os.Stdout))
 	}
-	began := make(chan error, 1)
-	go func() { began <- s.begin(ctx) }()
-	dir := c.newDir(env, settings, srv, log) // while STS is asked
-	err = <-began
-	if err == nil {
-		err = s.deliver(dir)
-	}
-	if err != nil {
-		logError(log, dir.Remove())
-		return runner.Failed, err
-	}
-	for _, w := range childenv.Warnings(env) {
-		log.Warn(w)
-	}
-	refused, stop := s.background(srv, dir)
-	defer stop()
-	status, err = runner.Run(sigs, runner.Command{
-		Path:           path,
-		Args:           c.Command,
-		Env:            s.environment(env, srv, dir.Files()),
-		PTY:            c.PTY,
-		KillAfter:      c.KillAfter,
-		OnWrapperDeath: c.OnWrapperDeath,
-		KeepOpen:       c.readsDescriptors(args, env),
-		Stop:           refused.done,
-		Started:        s.started,
-	})
-	s.exited(status)
-	if srv != nil {
-		s.adviseReach(runner.Stderr, status, srv.Stats())
-	}
-	s.summarize(srv)
-	if err == nil {
-		status = s.verdicts(status, runner.Stderr)
-	}
-	if status == runner.RunFailed && err == nil {
-		err = refused.why()
-	}
-	return status, err
+	given := args[:max(0, len(args)-len(flags.Command))] // without the command's own
+	return s.runCommand(ctx, sigs, env, inheritsDescriptors(flags, given, env))
 }
 
-// exitStatus is that of what runs no command.
-func exitStatus(err error) runner.Status {
+// statusOf is the exit status of what runs no command.
+func statusOf(err error) (runner.Status, error) {
 	if err != nil {
-		return runner.Failed
+		return runner.Failed, err
 	}
-	return 0
-}
-
-func logError(log *slog.Logger, err error) {
-	if err != nil {
-		log.Error(err.Error())
-	}
+	return 0, nil
 }

@@ -117,7 +117,7 @@ var manual = []struct {
 	}},
 }
 
-// describe puts the manual into kong's model.
+// describe puts the manual into kong's model, which makes the page of it.
 func describe(k *kong.Kong) error {
 	known := make(map[string]*kong.Flag)
 	for _, f := range k.Model.Flags {
@@ -132,7 +132,7 @@ func describe(k *kong.Kong) error {
 				return fmt.Errorf("the manual describes --%s, which is no flag", entry[0])
 			}
 			f.Group, f.PlaceHolder, f.Help = g, entry[1], entry[2]
-			if configures(f) {
+			if !f.Tag.Has("novar") {
 				f.Help += " ($" + variable(f.Name) + ")"
 			}
 			ordered = append(ordered, f)

@@ -10,12 +10,12 @@ import (
 	"strings"
 
 	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/message"
 	"brs-exec/internal/runner"
 )
 
-// outOfReach are the commands that carry their program away from the environment
-// or from this machine's loopback. docs/REACH.md has the same rows, word for word
-// (TestReachDocument), and what was tested of them.
+// outOfReach are the commands that carry their program away from the environment or from this machine's loopback.
+// docs/REACH.md has the same rows, word for word (TestReachDocument), and what was tested of them.
 var outOfReach = []struct {
 	commands string // names
 	words    string // one of them must be among the arguments; "": none need be
@@ -44,18 +44,16 @@ var outOfReach = []struct {
 	{"watchman watchman-make", "", "a server that runs already starts the triggers", "brs-exec … -- watchman --foreground, or brs-exec in the trigger"},
 }
 
-// adviseReach says, if the command failed and nobody ever came to the endpoint,
-// that it may be of those which carry their program away. A command that was
-// killed, or tells so as shells do, was stopped by somebody: that is no riddle.
-func (s *session) adviseReach(w io.Writer, status runner.Status, asked ecsserver.Stats) {
-	if status <= 0 || status > 128 && status <= 192 || s.began.IsZero() || !s.log.Enabled(context.Background(), slog.LevelWarn) {
+// adviseReach says, if the command failed and nobody ever came to the endpoint, that it may be of those which carry
+// their program away. A command that was killed, or tells so as shells do, was stopped by somebody: that is no riddle.
+func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.Status, asked ecsserver.Stats) {
+	stopped := status <= 0 || status > 128 && status <= 192
+	came := asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
+	if stopped || came || !log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
-	if asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0 {
-		return
-	}
-	if hint := reachHint(s.Command); hint != "" {
-		fmt.Fprintf(w, "brs-exec: hint: %s\n", hint)
+	if hint := reachHint(command); hint != "" {
+		message.Hint(w, hint)
 	}
 }
 
@@ -70,8 +68,7 @@ func reachHint(command []string) string {
 	return ""
 }
 
-// own are the arguments that are not those of the command that env(1) or unshare(1)
-// runs.
+// own are the arguments that are not those of the command that env(1) or unshare(1) runs.
 func own(name string, args []string) []string {
 	if name != "env" && name != "unshare" {
 		return args
@@ -83,17 +80,17 @@ func own(name string, args []string) []string {
 	return args[:i]
 }
 
-// mentions tells whether one of the words is an argument, as it is, with =VALUE, or
-// as a letter among others (unshare -rn).
+// mentions tells whether one of the words is an argument, as it is, with =VALUE, or as a letter among others
+// (unshare -rn).
 func mentions(args, words []string) bool {
 	return len(words) == 0 || slices.ContainsFunc(args, func(arg string) bool {
 		name, _, _ := strings.Cut(arg, "=")
-		return slices.Contains(words, name) || slices.ContainsFunc(words, func(word string) bool { return among(name, word) })
+		return slices.Contains(words, name) || slices.ContainsFunc(words, func(word string) bool { return hasLetter(name, word) })
 	})
 }
 
-// among tells whether the option -x is one of the letters of -rx.
-func among(arg, option string) bool {
+// hasLetter tells whether the option -x is one of the letters of -rx.
+func hasLetter(arg, option string) bool {
 	letters, ok := strings.CutPrefix(arg, "-")
 	return ok && len(option) == 2 && !strings.HasPrefix(letters, "-") && strings.Contains(letters, option[1:])
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/runner"
@@ -99,9 +98,8 @@ func TestAdviseReach(t *testing.T) {
 		{name: "errors only", status: 1, level: slog.LevelError, silent: true},
 	} {
 		log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: max(tt.level, slog.LevelWarn)}))
-		s := &session{cli: &cli{Command: []string{"sudo", "x"}}, log: log, began: time.Now()}
 		var b strings.Builder
-		s.adviseReach(&b, tt.status, tt.asked)
+		adviseReach(&b, log, []string{"sudo", "x"}, tt.status, tt.asked)
 		if silent := b.String() == ""; silent != tt.silent || !silent && strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.name, b.String())
 		}

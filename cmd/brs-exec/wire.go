@@ -2,25 +2,21 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
+	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
-	"brs-exec/internal/sandbox"
+	"brs-exec/internal/rehearse"
 	"brs-exec/internal/source"
 )
 
@@ -37,184 +33,172 @@ func version() string {
 	return "devel"
 }
 
-// sourceOptions hands the identity flags to the source.
-func (c *cli) sourceOptions(env []string, log *slog.Logger) source.Options {
+// newLogger makes the logger of --log-level, --log-format and --log-file. The file is appended to, and made for its
+// owner alone.
+func newLogger(flags *cli, stderr io.Writer) (log *slog.Logger, closeLog func() error, err error) {
+	w, closeLog := stderr, func() error { return nil }
+	if flags.LogFile != "" {
+		f, err := os.OpenFile(flags.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", flags.given("log-file"), err)
+			return nil, nil, message.WithHint(err, "name a file in a directory that is there and can be written to")
+		}
+		w, closeLog = f, f.Close
+	}
+	if flags.LogFormat == "json" {
+		return message.NewJSONLogger(w, flags.logLevel()), closeLog, nil
+	}
+	return message.NewLogger(w, flags.logLevel()), closeLog, nil
+}
+
+func (c *cli) logLevel() slog.Level {
+	return map[string]slog.Level{
+		"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
+	}[c.LogLevel]
+}
+
+// sourceOptions hands the identity flags to the source. sts is nil without --sandbox.
+func sourceOptions(flags *cli, sts *sandboxSTS, env []string, log *slog.Logger) source.Options {
 	o := source.Options{
-		RoleARNs:                c.RoleARN,
-		RoleSessionName:         c.RoleSessionName,
-		Duration:                c.Duration,
-		ExternalID:              c.ExternalID,
-		Policy:                  c.Policy,
-		PolicyARNs:              c.PolicyARNs,
-		Tags:                    c.Tags,
-		TransitiveTagKeys:       c.TransitiveTagKeys,
-		SourceIdentity:          c.SourceIdentity,
-		ProvidedContexts:        c.ProvidedContexts,
-		SerialNumber:            c.SerialNumber,
-		TokenCode:               c.TokenCode,
-		MFACommand:              c.MFACommand,
-		Profile:                 c.Profile,
-		WebIdentityTokenFile:    c.WebIdentityTokenFile,
-		WebIdentityTokenCommand: c.WebIdentityTokenCommand,
-		WebIdentity:             c.WebIdentity,
-		Audience:                c.Audience,
-		CredentialCommand:       c.CredentialCommand,
-		IoTEndpoint:             c.IoTEndpoint,
-		IoTRoleAlias:            c.IoTRoleAlias,
-		IoTCertificate:          c.IoTCertificate,
-		IoTPrivateKey:           c.IoTPrivateKey,
-		IoTThingName:            c.IoTThingName,
-		IoTCA:                   c.IoTCA,
-		NoSession:               c.NoSession,
-		Region:                  c.Region,
-		STSEndpointURL:          c.STSEndpointURL,
-		CABundle:                c.CABundle,
-		UseFIPSEndpoint:         c.UseFIPSEndpoint,
-		UseDualstackEndpoint:    c.UseDualstackEndpoint,
-		ConnectTimeout:          c.ConnectTimeout,
-		ReadTimeout:             c.ReadTimeout,
+		RoleARNs:                flags.RoleARN,
+		RoleSessionName:         flags.RoleSessionName,
+		Duration:                flags.Duration,
+		ExternalID:              flags.ExternalID,
+		Policy:                  flags.Policy,
+		PolicyARNs:              flags.PolicyARNs,
+		Tags:                    flags.Tags,
+		TransitiveTagKeys:       flags.TransitiveTagKeys,
+		SourceIdentity:          flags.SourceIdentity,
+		ProvidedContexts:        flags.ProvidedContexts,
+		SerialNumber:            flags.SerialNumber,
+		TokenCode:               flags.TokenCode,
+		MFACommand:              flags.MFACommand,
+		Profile:                 flags.Profile,
+		WebIdentityTokenFile:    flags.WebIdentityTokenFile,
+		WebIdentityTokenCommand: flags.WebIdentityTokenCommand,
+		WebIdentity:             flags.WebIdentity,
+		Audience:                flags.Audience,
+		CredentialCommand:       flags.CredentialCommand,
+		IoTEndpoint:             flags.IoTEndpoint,
+		IoTRoleAlias:            flags.IoTRoleAlias,
+		IoTCertificate:          flags.IoTCertificate,
+		IoTPrivateKey:           flags.IoTPrivateKey,
+		IoTThingName:            flags.IoTThingName,
+		IoTCA:                   flags.IoTCA,
+		NoSession:               flags.NoSession,
+		Region:                  flags.Region,
+		STSEndpointURL:          flags.STSEndpointURL,
+		CABundle:                flags.CABundle,
+		UseFIPSEndpoint:         flags.UseFIPSEndpoint,
+		UseDualstackEndpoint:    flags.UseDualstackEndpoint,
+		ConnectTimeout:          flags.ConnectTimeout,
+		ReadTimeout:             flags.ReadTimeout,
 		Env:                     env,
-		Names:                   c.optionNames,
+		Names:                   flags.optionNames,
 		Version:                 version(),
 		Log:                     log,
 	}
-	if c.sandbox != nil {
-		base := c.sandbox.sts.BaseCredentials()
-		o.Base, o.BaseName = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil }), "sandbox"
+	if sts != nil {
+		sts.standIn(&o)
 	}
 	return o
 }
 
-// optionNames says how a user writes an option: as a flag, and as what it was given by.
+// optionNames says how an option is written as a flag, and what the user gave it by.
 func (c *cli) optionNames(o source.Option) (flag, given string) {
-	flag = "--" + string(o)
-	if slices.Contains(c.variables, string(o)) {
-		return flag, variable(string(o))
-	}
-	return flag, flag
+	return "--" + string(o), c.given(string(o))
 }
 
-func (c *cli) refresh(src *source.Source, log *slog.Logger) refresh.Options {
+func refreshOptions(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 	return refresh.Options{
 		Log:          log,
 		Permanent:    source.Permanent,
 		Throttled:    source.Throttled,
-		StartTimeout: c.StartTimeout,
-		ReadTimeout:  c.ReadTimeout,
-		Lazy:         c.Lazy,
-		RetryDenied:  c.RetryDenied,
+		StartTimeout: flags.StartTimeout,
+		ReadTimeout:  flags.ReadTimeout,
+		Lazy:         flags.Lazy,
+		RetryDenied:  flags.RetryDenied,
 		Denied:       source.Denied,
 		Skew:         src.Skew,
 	}
 }
 
-// listen opens the endpoint, unless no way of --deliver needs it.
-func (s *session) listen() (*ecsserver.Server, error) {
-	if !s.delivery.served() {
-		return nil, nil
-	}
-	return ecsserver.Listen(s.creds, s.serving())
-}
-
-func (c *cli) server(log *slog.Logger) ecsserver.Options {
-	return ecsserver.Options{
-		MaxTTL:     c.MaxTTL,
+// listen opens the endpoint, and with --rehearse watches who fetches from it.
+func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
+	o := ecsserver.Options{
+		MaxTTL:     s.flags.MaxTTL,
 		Wait:       400 * time.Millisecond, // an answer is promised within 600 ms, on a busy machine too
-		Port:       c.Port,
+		Port:       s.flags.Port,
 		Permanent:  source.Permanent,
-		SameUser:   c.SameUser,
-		AllowHosts: c.AllowHost,
-		Log:        log,
+		SameUser:   s.flags.SameUser,
+		AllowHosts: s.flags.AllowHost,
+		Log:        s.log,
 	}
+	watch := s.rehearsal(&o)
+	srv, err := ecsserver.Listen(s.creds, o)
+	return srv, watch, err
 }
 
-// settings are the contents of the child's AWS_CONFIG_FILE: the harmless ones of
-// the user's. With --no-isolation the command sees the user's files themselves:
-// a [default] that outranks the endpoint is refused then.
-func (s *session) settings(env []string) ([]byte, error) {
+// childConfig returns the profile that was chosen, perhaps one without credentials of its own, and the contents of the
+// child's AWS_CONFIG_FILE. With --no-isolation the command sees the user's files themselves: a [default] that outranks
+// the endpoint is refused then.
+func (s *session) childConfig(env []string) (profile string, content []byte, err error) {
 	config, credentials, err := awsconfig.Locate(env).Read()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	if s.NoIsolation {
+	if s.flags.NoIsolation {
 		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
-			return nil, hinted(fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key),
-				"give that profile another name, or drop --no-isolation")
+			err := fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
+			return "", nil, message.WithHint(err, "give that profile another name, or drop --no-isolation")
 		}
 	}
 	fromEnv, _ := awsconfig.ChosenProfile(env)
-	s.profile = cmp.Or(s.cli.Profile, fromEnv, awsconfig.Default)
+	profile = cmp.Or(s.flags.Profile, fromEnv, awsconfig.Default)
 	c := childenv.Chosen{
-		Name:      s.profile,
-		CarryOver: s.src.Profile() == s.profile && !s.NoSession, // the endpoint's identity is the profile's
-		InFile:    s.delivery.file && !s.delivery.served(),
-		InEnv:     s.delivery == delivery{env: true},
+		Name:      profile,
+		CarryOver: s.src.Profile() == profile && !s.flags.NoSession, // the endpoint's identity is the profile's
+		InFile:    s.flags.delivery.file && !s.flags.delivery.served(),
+		InEnv:     s.flags.delivery.envOnly(),
 	}
-	if s.delivery.process {
+	if s.flags.delivery.process {
 		if c.Process, err = fetchCommand(); err != nil {
-			return nil, err
+			return "", nil, err
 		}
 	}
-	return childenv.ChildConfig(config, credentials, c), nil
+	return profile, childenv.ChildConfig(config, credentials, c), nil
 }
 
-// newDir makes the private directory. There may be no place for it: the command
-// then has the token by variable only, and no settings.
-func (c *cli) newDir(env []string, settings []byte, srv *ecsserver.Server, log *slog.Logger) *childenv.Dir {
-	o := childenv.Options{Places: childenv.Places(env), Config: settings, Log: log}
-	if srv != nil && c.TokenIn != childenv.TokenInEnv {
+// newDir makes the private directory. There may be no place for it: the command then has the token by variable only,
+// and no settings.
+func (s *session) newDir(env []string, config []byte, srv *ecsserver.Server) *childenv.Dir {
+	o := childenv.Options{Places: childenv.Places(env), Config: config, Log: s.log}
+	if srv != nil && s.flags.TokenIn != childenv.TokenInEnv {
 		o.Token = srv.Token()
 	}
 	return childenv.NewDir(o)
 }
 
-// readsDescriptors tells whether a refresh may want a descriptor that we inherited: a token in /dev/fd/3, a command of ours
-// that reads from one.
-func (c *cli) readsDescriptors(args, env []string) bool {
-	if c.MFACommand+c.CredentialCommand+c.WebIdentityTokenCommand != "" {
+// inheritsDescriptors tells whether a refresh may want a descriptor that came to us: a token in /dev/fd/3, a command of
+// ours that reads from one. args are without the command's own.
+func inheritsDescriptors(flags *cli, args, env []string) bool {
+	if flags.MFACommand+flags.CredentialCommand+flags.WebIdentityTokenCommand != "" {
 		return true
 	}
-	ours := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.HasPrefix(kv, "AWS_") && !strings.HasPrefix(kv, "BRS_EXEC_") })
-	return slices.ContainsFunc(append(ours, args[:max(0, len(args)-len(c.Command))]...), func(s string) bool {
+	ours := slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		return !strings.HasPrefix(entry, "AWS_") && !strings.HasPrefix(entry, variablePrefix)
+	})
+	return slices.ContainsFunc(append(ours, args...), func(s string) bool {
 		return strings.Contains(s, "/dev/fd/") || strings.Contains(s, "/dev/std") || strings.Contains(s, "/proc/self/fd/")
 	})
 }
 
-// sandboxServer is the embedded STS of --sandbox.
-type sandboxServer struct {
-	sts *sandbox.STS
-	url string
-}
-
-const (
-	sandboxRegion = "us-east-1"
-	sandboxRole   = "arn:aws:iam::000000000000:role/sandbox"
-	sandboxLife   = 15 * time.Minute
-)
-
-// startSandbox starts the STS, and fills in what it stands for: the role, the
-// base credentials, and without a command the demonstration.
-func (c *cli) startSandbox() (stop func(), err error) {
-	life := cmp.Or(c.SandboxTTL, sandboxLife)
-	if len(c.Command) == 0 && !c.runsNothing() {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
+// getenv returns a variable as getenv(3) does: the first entry counts. An empty variable is an unset one.
+func getenv(env []string, name string) string {
+	for _, entry := range env {
+		if key, value, ok := strings.Cut(entry, "="); ok && key == name {
+			return value
 		}
-		life = cmp.Or(c.SandboxTTL, demoLife)
-		c.Command = []string{self, "--demo-client=" + life.String()}
 	}
-	if len(c.RoleARN) == 0 {
-		c.RoleARN = []string{sandboxRole}
-	}
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
-	c.sandbox = &sandboxServer{sandbox.New(sandbox.Options{TTL: life}), "http://" + ln.Addr().String()}
-	c.STSEndpointURL = c.sandbox.url
-	srv := &http.Server{Handler: c.sandbox.sts, ReadHeaderTimeout: 10 * time.Second}
-	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(ln) })
-	return func() { srv.Close(); wg.Wait() }, nil
+	return ""
 }

@@ -42,7 +42,7 @@ var keptRole = set(`role_arn external_id role_session_name duration_seconds`)
 type Chosen struct {
 	Name      string // "" is default
 	CarryOver bool   // with the profiles that are assumed from it
-	Process   string // its credential_process; "": none. See [ProcessCommand]
+	Process   string // its credential_process; "": none.
 	InFile    bool   // its keys are in the child's credentials file, and the child has no endpoint
 	InEnv     bool   // they are in the child's variables, and nowhere else
 }

@@ -11,11 +11,11 @@ import (
 // A Rival is something of the parent's that outranks the endpoint for some SDK, and what is done
 // about it. It holds no value.
 type Rival struct {
-	Name   string // the variables, or the section of a file
-	In     string // the SDKs in which it does
-	Why    string
-	Does   string // what happens to it in the child's environment
-	InFile bool   `json:"-"` // a section: without isolation it stays
+	Name string // the variables, or the section of a file
+	Key  string // of a section, by which it yields credentials; "": Name are variables
+	In   string // the SDKs in which it does
+	Why  string
+	Does string // what happens to it in the child's environment
 }
 
 // Rivals says what of the parent's environment and of its two shared files would outrank the
@@ -42,8 +42,8 @@ func Rivals(parent []string, config, credentials []byte) []Rival {
 	for i, content := range [][]byte{config, credentials} {
 		if key, leaks := leakingDefault(content); leaks {
 			rivals = append(rivals, Rival{
-				Name: "[default] in the " + []string{"config", "credentials"}[i] + " file (" + key + ")", In: fileSDKs,
-				Why: "a default profile with credentials outranks the endpoint", InFile: true,
+				Name: "[default] in the " + []string{"config", "credentials"}[i] + " file", Key: key, In: fileSDKs,
+				Why:  "a default profile with credentials outranks the endpoint",
 				Does: "left out of the file that the command is given"})
 		}
 	}

@@ -22,7 +22,7 @@ func TestRivals(t *testing.T) {
 		{name: "boto's file", env: []string{"BOTO_CONFIG=hush"}, want: []string{"BOTO_CONFIG: set to a file without a [Credentials] section"}},
 		{name: "harmless files", config: "[default]\nregion = x\n[profile p]\naws_access_key_id = hush\n"},
 		{name: "both files", config: "[default]\ncredential_process = hush\n", credentials: defaults,
-			want: []string{"[default] in the config file (credential_process): left out of the file that the command is given", "[default] in the credentials file (aws_access_key_id): left out"}},
+			want: []string{"[default] in the config file, credential_process: left out of the file that the command is given", "[default] in the credentials file, aws_access_key_id: left out"}},
 	} {
 		got := Rivals(c.env, []byte(c.config), []byte(c.credentials))
 		if len(got) != len(c.want) {
@@ -31,7 +31,10 @@ func TestRivals(t *testing.T) {
 		}
 		for i, r := range got {
 			said := r.Name + ": " + r.Does
-			if !strings.HasPrefix(said, c.want[i]) || r.In == "" || r.Why == "" || strings.Contains(said+r.Why, "hush") || r.InFile != strings.HasPrefix(r.Name, "[") {
+			if r.Key != "" {
+				said = r.Name + ", " + r.Key + ": " + r.Does
+			}
+			if !strings.HasPrefix(said, c.want[i]) || r.In == "" || r.Why == "" || strings.Contains(said+r.Why, "hush") || (r.Key != "") != strings.HasPrefix(r.Name, "[") {
 				t.Errorf("%s: got %+v; want %s", c.name, r, c.want[i])
 			}
 		}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/childenv"
+	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/rehearse"
+	"brs-exec/internal/runner"
+)
+
+// runCommand gets everything ready, runs the command, and tells what came of it.
+func (s *session) runCommand(
+	ctx context.Context, sigs *runner.Signals, env []string, keepOpen bool,
+) (runner.Status, error) {
+	command, err := s.flags.commandOrDemo()
+	if err != nil {
+		return runner.Failed, err
+	}
+	path, status, err := runner.Find(command, env) // before anything is asked of STS
+	if err != nil {
+		return status, err
+	}
+	e, err := s.equip(ctx, env)
+	if err != nil {
+		return runner.Failed, err
+	}
+	for _, w := range childenv.Warnings(env) {
+		s.log.Warn(w)
+	}
+	refused, refuse := context.WithCancelCause(context.Background()) // under --start-early: no credentials after all
+	defer refuse(nil)
+	defer s.background(e, refuse)()
+	var began time.Time // of the command; zero: it could not be started
+	status, err = runner.Run(sigs, runner.Command{
+		Path:           path,
+		Args:           command,
+		Env:            s.environment(env, e),
+		PTY:            s.flags.PTY,
+		KillAfter:      s.flags.KillAfter,
+		OnWrapperDeath: s.flags.OnWrapperDeath,
+		KeepOpen:       keepOpen,
+		Stop:           refused.Done(),
+		Started:        func(pid int, at time.Time) { began = at; s.tellStart(command[0], pid) },
+	})
+	if !began.IsZero() {
+		s.tellEnd(status, began)
+	}
+	if !began.IsZero() && e.srv != nil {
+		adviseReach(runner.Stderr, s.log, command, status, e.srv.Stats())
+	}
+	s.tellSummary(e.srv)
+	if err != nil {
+		return status, err
+	}
+	status = s.tellVerdicts(runner.Stderr, e.watch, status)
+	if status == runner.RunFailed {
+		err = context.Cause(refused) // nil: the command's own status happens to be ours
+	}
+	return status, err
+}
+
+// equipment is what the command has its credentials from.
+type equipment struct {
+	srv   *ecsserver.Server // nil: no way of --deliver needs it
+	watch *rehearse.Watch   // nil without --rehearse
+	dir   *childenv.Dir
+	file  *keyFile        // nil without --deliver file
+	keys  aws.Credentials // for variables; zero: none
+}
+
+// equip gets the first credentials, unless the command is to start early, and all through which it is to have them.
+func (s *session) equip(ctx context.Context, env []string) (*equipment, error) {
+	profile, config, err := s.childConfig(env)
+	if err != nil {
+		return nil, err
+	}
+	e := new(equipment)
+	if s.flags.delivery.served() {
+		if e.srv, e.watch, err = s.listen(); err != nil {
+			return nil, err
+		}
+	}
+	asked := make(chan error, 1)
+	go func() { asked <- s.askFirst(ctx) }()
+	e.dir = s.newDir(env, config, e.srv) // while STS is asked
+	if err = <-asked; err == nil {
+		err = s.checkDir(e.dir)
+	}
+	if err == nil && s.flags.delivery.file {
+		e.file = &keyFile{creds: s.creds, profile: profile, dir: e.dir}
+		err = e.file.firstWrite()
+	}
+	if err == nil {
+		e.keys, err = s.keysForVariables(ctx)
+	}
+	if err != nil {
+		s.logError(e.dir.Remove())
+		return nil, err
+	}
+	return e, nil
+}
+
+// askFirst is firstCredentials, but for the part that --start-early leaves to background.
+func (s *session) askFirst(ctx context.Context) error {
+	if s.flags.StartEarly {
+		return s.src.Prepare(ctx)
+	}
+	return s.firstCredentials(ctx)
+}
+
+// checkDir warns of a private directory for which there is no place, unless the command can't do without it.
+func (s *session) checkDir(dir *childenv.Dir) error {
+	switch err := dir.Err(); {
+	case err == nil:
+		return nil
+	case s.flags.delivery.process || s.flags.delivery.file:
+		return fmt.Errorf("--deliver %s: %w", s.flags.deliverList(), err)
+	default:
+		s.log.Warn(err.Error())
+		return nil
+	}
+}
+
+// keysForVariables returns the keys that the command has as variables: with --deliver env, and where --no-session
+// found long-term keys, since SDKs demand a session token of an endpoint.
+func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error) {
+	asVariables := s.flags.delivery.env
+	if !asVariables && !s.flags.NoSession {
+		return aws.Credentials{}, nil
+	}
+	keys, err := s.creds.Retrieve(ctx)
+	switch {
+	case err != nil:
+		return aws.Credentials{}, err
+	case asVariables && keys.CanExpire:
+		s.log.Warn("the command has its keys as variables, which nothing can renew there", "expires", keys.Expires)
+	case asVariables:
+		s.log.Warn("the command has its keys as variables, which nothing can renew there; when they end is not known")
+	case keys.SessionToken != "":
+		return aws.Credentials{}, nil
+	}
+	return keys, nil
+}
+
+// environment is the command's.
+func (s *session) environment(parent []string, e *equipment) []string {
+	told := childenv.Endpoint{
+		Keys:           e.keys,
+		Region:         s.src.Region(),
+		RegionExplicit: s.flags.Region != "",
+		TokenIn:        s.flags.TokenIn,
+		AllowIMDS:      s.flags.AllowIMDS,
+		NoIsolation:    s.flags.NoIsolation,
+		RoleARN:        s.src.RoleARN(),
+	}
+	longTerm := s.flags.NoSession && e.keys.HasKeys() // which the endpoint can't hand out
+	if e.srv != nil && !longTerm {
+		told.URL, told.Token = e.srv.URL(), e.srv.Token()
+	}
+	if s.sts != nil {
+		told.STSURL = s.sts.url
+		if told.Region == "" {
+			told.Region = sandboxRegion
+		}
+	}
+	return childenv.Build(parent, told, e.dir.Files())
+}
+
+// background does what goes on beside the command: fetching, serving, keeping the private directory. If there will be
+// no credentials, it calls refuse. stop ends it all and leaves nothing behind.
+func (s *session) background(e *equipment, refuse context.CancelCauseFunc) (stop func()) {
+	ctx, end := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if s.flags.StartEarly {
+			if err := s.start(ctx); err != nil {
+				refuse(err)
+				return
+			}
+		}
+		s.logError(s.creds.Run(ctx))
+	})
+	if e.srv != nil {
+		wg.Go(func() { s.logError(e.srv.Serve(ctx)) })
+	}
+	if e.file != nil {
+		wg.Go(func() { e.file.keep(ctx, s.log) })
+	}
+	wg.Go(func() { e.dir.Keep(ctx) })
+	if s.log.Enabled(ctx, slog.LevelDebug) {
+		wg.Go(func() { s.tellState(ctx) })
+	}
+	if e.watch != nil {
+		wg.Go(func() { e.watch.Run(ctx, e.srv.Addr()) })
+	}
+	return func() { // in this order: late grandchildren then send no token to whoever has the port next
+		s.logError(e.dir.RemoveToken())
+		end()
+		wg.Wait()
+		s.logError(e.dir.Remove())
+	}
+}
+
+func (s *session) logError(err error) {
+	if err != nil {
+		s.log.Error(err.Error())
+	}
+}

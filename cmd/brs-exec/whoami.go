@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// identity is the JSON of --whoami; the first three are those of `aws sts get-caller-identity`.
+type identity struct {
+	Account, Arn, UserId string //nolint:revive // AWS's spelling
+	Source               string
+	Expiration           *time.Time `json:",omitempty"` // absent: never, as far as is known
+	RenewableUntil       *time.Time `json:",omitempty"` // without a person's help; absent: no end is known
+}
+
+// whoami tells who the command would be.
+func (s *session) whoami(ctx context.Context, w io.Writer) error {
+	if err := s.firstCredentials(ctx); err != nil {
+		return err
+	}
+	creds, err := s.creds.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	id := identity{Source: s.src.Describe()}
+	if id.Account, id.Arn, id.UserId, err = s.src.CallerIdentity(ctx, creds); err != nil {
+		return err
+	}
+	if creds.CanExpire {
+		id.Expiration = toSeconds(creds.Expires)
+	}
+	id.RenewableUntil = toSeconds(s.src.RenewableUntil())
+	return printJSON(w, id)
+}
+
+// toSeconds is t as AWS writes times; nil if there is none.
+func toSeconds(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "    ")
+	return e.Encode(v)
+}
