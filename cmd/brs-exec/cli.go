@@ -15,9 +15,11 @@ import (
 	"brs-exec/internal/nearest"
 )
 
-// cli is the command line: the only place that makes a flag. What the flags say of themselves stands in manual.go.
+// cli is the command line: the only place that makes a flag. What the flags say of themselves
+// stands in manual.go.
 //
-// A flag without `novar` has the variable BRS_EXEC_<FLAG>. Names are those of `aws sts assume-role` and the aws cli.
+// A flag without `novar` has the variable BRS_EXEC_<FLAG>. Names are those of `aws sts assume-role`
+// and the aws cli.
 type cli struct {
 	RoleARN           []string      `name:"role-arn" sep:"none"`
 	RoleSessionName   string        `name:"role-session-name"`
@@ -101,12 +103,13 @@ type cli struct {
 	byVariable []string // the flags that variables gave
 }
 
-// parse reads the command line and the BRS_EXEC_* variables of env. With --help or --version it has printed them to
-// stdout, and done is true.
+// parse reads the command line and the BRS_EXEC_* variables of env. With --help or --version it has
+// printed them to stdout, and done is true.
 //
-// It parses without kong, which makes the page of --help from cli: kong takes 30 microseconds a flag to make its model,
-// as much as the rest of a start; its errors are prose in which the flag would have to be searched; and it reads
-// variables otherwise than DESIGN has it. FuzzParse holds the two to the same grammar.
+// It parses without kong, which makes the page of --help from cli: kong takes 30 microseconds a
+// flag to make its model, as much as the rest of a start; its errors are prose in which the flag
+// would have to be searched; and it reads variables otherwise than DESIGN has it. FuzzParse holds
+// the two to the same grammar.
 func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) {
 	c = new(cli)
 	options := c.options()
@@ -247,8 +250,8 @@ func (o *option) set(given, text string) (err error) {
 	return nil
 }
 
-// verify refuses words that are not among those of a flag, and empty ones: they would silently widen what the command
-// may do.
+// verify refuses words that are not among those of a flag, and empty ones: they would silently
+// widen what the command may do.
 func verify(options map[string]*option, given func(flag string) string) error {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		o := options[name]
@@ -285,7 +288,8 @@ func readNumber(text string) (int, error) {
 	return int(n), nil
 }
 
-// readDuration reads 1h30m, or a bare number of seconds as in `aws sts assume-role --duration-seconds 3600`.
+// readDuration reads 1h30m, or a bare number of seconds as in `aws sts assume-role
+// --duration-seconds 3600`.
 func readDuration(text string) (time.Duration, error) {
 	const hint = "write 1h30m, or a number of seconds"
 	d, err := time.ParseDuration(text)
@@ -308,7 +312,8 @@ func variable(flag string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// readVariables sets what no flag has set. An empty variable is an unset one; of a repeated one the first counts.
+// readVariables sets what no flag has set. An empty variable is an unset one; of a repeated one the
+// first counts.
 func (c *cli) readVariables(options map[string]*option, env []string) error {
 	seen := make(map[string]bool)
 	for _, entry := range env {

@@ -186,8 +186,8 @@ func byKong(args []string) (*cli, error) {
 	return grammar, verify(options, grammar.given)
 }
 
-// FuzzParse: whatever the arguments, we read them as kong does; parse neither panics nor turns a misspelt flag into the
-// command, and it changes nothing of the command's own words.
+// FuzzParse: whatever the arguments, we read them as kong does; parse neither panics nor turns a
+// misspelt flag into the command, and it changes nothing of the command's own words.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"--role-arn\x00R\x00--\x00echo\x00-n", "--nonsense\x00x", "-h", "--\x00--", "echo\x00--role-arn", "--tags=a=b,c\x00x\x00--tags",

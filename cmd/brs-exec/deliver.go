@@ -18,8 +18,9 @@ import (
 	"brs-exec/internal/refresh"
 )
 
-// delivery is --deliver: the ways in which the command gets its credentials. SDKs prefer each of the others to the
-// endpoint, so whoever adds one gives up some of what the endpoint is: docs/DELIVER.md.
+// delivery is --deliver: the ways in which the command gets its credentials. SDKs prefer each of
+// the others to the endpoint, so whoever adds one gives up some of what the endpoint is:
+// docs/DELIVER.md.
 type delivery struct{ endpoint, process, file, env bool }
 
 var ways = []string{"endpoint", "process", "file", "env"}
@@ -88,8 +89,9 @@ func (f *keyFile) firstWrite() error {
 
 // keep writes each new credential to the file until ctx ends.
 //
-// One that has expired stays there while STS gives no other. A program that finds no keys looks elsewhere, and may find
-// an instance's role; with these it fails, and the error names the reason (ExpiredToken).
+// One that has expired stays there while STS gives no other. A program that finds no keys looks
+// elsewhere, and may find an instance's role; with these it fails, and the error names the reason
+// (ExpiredToken).
 func (f *keyFile) keep(ctx context.Context, log *slog.Logger) {
 	failing := false
 	for ctx.Err() == nil {

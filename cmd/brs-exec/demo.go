@@ -16,9 +16,9 @@ import (
 	"brs-exec/internal/message"
 )
 
-// The demonstration, `brs-exec --sandbox` without a command: brs-exec runs itself as the command, in the role of a plain
-// SDK client, while the sandbox's credentials live only demoLife. It is the real way from end to end: nothing in it is
-// staged but the shortness of the life.
+// The demonstration, `brs-exec --sandbox` without a command: brs-exec runs itself as the command,
+// in the role of a plain SDK client, while the sandbox's credentials live only demoLife. It is the
+// real way from end to end: nothing in it is staged but the shortness of the life.
 const (
 	demoLife   = 4 * time.Second
 	demoLength = 15 * time.Second
@@ -30,8 +30,8 @@ SDK client; every %v it asks STS who it is, and STS refuses what has expired.
 
 `
 
-// demoClient is the child: the SDK's cache over its container provider, and a call every demoPause. Each credential is a
-// line, each call that went well a dot on it.
+// demoClient is the child: the SDK's cache over its container provider, and a call every demoPause.
+// Each credential is a line, each call that went well a dot on it.
 func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
 	if os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") == "" {
 		return message.WithHint(errors.New("--demo-client is the demonstration's own"), "--sandbox")
@@ -51,8 +51,8 @@ func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
 	return d.verdict(w)
 }
 
-// demoConfig is what config.LoadDefaultConfig makes of a child's environment. To link that for the demonstration alone
-// costs 240 KB.
+// demoConfig is what config.LoadDefaultConfig makes of a child's environment. To link that for the
+// demonstration alone costs 240 KB.
 func demoConfig() (aws.Config, error) {
 	env, err := config.NewEnvConfig()
 	if err != nil {

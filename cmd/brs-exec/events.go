@@ -11,8 +11,9 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// A record with an attribute "event" is of those that docs/EVENTS.md promises to machines: name, level and fields stay.
-// A test holds that table to what a run says. These are of the command; the others are made where they happen.
+// A record with an attribute "event" is of those that docs/EVENTS.md promises to machines: name,
+// level and fields stay. A test holds that table to what a run says. These are of the command; the
+// others are made where they happen.
 
 // tellStart tells of the command by its name alone: arguments may hold secrets.
 func (s *session) tellStart(program string, pid int) {

@@ -25,7 +25,8 @@ import (
 	"brs-exec/internal/source"
 )
 
-// explainTo asks once for what a run would ask for, and prints what came of it. The status is that of --whoami.
+// explainTo asks once for what a run would ask for, and prints what came of it. The status is that
+// of --whoami.
 func explainTo(ctx context.Context, w io.Writer, flags *cli, sts *sandboxSTS, env []string) (runner.Status, error) {
 	page, err := explanation(ctx, flags, sts, env)
 	if ctx.Err() != nil {
@@ -84,7 +85,8 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	return page, err
 }
 
-// coloured says whether w is a terminal whose user wants colours. https://no-color.org: set and not empty.
+// coloured says whether w is a terminal whose user wants colours. https://no-color.org: set and not
+// empty.
 func coloured(w io.Writer, env []string) bool {
 	term := getenv(env, "TERM")
 	f, ok := w.(*os.File)
@@ -97,8 +99,8 @@ func coloured(w io.Writer, env []string) bool {
 
 const defaultStartTimeout = 30 * time.Second // as refresh has it
 
-// askOnce makes the start one attempt, which may take all of the time: refresh gives an attempt a quarter of what is
-// left. Each call of it has --read-timeout.
+// askOnce makes the start one attempt, which may take all of the time: refresh gives an attempt a
+// quarter of what is left. Each call of it has --read-timeout.
 func askOnce(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 	o := refreshOptions(flags, src, log)
 	all := cmp.Or(flags.StartTimeout, defaultStartTimeout)
@@ -138,8 +140,8 @@ func (s *session) askFor(ctx context.Context, page *explain.Page, env []string) 
 	return err
 }
 
-// refusedByAWS says that STS itself does not accept the credentials. If it can't be asked, or a policy denies the
-// question, they may be good.
+// refusedByAWS says that STS itself does not accept the credentials. If it can't be asked, or a
+// policy denies the question, they may be good.
 func refusedByAWS(err error) bool {
 	var answer interface{ ErrorCode() string }
 	return source.Permanent(err) && !source.Denied(err) && errors.As(err, &answer)
@@ -265,7 +267,8 @@ func tellRivals(flags *cli, rivals []childenv.Rival) []explain.Rival {
 	return list
 }
 
-// stepTrace collects the steps of the source. One that was given up may end when nobody waits for it any more.
+// stepTrace collects the steps of the source. One that was given up may end when nobody waits for
+// it any more.
 type stepTrace struct {
 	mu    sync.Mutex // guards the rest
 	steps []source.Step
@@ -280,8 +283,8 @@ func (t *stepTrace) add(s source.Step) {
 	}
 }
 
-// better ends the trace, and returns what the last step says of its end where only the attempt's end is known: it came
-// a moment later.
+// better ends the trace, and returns what the last step says of its end where only the attempt's
+// end is known: it came a moment later.
 func (t *stepTrace) better(err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -302,8 +305,8 @@ func (t *stepTrace) failedUnattended(err error) bool {
 	return slices.ContainsFunc(failed, func(s source.Step) bool { return s.Kind != source.CodeStep })
 }
 
-// report returns the steps in their order, those last that did not come. One that was cut off by --start-timeout has
-// failed with the whole.
+// report returns the steps in their order, those last that did not come. One that was cut off by
+// --start-timeout has failed with the whole.
 func (t *stepTrace) report(announced []source.Step, err error) []explain.Step {
 	list, anyFailed := []explain.Step{}, false
 	fail := func(s *explain.Step, err error) {

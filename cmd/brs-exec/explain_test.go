@@ -141,8 +141,9 @@ var explainCases = []explainCase{
 	}}, first: []string{"somebody whom STS doesn't name", "-- COMMAND"}},
 }
 
-// TestExplain runs the real binary in every environment. The page is the golden file of its name; what cures it stands on the
-// first screen; nothing secret is told; and the status says what the page says.
+// TestExplain runs the real binary in every environment. The page is the golden file of its name;
+// what cures it stands on the first screen; nothing secret is told; and the status says what the
+// page says.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	if !*update {

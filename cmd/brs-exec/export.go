@@ -14,8 +14,8 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// export gets the credentials as a command would, and prints them once, in the formats of
-// `aws configure export-credentials --format`.
+// export gets the credentials as a command would, and prints them once, in the formats of `aws
+// configure export-credentials --format`.
 func (s *session) export(ctx context.Context, w io.Writer) error {
 	if runner.StdoutClosed() {
 		return message.WithHint(errors.New("--export: stdout is closed"), "whoever runs it must read what it prints")

@@ -18,9 +18,9 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// fetchFlag is what the command's credential_process runs under --deliver process: one GET of the endpoint that the
-// environment names, for SDKs that know credential_process and not the endpoint. It is no flag of cli: nothing goes
-// with it, and no variable of ours may make it fail.
+// fetchFlag is what the command's credential_process runs under --deliver process: one GET of the
+// endpoint that the environment names, for SDKs that know credential_process and not the endpoint.
+// It is no flag of cli: nothing goes with it, and no variable of ours may make it fail.
 const fetchFlag = "--fetch"
 
 const (
@@ -101,8 +101,9 @@ func readAnswer(status int, body []byte, now time.Time) (aws.Credentials, error)
 	}, nil
 }
 
-// earlier tells the end a tenth of the remaining life early. Go's SDKs, which ask an endpoint anew five minutes before
-// the end, use what a process said to the last moment, and a request signed in it comes too late.
+// earlier tells the end a tenth of the remaining life early. Go's SDKs, which ask an endpoint anew
+// five minutes before the end, use what a process said to the last moment, and a request signed in
+// it comes too late.
 func earlier(end, now time.Time) time.Time {
 	told := end.Add(-end.Sub(now) / 10).Truncate(time.Second)
 	if told.Sub(now) < time.Second {
@@ -111,7 +112,8 @@ func earlier(end, now time.Time) time.Time {
 	return told
 }
 
-// endpointRequest is what an SDK sends: the token from the file, else from the variable. Only loopback gets it.
+// endpointRequest is what an SDK sends: the token from the file, else from the variable. Only
+// loopback gets it.
 func endpointRequest(ctx context.Context, env []string) (*http.Request, error) {
 	const hint = "it is for a credential_process under brs-exec --deliver process, whose environment has it"
 	full := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")

@@ -2,13 +2,15 @@
 //
 //	brs-exec --role-arn arn:aws:iam::123456789012:role/etl -- python3 etl.py
 //
-// It assumes the role, serves the credentials on a loopback endpoint of the form that ECS containers have and every
-// AWS SDK knows (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), keeps them fresh,
-// and returns the program's exit status. `brs-exec --help` is the manual.
+// It assumes the role, serves the credentials on a loopback endpoint of the form that ECS
+// containers have and every AWS SDK knows
+// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), keeps them
+// fresh, and returns the program's exit status. `brs-exec --help` is the manual.
 //
-// This package parses the command line (cli.go, rules.go, manual.go), wires the rooms of internal/ together (wire.go)
-// and has a file for each thing that can be asked of it: run, whoami, explain, export, fetch, rehearse, demo. It alone
-// knows flags by their names; the other packages are given values, and names to put into their errors.
+// This package parses the command line (cli.go, rules.go, manual.go), wires the rooms of internal/
+// together (wire.go) and has a file for each thing that can be asked of it: run, whoami, explain,
+// export, fetch, rehearse, demo. It alone knows flags by their names; the other packages are given
+// values, and names to put into their errors.
 package main
 
 import (
@@ -34,8 +36,8 @@ func main() {
 	status.Exit() // the only exit: every defer has run; may be death by a signal
 }
 
-// dieOf ends what a signal has ended but doesn't know it yet: a file that blocks when it is opened (a FIFO) doesn't see
-// the context.
+// dieOf ends what a signal has ended but doesn't know it yet: a file that blocks when it is opened
+// (a FIFO) doesn't see the context.
 func dieOf(sigs *runner.Signals) {
 	<-sigs.Context().Done()
 	time.Sleep(time.Second)

@@ -29,8 +29,8 @@ Examples:
   $ brs-exec --sandbox -- aws sts get-caller-identity
 `
 
-// manual is what --help says of each flag, in its order: flag, placeholder, help.
-// A fragment without a full stop; the default named; the variable is added.
+// manual is what --help says of each flag, in its order: flag, placeholder, help. A fragment
+// without a full stop; the default named; the variable is added.
 var manual = []struct {
 	title string
 	flags [][3]string

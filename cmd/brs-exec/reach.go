@@ -14,8 +14,9 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// outOfReach are the commands that carry their program away from the environment or from this machine's loopback.
-// docs/REACH.md has the same rows, word for word (TestReachDocument), and what was tested of them.
+// outOfReach are the commands that carry their program away from the environment or from this
+// machine's loopback. docs/REACH.md has the same rows, word for word (TestReachDocument), and what
+// was tested of them.
 var outOfReach = []struct {
 	commands string // names
 	words    string // one of them must be among the arguments; "": none need be
@@ -44,8 +45,9 @@ var outOfReach = []struct {
 	{"watchman watchman-make", "", "a server that runs already starts the triggers", "brs-exec … -- watchman --foreground, or brs-exec in the trigger"},
 }
 
-// adviseReach says, if the command failed and nobody ever came to the endpoint, that it may be of those which carry
-// their program away. A command that was killed, or tells so as shells do, was stopped by somebody: that is no riddle.
+// adviseReach says, if the command failed and nobody ever came to the endpoint, that it may be of
+// those which carry their program away. A command that was killed, or tells so as shells do, was
+// stopped by somebody: that is no riddle.
 func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.Status, asked ecsserver.Stats) {
 	stopped := status <= 0 || status > 128 && status <= 192
 	came := asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
@@ -80,8 +82,8 @@ func own(name string, args []string) []string {
 	return args[:i]
 }
 
-// mentions tells whether one of the words is an argument, as it is, with =VALUE, or as a letter among others
-// (unshare -rn).
+// mentions tells whether one of the words is an argument, as it is, with =VALUE, or as a letter
+// among others (unshare -rn).
 func mentions(args, words []string) bool {
 	return len(words) == 0 || slices.ContainsFunc(args, func(arg string) bool {
 		name, _, _ := strings.Cut(arg, "=")

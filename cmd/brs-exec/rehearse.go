@@ -11,7 +11,8 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// shortestRehearsal: advertised expiries are whole seconds, so that a life may be one shorter than it was asked to be.
+// shortestRehearsal: advertised expiries are whole seconds, so that a life may be one shorter than
+// it was asked to be.
 const shortestRehearsal = 2 * time.Second
 
 // rehearsalRules refuse what could only end in a verdict that says nothing.
@@ -33,7 +34,8 @@ func (c *cli) rehearsalRules() []rule {
 	}
 }
 
-// rehearsal has the server tell a watch who fetches, and shortens what it advertises. It is nil without --rehearse.
+// rehearsal has the server tell a watch who fetches, and shortens what it advertises. It is nil
+// without --rehearse.
 func (s *session) rehearsal(o *ecsserver.Options) *rehearse.Watch {
 	if s.flags.Rehearse == 0 {
 		return nil

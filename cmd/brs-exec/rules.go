@@ -9,7 +9,8 @@ import (
 	"brs-exec/internal/message"
 )
 
-// A rule refuses what no single flag can know to be wrong: flags that can't go together, values that can't be.
+// A rule refuses what no single flag can know to be wrong: flags that can't go together, values
+// that can't be.
 type rule struct {
 	broken     bool
 	text, hint string

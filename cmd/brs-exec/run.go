@@ -75,7 +75,8 @@ type equipment struct {
 	keys  aws.Credentials // for variables; zero: none
 }
 
-// equip gets the first credentials, unless the command is to start early, and all through which it is to have them.
+// equip gets the first credentials, unless the command is to start early, and all through which it
+// is to have them.
 func (s *session) equip(ctx context.Context, env []string) (*equipment, error) {
 	profile, config, err := s.childConfig(env)
 	if err != nil {
@@ -115,7 +116,8 @@ func (s *session) askFirst(ctx context.Context) error {
 	return s.firstCredentials(ctx)
 }
 
-// checkDir warns of a private directory for which there is no place, unless the command can't do without it.
+// checkDir warns of a private directory for which there is no place, unless the command can't do
+// without it.
 func (s *session) checkDir(dir *childenv.Dir) error {
 	switch err := dir.Err(); {
 	case err == nil:
@@ -128,8 +130,8 @@ func (s *session) checkDir(dir *childenv.Dir) error {
 	}
 }
 
-// keysForVariables returns the keys that the command has as variables: with --deliver env, and where --no-session
-// found long-term keys, since SDKs demand a session token of an endpoint.
+// keysForVariables returns the keys that the command has as variables: with --deliver env, and
+// where --no-session found long-term keys, since SDKs demand a session token of an endpoint.
 func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error) {
 	asVariables := s.flags.delivery.env
 	if !asVariables && !s.flags.NoSession {
@@ -173,8 +175,9 @@ func (s *session) environment(parent []string, e *equipment) []string {
 	return childenv.Build(parent, told, e.dir.Files())
 }
 
-// background does what goes on beside the command: fetching, serving, keeping the private directory. If there will be
-// no credentials, it calls refuse. stop ends it all and leaves nothing behind.
+// background does what goes on beside the command: fetching, serving, keeping the private
+// directory. If there will be no credentials, it calls refuse. stop ends it all and leaves nothing
+// behind.
 func (s *session) background(e *equipment, refuse context.CancelCauseFunc) (stop func()) {
 	ctx, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -60,7 +60,8 @@ func (s *sandboxSTS) stop() {
 	}
 }
 
-// standIn has the sandbox take the place of STS, of the base credentials, and of the role where none is given.
+// standIn has the sandbox take the place of STS, of the base credentials, and of the role where
+// none is given.
 func (s *sandboxSTS) standIn(o *source.Options) {
 	base := s.sts.BaseCredentials()
 	o.Base = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil })

@@ -52,8 +52,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts drives the real binary. Each script has a sandbox STS of its own,
-// its base credentials in the environment, and nothing else of AWS.
+// TestScripts drives the real binary. Each script has a sandbox STS of its own, its base
+// credentials in the environment, and nothing else of AWS.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -115,8 +115,9 @@ func newStack(e *testscript.Env) *stack {
 	e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 	tmp := filepath.Join(e.WorkDir, "tmp")
 	e.Setenv("TMPDIR", tmp)
-	// As root, brs-exec puts its directory where a child that drops to another user can reach it: were this closed (as
-	// the folder is that testscript made, which all scripts share), `empty tmp` would see nothing of it.
+	// As root, brs-exec puts its directory where a child that drops to another user can reach it:
+	// were this closed (as the folder is that testscript made, which all scripts share), `empty
+	// tmp` would see nothing of it.
 	for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, tmp} {
 		if err := os.Chmod(dir, 0o711); err != nil {
 			e.T().Fatal(err)
@@ -167,9 +168,10 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
 
-// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] [-good COUNT] [-most DURATION] gives the script another STS.
-// -fail answers the first COUNT AssumeRole calls with that error (COUNT 0: all), but for -good COUNT before them; -most is
-// each role's MaxSessionDuration.
+// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] [-good COUNT]
+// [-most DURATION] gives the script another STS. -fail answers the first COUNT AssumeRole calls
+// with that error (COUNT 0: all), but for -good COUNT before them; -most is each role's
+// MaxSessionDuration.
 func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: sts [flags]")
@@ -198,9 +200,9 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	stackOf(ts).start(o, ts.Setenv)
 }
 
-// calls ACTION prints one line for each call of that action so far: its
-// parameters sorted, then caller=ARN and agent=USER-AGENT; `calls ACTION N` and
-// `calls ACTION MIN-MAX` check their number instead.
+// calls ACTION prints one line for each call of that action so far: its parameters sorted, then
+// caller=ARN and agent=USER-AGENT; `calls ACTION N` and `calls ACTION MIN-MAX` check their number
+// instead.
 func cmdCalls(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: calls ACTION [N|MIN-MAX]")
@@ -345,9 +347,8 @@ func cmdWaitCall(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no %s call in a minute", args[0])
 }
 
-// nosecrets FILE... fails if a file holds a secret of the script's STS: a base
-// secret key, or a secret key or session token that whois or fetch was served
-// (they append those to $WORK/secrets).
+// nosecrets FILE... fails if a file holds a secret of the script's STS: a base secret key, or a
+// secret key or session token that whois or fetch was served (they append those to $WORK/secrets).
 func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: nosecrets FILE...")

@@ -38,7 +38,8 @@ func (s *session) firstCredentials(ctx context.Context) error {
 	return s.start(ctx)
 }
 
-// start gets the first credentials and looks at them: are they whose they should be, and will they last?
+// start gets the first credentials and looks at them: are they whose they should be, and will they
+// last?
 func (s *session) start(ctx context.Context) error {
 	if err := s.creds.Start(ctx); err != nil {
 		return err

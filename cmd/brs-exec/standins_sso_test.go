@@ -35,8 +35,9 @@ type portal struct {
 	life    time.Duration
 }
 
-// sso [-life DURATION] [-refresh=false] is Identity Center, and what `aws sso login` leaves in HOME, for the sso-session
-// corp and for profiles without one. sso -end ends all that was ever given.
+// sso [-life DURATION] [-refresh=false] is Identity Center, and what `aws sso login` leaves in
+// HOME, for the sso-session corp and for profiles without one. sso -end ends all that was ever
+// given.
 func standSSO(s *stack, ts *testscript.TestScript, args []string) {
 	f := flag.NewFlagSet("sso", flag.ContinueOnError)
 	life := f.Duration("life", 2*time.Second, "")
@@ -118,7 +119,8 @@ func (p *portal) serve(s *stack, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// renew is CreateToken: https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html
+// renew is CreateToken:
+// https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html
 func (p *portal) renew(w http.ResponseWriter, r *http.Request) {
 	var in struct{ ClientID, ClientSecret, RefreshToken, GrantType string }
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<16)).Decode(&in); err != nil ||

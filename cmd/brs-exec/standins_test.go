@@ -28,10 +28,12 @@ import (
 	"brs-exec/internal/sandbox"
 )
 
-// Stand-ins are the servers that credentials come from, on loopback. Each checks what the real one checks, and gives or
-// takes everything once: a source that doesn't ask again, or doesn't read its file again, is refused at its first refresh.
+// Stand-ins are the servers that credentials come from, on loopback. Each checks what the real one
+// checks, and gives or takes everything once: a source that doesn't ask again, or doesn't read its
+// file again, is refused at its first refresh.
 
-// standin KIND [ARGUMENT...] starts one, and tells where it is by the variables that the real one's clients read.
+// standin KIND [ARGUMENT...] starts one, and tells where it is by the variables that the real one's
+// clients read.
 func cmdStandin(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: standin KIND [ARGUMENT...]")
@@ -174,7 +176,8 @@ func (t *tokens) spend(token string) error {
 	return nil
 }
 
-// tokenfile FILE [LIFE]: the file's token is another one as soon as it has been used, as the kubelet renews it.
+// tokenfile FILE [LIFE]: the file's token is another one as soon as it has been used, as the
+// kubelet renews it.
 func standTokenFile(s *stack, ts *testscript.TestScript, args []string) {
 	t := s.give(&tokens{life: lifeOf(ts, args, 2*time.Hour)})
 	file := ts.MkAbs(args[0])
@@ -299,7 +302,8 @@ func standECS(s *stack, ts *testscript.TestScript, _ []string) {
 	ts.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic ecs-hush")
 }
 
-// eks FILE is the EKS Pod Identity Agent: the service account token in the file is another one after each call.
+// eks FILE is the EKS Pod Identity Agent: the service account token in the file is another one
+// after each call.
 func standEKS(s *stack, ts *testscript.TestScript, args []string) {
 	var mu sync.Mutex // guards n, token
 	n, token := 0, ""
@@ -324,7 +328,8 @@ func standEKS(s *stack, ts *testscript.TestScript, args []string) {
 	ts.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)
 }
 
-// imds [none] is the instance metadata service, version 2 alone; its tokens live a second. none: the instance has no role.
+// imds [none] is the instance metadata service, version 2 alone; its tokens live a second. none:
+// the instance has no role.
 func standIMDS(s *stack, ts *testscript.TestScript, args []string) {
 	const credentials = "/latest/meta-data/iam/security-credentials/"
 	var mu sync.Mutex // guards the rest
@@ -385,8 +390,9 @@ func cmdDistinct(ts *testscript.TestScript, neg bool, args []string) {
 	wantNumber(ts, args[1]+" of "+args[0], len(seen), args[2])
 }
 
-// follow N [SECONDS] is a program with an AWS SDK's default chain that runs until its credentials have been N different
-// ones. It asks STS all the time who it is; no call may fail, and it stays the same.
+// follow N [SECONDS] is a program with an AWS SDK's default chain that runs until its credentials
+// have been N different ones. It asks STS all the time who it is; no call may fail, and it stays
+// the same.
 func follow() {
 	n, err := strconv.Atoi(os.Args[1])
 	if err != nil {

@@ -101,8 +101,9 @@ func mustAuthority(ts *testscript.TestScript) *authority {
 	return a
 }
 
-// iot is the credential endpoint of AWS IoT: a client certificate speaks for the thing. It is another one, in device.pem
-// and device.key, after each call. https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
+// iot is the credential endpoint of AWS IoT: a client certificate speaks for the thing. It is
+// another one, in device.pem and device.key, after each call.
+// https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
 func standIoT(s *stack, ts *testscript.TestScript, _ []string) {
 	a := mustAuthority(ts)
 	server, err := a.sign("iot", time.Now().Add(time.Hour))

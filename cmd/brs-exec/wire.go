@@ -33,8 +33,8 @@ func version() string {
 	return "devel"
 }
 
-// newLogger makes the logger of --log-level, --log-format and --log-file. The file is appended to, and made for its
-// owner alone.
+// newLogger makes the logger of --log-level, --log-format and --log-file. The file is appended to,
+// and made for its owner alone.
 func newLogger(flags *cli, stderr io.Writer) (log *slog.Logger, closeLog func() error, err error) {
 	w, closeLog := stderr, func() error { return nil }
 	if flags.LogFile != "" {
@@ -139,9 +139,9 @@ func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
 	return srv, watch, err
 }
 
-// childConfig returns the profile that was chosen, perhaps one without credentials of its own, and the contents of the
-// child's AWS_CONFIG_FILE. With --no-isolation the command sees the user's files themselves: a [default] that outranks
-// the endpoint is refused then.
+// childConfig returns the profile that was chosen, perhaps one without credentials of its own, and
+// the contents of the child's AWS_CONFIG_FILE. With --no-isolation the command sees the user's
+// files themselves: a [default] that outranks the endpoint is refused then.
 func (s *session) childConfig(env []string) (profile string, content []byte, err error) {
 	config, credentials, err := awsconfig.Locate(env).Read()
 	if err != nil {
@@ -169,8 +169,8 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	return profile, childenv.ChildConfig(config, credentials, c), nil
 }
 
-// newDir makes the private directory. There may be no place for it: the command then has the token by variable only,
-// and no settings.
+// newDir makes the private directory. There may be no place for it: the command then has the token
+// by variable only, and no settings.
 func (s *session) newDir(env []string, config []byte, srv *ecsserver.Server) *childenv.Dir {
 	o := childenv.Options{Places: childenv.Places(env), Config: config, Log: s.log}
 	if srv != nil && s.flags.TokenIn != childenv.TokenInEnv {
@@ -179,8 +179,8 @@ func (s *session) newDir(env []string, config []byte, srv *ecsserver.Server) *ch
 	return childenv.NewDir(o)
 }
 
-// inheritsDescriptors tells whether a refresh may want a descriptor that came to us: a token in /dev/fd/3, a command of
-// ours that reads from one. args are without the command's own.
+// inheritsDescriptors tells whether a refresh may want a descriptor that came to us: a token in
+// /dev/fd/3, a command of ours that reads from one. args are without the command's own.
 func inheritsDescriptors(flags *cli, args, env []string) bool {
 	if flags.MFACommand+flags.CredentialCommand+flags.WebIdentityTokenCommand != "" {
 		return true
@@ -193,7 +193,8 @@ func inheritsDescriptors(flags *cli, args, env []string) bool {
 	})
 }
 
-// getenv returns a variable as getenv(3) does: the first entry counts. An empty variable is an unset one.
+// getenv returns a variable as getenv(3) does: the first entry counts. An empty variable is an
+// unset one.
 func getenv(env []string, name string) string {
 	for _, entry := range env {
 		if key, value, ok := strings.Cut(entry, "="); ok && key == name {

@@ -22,10 +22,12 @@ import (
 
 const wrongInputsFile = "../../testdata/wrong_inputs.golden"
 
-// TestWrongInputs runs every command of the golden file, which reads as a user's terminal would. -update rewrites the answers.
+// TestWrongInputs runs every command of the golden file, which reads as a user's terminal would.
+// -update rewrites the answers.
 //
-// Each is status 125 within two seconds (or its own timeout), one line that names the cause, one that says what to type, no
-// child, and no secret: whatever is one holds "hush". A line "$ " is given to sh in a directory that holds wrongFiles.
+// Each is status 125 within two seconds (or its own timeout), one line that names the cause, one
+// that says what to type, no child, and no secret: whatever is one holds "hush". A line "$ " is
+// given to sh in a directory that holds wrongFiles.
 func TestWrongInputs(t *testing.T) {
 	t.Parallel()
 	golden, err := os.ReadFile(wrongInputsFile)

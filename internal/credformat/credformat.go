@@ -1,12 +1,14 @@
-// Package credformat writes credentials in the forms that AWS tools read, apart from the endpoint's own.
+// Package credformat writes credentials in the forms that AWS tools read, apart from the endpoint's
+// own.
 //
 //   - [Process]: the JSON that a credential_process prints.
 //   - [Shell]: lines that set variables, in the formats of `aws configure export-credentials`.
 //   - [SharedCredentials]: a ~/.aws/credentials file.
 //   - [ProcessCommand]: the value of credential_process in a config file.
 //
-// All are pure. A value that a form can't say is an error, which doesn't tell the value: it may be a secret. AWS's own
-// keys are letters, digits and /+= (those of a credential_process may be anything), so that no user meets it.
+// All are pure. A value that a form can't say is an error, which doesn't tell the value: it may be
+// a secret. AWS's own keys are letters, digits and /+= (those of a credential_process may be
+// anything), so that no user meets it.
 package credformat
 
 import (
@@ -35,8 +37,8 @@ func Process(c aws.Credentials) (string, error) {
 	return string(b) + "\n", err
 }
 
-// SharedCredentials returns a credentials file with the keys as [default] and under the profile's own name. When they
-// end stands there as other tools say it (saml2aws); SDKs don't read it.
+// SharedCredentials returns a credentials file with the keys as [default] and under the profile's
+// own name. When they end stands there as other tools say it (saml2aws); SDKs don't read it.
 func SharedCredentials(c aws.Credentials, profile string) ([]byte, error) {
 	for _, value := range []string{c.AccessKeyID, c.SecretAccessKey, c.SessionToken} {
 		if !oneWord(value) {
@@ -57,9 +59,9 @@ func SharedCredentials(c aws.Credentials, profile string) ([]byte, error) {
 	return []byte(file), nil
 }
 
-// ProcessCommand returns the credential_process that runs the program at path with one plain argument. It goes through
-// two readers: the SDK's of the file, which may take " #" for a comment, and then a shell, or what a program without one
-// takes for it (Python's shlex).
+// ProcessCommand returns the credential_process that runs the program at path with one plain
+// argument. It goes through two readers: the SDK's of the file, which may take " #" for a comment,
+// and then a shell, or what a program without one takes for it (Python's shlex).
 func ProcessCommand(path, arg string) (string, error) {
 	return processCommand(path, arg, runtime.GOOS == "windows")
 }
@@ -89,7 +91,8 @@ func expiration(c aws.Credentials) string {
 	return c.Expires.UTC().Format(time.RFC3339)
 }
 
-// oneWord says that s is printable ASCII without a blank: neither another line of a file nor a terminal's command.
+// oneWord says that s is printable ASCII without a blank: neither another line of a file nor a
+// terminal's command.
 func oneWord(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -7,13 +7,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// syntax is how a shell sets a variable, and how it forgets one: with %s for the name, and for the value.
+// syntax is how a shell sets a variable, and how it forgets one: with %s for the name, and for the
+// value.
 type syntax struct {
 	set, unset string
 	quote      func(string) (text string, ok bool)
 }
 
-// shells are the formats of Shell. Nothing unsets in an env-no-export, which docker and systemd read.
+// shells are the formats of Shell. Nothing unsets in an env-no-export, which docker and systemd
+// read.
 var shells = map[string]syntax{
 	"env":           {"export %s=%s\n", "unset %s\n", quoted(`'`, `'\''`)},
 	"env-no-export": {"%s=%s\n", "", plain},
@@ -22,8 +24,8 @@ var shells = map[string]syntax{
 	"windows-cmd":   {"set %s=%s\n", "set %s=\n", plain},
 }
 
-// Shell returns the credentials as lines for a shell. A variable that they don't have is unset: another identity's
-// session token beside these keys is an error at best.
+// Shell returns the credentials as lines for a shell. A variable that they don't have is unset:
+// another identity's session token beside these keys is an error at best.
 func Shell(c aws.Credentials, format string) (string, error) {
 	shell := shells[format]
 	var b strings.Builder

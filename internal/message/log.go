@@ -38,7 +38,8 @@ func lineLogger(level slog.Level, mu *sync.Mutex, write func([]string) error) *s
 	return slog.New(&lineHandler{write: write, level: level, mu: mu})
 }
 
-// NewJSONLogger writes JSON for machines to w. Each record names this process, since several may share a file.
+// NewJSONLogger writes JSON for machines to w. Each record names this process, since several may
+// share a file.
 func NewJSONLogger(w io.Writer, level slog.Level) *slog.Logger {
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: forMachines})
 	return slog.New(handler).With("wrapper", os.Getpid())
@@ -119,7 +120,8 @@ func (h *lineHandler) WithGroup(name string) slog.Handler {
 	return &c
 }
 
-// text renders a value for a person: times in UTC to the second, durations without the digits nobody reads.
+// text renders a value for a person: times in UTC to the second, durations without the digits
+// nobody reads.
 func text(v slog.Value) string {
 	switch v.Kind() {
 	case slog.KindTime:

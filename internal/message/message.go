@@ -1,10 +1,12 @@
 // Package message is brs-exec's voice: errors with hints, and the log.
 //
-// Every message is one line on stderr that begins "brs-exec: ", without a capital at the start and without a full
-// stop. A second line "brs-exec: hint: " may follow and say what to type. Errors carry their hints as data, through a
-// method Hints() []string, which packages that don't know this one have as well.
+// Every message is one line on stderr that begins "brs-exec: ", without a capital at the start and
+// without a full stop. A second line "brs-exec: hint: " may follow and say what to type. Errors
+// carry their hints as data, through a method Hints() []string, which packages that don't know this
+// one have as well.
 //
-// Text from others (STS, a process, a file name) can't break the line, flood it or drive the terminal: see [OneLine].
+// Text from others (STS, a process, a file name) can't break the line, flood it or drive the
+// terminal: see [OneLine].
 package message
 
 import (
@@ -39,7 +41,8 @@ const (
 	hintPrefix = "hint: "
 )
 
-// Report prints the error on one line, and its first hint on another. It is one write: the command may share w.
+// Report prints the error on one line, and its first hint on another. It is one write: the command
+// may share w.
 func Report(w io.Writer, err error) {
 	text := prefix + OneLine(err.Error()) + "\n"
 	if hint := HintOf(err); hint != "" {
