@@ -236,7 +236,7 @@ func maven(dir string) error {
 
 func terraform(dir string) error {
 	if _, err := exec.LookPath("terraform"); err != nil {
-		return fmt.Errorf("terraform is missing, and no registry has it")
+		return errors.New("terraform: https://developer.hashicorp.com/terraform/install")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 const (
@@ -26,9 +27,7 @@ var longRows struct {
 // TestLong is half an hour of the main clients, side by side, with the shortest
 // credentials that AWS gives and a call a second: none may fail.
 func TestLong(t *testing.T) {
-	if !long {
-		t.Skip("half an hour: CONFORMANCE=long")
-	}
+	need.Asked(t, long, "CONFORMANCE=long") // half an hour
 	for _, c := range clients {
 		if !c.main {
 			continue

@@ -27,6 +27,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"brs-exec/need"
 )
 
 var (
@@ -72,7 +74,7 @@ func testMain(m *testing.M) int {
 		return fail(err)
 	}
 	go watchLag()
-	status := m.Run()
+	status := need.Run(m)
 	if *update && status == 0 {
 		if err := writeDocument(); err != nil {
 			return fail(err)

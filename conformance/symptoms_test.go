@@ -7,15 +7,14 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // What the SDK for JavaScript makes of the endpoint's answers; docs/TROUBLESHOOTING.md quotes it.
 
 func jsV3(t *testing.T) (argv []string) {
 	t.Helper()
-	if !full {
-		t.Skip("with CONFORMANCE=full only: npm downloads the SDK")
-	}
+	need.Asked(t, full, "CONFORMANCE=full") // npm downloads the SDK
 	for _, c := range clients {
 		if c.name == "js-v3" {
 			dir, err := c.prepare()

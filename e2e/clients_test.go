@@ -3,13 +3,13 @@ package e2e
 import (
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // Eight-second credentials under a boto3 loop: no failed call, at most nine AssumeRole.
@@ -85,7 +85,7 @@ func TestAWSCLIOverRotations(t *testing.T) {
 // terraform keeps its state in moto's S3 while the credentials rotate under it.
 func TestTerraformBackend(t *testing.T) {
 	needPython(t)
-	need(t, tools.terraform, "terraform", "https://developer.hashicorp.com/terraform/install")
+	need.That(t, tools.terraform != "", "terraform", "https://developer.hashicorp.com/terraform/install")
 	w := newWorld(t, sandbox.Options{TTL: 8 * time.Second}).base() // renewed after 5 s
 	s3 := moto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
@@ -143,17 +143,14 @@ func TestPrivateDirectoryComesBack(t *testing.T) {
 // A child that gives up root (gosu, su-exec, setpriv) still fetches.
 func TestChildOfAnotherUser(t *testing.T) {
 	needPython(t)
-	setpriv, _ := exec.LookPath("setpriv")
-	need(t, setpriv, "setpriv", "apt-get install util-linux")
-	if os.Geteuid() != 0 {
-		need(t, "", "root", "sudo go test ./e2e")
-	}
+	need.Tools(t, "setpriv")
+	need.That(t, os.Geteuid() == 0, "root", "run the tests as root")
 	w := newWorld(t, sandbox.Options{TTL: time.Minute}).base()
 	w.tmp = openDir(t, 0o777|os.ModeSticky) // as /tmp is
 	w.set("TMPDIR="+w.tmp, "HOME=/nonexistent")
 	for _, where := range []string{"both", "file", "env"} {
 		out, errs, status := w.run(t, "--role-arn", role, "--token-in", where, "--",
-			setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups", tools.whois)
+			"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", tools.whois)
 		if status != 0 || errs != "" || !strings.Contains(out, ":assumed-role/etl/") {
 			t.Errorf("--token-in %s: status %d, %q, stderr %q", where, status, out, errs)
 		}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 const role = "arn:aws:iam::000000000000:role/etl"
@@ -56,7 +57,7 @@ func testMain(m *testing.M) int {
 	}
 	tools.python = findPython()
 	tools.terraform, _ = exec.LookPath("terraform")
-	return m.Run()
+	return need.Run(m)
 }
 
 // lag is the longest that this process was late in waking from a short sleep: how
@@ -87,23 +88,9 @@ func findPython() string {
 	return strings.TrimSpace(string(out))
 }
 
-// need names a missing tool in one visible line; under CI=true it is an error.
-func need(t *testing.T, path, name, get string) {
-	t.Helper()
-	if path != "" {
-		return
-	}
-	text := fmt.Sprintf("needs %s (%s)", name, get)
-	if os.Getenv("CI") == "true" {
-		t.Fatal(text)
-	}
-	fmt.Fprintf(os.Stderr, "e2e: SKIPPED %s: %s\n", t.Name(), text)
-	t.Skip(text)
-}
-
 func needPython(t *testing.T) {
 	t.Helper()
-	need(t, tools.python, "python3 with boto3, awscli and moto[server]", "pip install boto3 awscli 'moto[server]'")
+	need.That(t, tools.python != "", "python3 with boto3, awscli and moto", "python3 -m pip install boto3 awscli 'moto[server,s3,sts]'")
 }
 
 // world is a machine with nothing on it but what the test puts there.

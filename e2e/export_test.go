@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // exporting is a machine whose [default] has brs-exec as its credential_process. The config file knows nothing else.
@@ -59,7 +60,7 @@ func TestExportToAWSCLI(t *testing.T) {
 // terraform's backend takes the process's credentials, and asks it again when they end.
 func TestExportToTerraform(t *testing.T) {
 	needPython(t)
-	need(t, tools.terraform, "terraform", "https://developer.hashicorp.com/terraform/install")
+	need.That(t, tools.terraform != "", "terraform", "https://developer.hashicorp.com/terraform/install")
 	w := exporting(t, 4*time.Second)
 	s3 := moto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // needTool finds a program that a test is about.
 func needTool(t *testing.T, name string) string {
 	t.Helper()
+	need.Tools(t, name)
 	path, _ := exec.LookPath(name)
-	need(t, path, name, "apt-get install "+name)
 	return path
 }
 
@@ -48,9 +49,7 @@ const hasEndpoint = `test -n "$AWS_CONTAINER_CREDENTIALS_FULL_URI"`
 // sudo drops the environment; brs-exec after it, or sudo -E, doesn't.
 func TestReachSudo(t *testing.T) {
 	sudo := needTool(t, "sudo")
-	if exec.Command(sudo, "-n", "true").Run() != nil {
-		need(t, "", "sudo without a password", "a rule in sudoers, or run the tests as root")
-	}
+	need.That(t, exec.Command(sudo, "-n", "true").Run() == nil, "sudo without a password", "run the tests as root")
 	w := newWorld(t, sandbox.Options{}).base()
 	w.wantHint(t, "sudo", sudo, "-n", "sh", "-c", hasEndpoint)
 	w.wantReached(t, sudo, "-n", "-E", tools.whois)
@@ -63,9 +62,7 @@ func TestReachSudo(t *testing.T) {
 
 // A login shell drops the environment, runuser without -l doesn't.
 func TestReachLoginShell(t *testing.T) {
-	if os.Getuid() != 0 {
-		need(t, "", "root", "run the tests as root, for runuser")
-	}
+	need.That(t, os.Getuid() == 0, "root", "run the tests as root")
 	runuser := needTool(t, "runuser")
 	w := newWorld(t, sandbox.Options{}).base()
 	w.wantHint(t, "runuser", runuser, "-l", "root", "-c", hasEndpoint)
@@ -75,9 +72,7 @@ func TestReachLoginShell(t *testing.T) {
 // In a network namespace of its own a program has another loopback.
 func TestReachNetworkNamespace(t *testing.T) {
 	unshare := needTool(t, "unshare")
-	if exec.Command(unshare, "-n", "true").Run() != nil {
-		need(t, "", "the right to make network namespaces", "run the tests as root")
-	}
+	need.That(t, exec.Command(unshare, "-n", "true").Run() == nil, "network namespaces", "run the tests as root")
 	w := newWorld(t, sandbox.Options{}).base()
 	w.wantHint(t, "unshare", unshare, "-n", tools.whois)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // rehearsed runs a rehearsal of real credentials, which live an hour, and returns the verdict lines.
@@ -87,7 +88,7 @@ func TestRehearseAWSCLI(t *testing.T) {
 // The Go SDK asks at every call within its last five minutes; its S3 backend does so at each of terraform's steps.
 func TestRehearseTerraform(t *testing.T) {
 	needPython(t)
-	need(t, tools.terraform, "terraform", "https://developer.hashicorp.com/terraform/install")
+	need.That(t, tools.terraform != "", "terraform", "https://developer.hashicorp.com/terraform/install")
 	w := newWorld(t, sandbox.Options{}).base()
 	s3 := moto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
@@ -128,11 +129,8 @@ func TestRehearseFiftyProcesses(t *testing.T) {
 
 // A program that may be run but not read is one that can't be looked into: its fetches prove nothing.
 func TestRehearseUnseen(t *testing.T) {
-	setpriv, _ := exec.LookPath("setpriv")
-	need(t, setpriv, "setpriv", "apt-get install util-linux")
-	if os.Geteuid() != 0 {
-		need(t, "", "root", "sudo go test ./e2e")
-	}
+	need.Tools(t, "setpriv")
+	need.That(t, os.Geteuid() == 0, "root", "run the tests as root")
 	w := newWorld(t, sandbox.Options{}).base()
 	dir, err := os.MkdirTemp("", "brs-exec-e2e-tmp-") // as /tmp is: others may pass
 	if err != nil {
@@ -144,7 +142,7 @@ func TestRehearseUnseen(t *testing.T) {
 	if err := errors.Join(err, os.WriteFile(closed, program, 0o711), os.Chmod(dir, 0o777|os.ModeSticky)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups",
+	cmd := exec.CommandContext(t.Context(), "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
 		tools.brsExec, "--role-arn", role, "--rehearse", "2s", "--rehearse-fail", "--", closed, "4s", "300ms", "frozen")
 	cmd.Env = append(w.env, "TMPDIR="+dir, "HOME=/nonexistent")
 	out, err := cmd.CombinedOutput()

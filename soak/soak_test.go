@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
 
 // TestSmoke is a short soak: the command must still run, and find nothing.
 func TestSmoke(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 25 seconds")
-	}
+	need.Long(t, "25 seconds")
 	log := filepath.Join(t.TempDir(), "log")
 	r, err := run(t.Context(), 20*time.Second, 60, log)
 	if err != nil {

@@ -5,16 +5,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
 
 // TestOnce: one round of each still runs, and each child is who it should be.
 func TestOnce(t *testing.T) {
-	if _, err := findPython(t.Context()); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("SKIPPED: ", err)
-	}
+	need.Long(t, "10 seconds of both processors")
+	_, err := findPython(t.Context())
+	need.That(t, err == nil, "python3 with boto3", "python3 -m pip install boto3 awscli")
 	all, err := run(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)

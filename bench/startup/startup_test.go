@@ -10,7 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
 
 func ms(n ...int) (out []time.Duration) {
 	for _, n := range n {
@@ -83,9 +87,7 @@ func TestVmRSS(t *testing.T) {
 // TestStub: its https answers to whoever trusts its bundle, and to nobody else.
 func TestStub(t *testing.T) {
 	s, err := newStub(t.TempDir())
-	if err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
+	need.That(t, err == nil, "openssl", "apt-get install openssl")
 	defer s.close()
 	roots, err := os.ReadFile(s.bundle)
 	if err != nil {

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/need"
 )
 
 const nobody = 65534
@@ -38,12 +40,7 @@ func newDir(t *testing.T, place string) *Dir {
 
 func asRoot(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root, to be other users")
-		}
-		t.Skip("needs root, to be other users")
-	}
+	need.That(t, os.Geteuid() == 0, "root, to be other users", "run the tests as root")
 }
 
 func entries(t *testing.T, dir string) []string {

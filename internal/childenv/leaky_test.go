@@ -14,6 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"brs-exec/need"
 )
 
 // TestMain lets the test binary be a client as well: a process of its own, with the environment under test.
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 		goClient(profile)
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(need.Run(m))
 }
 
 func goClient(profile string) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"brs-exec/need"
 )
 
 // parentConfig is a shared config file that botocore and Go read alike.
@@ -159,15 +161,10 @@ func loadBotocore(t *testing.T, configFile, credentialsFile string) botocoreView
 	return v
 }
 
-// needBotocore skips in one visible line; in CI, a missing tool is an error.
 func needBotocore(t *testing.T) {
 	t.Helper()
-	if err := exec.Command("python3", "-c", "import botocore").Run(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("python3 with botocore is missing: %v", err)
-		}
-		t.Skipf("python3 with botocore is missing: %v", err)
-	}
+	err := exec.Command("python3", "-c", "import botocore").Run()
+	need.That(t, err == nil, "python3 with botocore", "python3 -m pip install boto3")
 }
 
 func TestBotocoreReadsTheSettingsAndNoCredentials(t *testing.T) {

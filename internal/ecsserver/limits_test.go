@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
 
 // closed reports whether the server has closed a connection.
@@ -247,7 +249,7 @@ func TestMain(m *testing.M) {
 		helper()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(need.Run(m))
 }
 
 func helper() {
@@ -315,9 +317,6 @@ func (s *Server) addr() string {
 // Issue 5: a client that hangs, floods or sends garbage never delays another's answer beyond 50 ms. As the attack also
 // takes the processor away from the victim itself, it is measured beside the same attack on another server, in turns.
 func TestHostileClients(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes five seconds")
-	}
 	ours, stop := elsewhere(t)
 	other, _ := elsewhere(t)
 	var spared, attacked []time.Duration // the worst of each round

@@ -25,6 +25,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"brs-exec/need"
 )
 
 // attempt makes one request to a server of that certificate under the name that its URL has, and returns the error.
@@ -203,9 +205,7 @@ var families = []struct {
 // TestSystemEqualsCryptoTLS: the system's roots, as SSL_CERT_FILE and SSL_CERT_DIR name them. crypto/x509 reads them once
 // in a process, so that each case is a process of its own.
 func TestSystemEqualsCryptoTLS(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("SKIPPED: elsewhere the system's roots are crypto/x509's own business")
-	}
+	need.Place(t, runtime.GOOS == "linux", "Linux: elsewhere the system's roots are crypto/x509's own business")
 	for _, f := range families {
 		for _, w := range worlds(f.prefix) {
 			t.Run(f.name+"/"+w.name, func(t *testing.T) {
@@ -296,7 +296,7 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(need.Run(m))
 }
 
 func child() {
@@ -392,9 +392,7 @@ func TestCryptoTLSVerifies(t *testing.T) {
 
 // TestFallback: the handshake is repeated once, with the whole request, and never again; through a proxy too.
 func TestFallback(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("SKIPPED: elsewhere the system's roots are crypto/x509's own business")
-	}
+	need.Place(t, runtime.GOOS == "linux", "Linux: elsewhere the system's roots are crypto/x509's own business")
 	ca := newCA("CA")
 	srv := serve(ca.issue(leafTemplate("localhost")).server())
 	defer srv.Close()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"brs-exec/need"
 )
 
 // Rows E01 to E17: how it ends.
@@ -37,9 +39,8 @@ func TestE02DeathBySignal(t *testing.T) {
 
 func TestE03OneCore(t *testing.T) {
 	row(t)
-	if pattern, _ := os.ReadFile("/proc/sys/kernel/core_pattern"); !bytes.HasPrefix(pattern, []byte("core")) {
-		t.Skipf("core_pattern is %q: cores are not files of the working directory", pattern)
-	}
+	pattern, _ := os.ReadFile("/proc/sys/kernel/core_pattern")
+	need.Place(t, bytes.HasPrefix(pattern, []byte("core")), "a core_pattern of files in the working directory")
 	same(t, func(s side) string {
 		c := s.command(t, "bash", "-c", `ulimit -c unlimited; w bash -c 'kill -SEGV $$'`)
 		c.Run()
@@ -178,7 +179,7 @@ func TestE06StoppedScript(t *testing.T) {
 }
 
 func TestE11Make(t *testing.T) {
-	needs(t, "make")
+	need.Tools(t, "make")
 	for _, end := range []string{"kill -TERM $$$$", "exit 3", "kill -SEGV $$$$"} {
 		same(t, func(s side) string {
 			r := s.script(t, `printf 't:\n\tw sh -c '"'"'`+end+`'"'"'\n' >Makefile; make`)
@@ -201,7 +202,7 @@ func TestE12Xargs(t *testing.T) {
 
 func TestE13Parallel(t *testing.T) {
 	row(t)
-	needs(t, "parallel")
+	need.Tools(t, "parallel")
 	const columns = ` >/dev/null 2>&1; echo $?; tail -n +2 log | awk '{print $1, $7, $8}' | sort`
 	same(t, func(s side) string {
 		return s.script(t, `parallel -j2 --joblog log w sh -c ::: 'exit 0' 'exit 3' 'kill -TERM $$' 'kill -KILL $$'`+columns).String()

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // The rows of the test table are tests named by the row's id (TestS05…). Each runs
@@ -74,7 +75,7 @@ func setUp(m *testing.M) int {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	return m.Run()
+	return need.Run(m)
 }
 
 // A side is bare or wrapped: on its PATH w is env(1) or the wrapper.
@@ -116,7 +117,7 @@ func install(dir string) error {
 	return buildWrapper()
 }
 
-// buildCount leaves the helper away where there is no C compiler; see needs.
+// buildCount leaves the helper away where there is no C compiler; see newJournal.
 func buildCount() error {
 	if *built != "" {
 		return errors.Join(os.Symlink(filepath.Join(*built, "count"), filepath.Join(bare.dir, "count")),
@@ -175,23 +176,7 @@ func environment(bin, home string) []string {
 // row begins a row that isn't in the smoke set.
 func row(t *testing.T) {
 	t.Helper()
-	if !*all {
-		t.Skip("not in the smoke set; go test ./internal/runner -all runs it")
-	}
-}
-
-// needs skips the test where a tool is missing, and fails it in CI.
-func needs(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", tool)
-		}
-		t.Skipf("%s is not installed", tool)
-	}
+	need.Asked(t, *all, "-all")
 }
 
 // same compares what f sees bare and wrapped, and returns the latter.
@@ -279,7 +264,7 @@ type journal string
 func newJournal(t *testing.T) journal {
 	t.Helper()
 	if *built == "" {
-		needs(t, "cc")
+		need.Tools(t, "cc")
 	}
 	j := journal(filepath.Join(t.TempDir(), "journal"))
 	t.Cleanup(j.kill)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
 
 // Rows D01 to D05: what is inherited; F01 to F07: descriptors.
@@ -16,9 +18,7 @@ import (
 // earlyRow is a row that holds only with the early entry point.
 func earlyRow(t *testing.T) {
 	t.Helper()
-	if *wrapperName == "plain" {
-		t.Skip("needs the early entry point; without it, see entry_linux.go")
-	}
+	need.Asked(t, *wrapperName != "plain", "the early entry point")
 }
 
 // inherits compares the output of a script.
@@ -49,7 +49,7 @@ func TestD01Ignored(t *testing.T) {
 }
 
 func TestD02Nohup(t *testing.T) {
-	needs(t, "perl")
+	need.Tools(t, "perl")
 	inherits(t, `nohup w `+masks+` 2>/dev/null`)
 	inherits(t, `sh -c 'w `+strings.ReplaceAll(masks, "'", `"`)+` & wait'`)
 	if *wrapperName != "plain" {
@@ -95,7 +95,7 @@ func TestD04OpenFiles(t *testing.T) {
 }
 
 func TestD05Rest(t *testing.T) {
-	needs(t, "taskset", "nice", "prlimit")
+	need.Tools(t, "taskset", "nice", "prlimit")
 	for _, script := range []string{
 		`umask 027; w sh -c umask`,
 		`nice -n 7 w nice`,
@@ -125,7 +125,7 @@ func TestD05Rest(t *testing.T) {
 const fds = `sh -c 'for f in /proc/self/fd/*; do [ -e "$f" ] && echo "${f##*/}"; done'`
 
 func TestF01Descriptors(t *testing.T) {
-	needs(t, "bash")
+	need.Tools(t, "bash")
 	inherits(t, `exec 3</dev/null 9>x 200<>y; w `+fds)
 	inherits(t, `exec 7<&-; w ls /proc/self/fd | wc -l`)
 	inherits(t, `w cat <(echo one) <(echo two)`)
@@ -135,7 +135,7 @@ func TestF01Descriptors(t *testing.T) {
 
 func TestF02Jobserver(t *testing.T) {
 	row(t)
-	needs(t, "make")
+	need.Tools(t, "make")
 	got := inherits(t, `cat >Makefile <<'END'
 all:
 	+@w $(MAKE) -s sub
@@ -174,7 +174,7 @@ func TestF03Daemon(t *testing.T) {
 	row(t)
 	earlyRow(t)
 	const proxyd = "/lib/systemd/systemd-socket-proxyd"
-	needs(t, "systemd-socket-activate", proxyd)
+	need.Tools(t, "systemd-socket-activate", proxyd)
 	same(t, func(s side) string {
 		far, err := net.Listen("tcp", "127.0.0.1:0") // what the daemon forwards to
 		if err != nil {
@@ -214,7 +214,7 @@ func TestF04Flags(t *testing.T) {
 
 // TestF05Released: what the command closes is closed.
 func TestF05Released(t *testing.T) {
-	needs(t, "flock")
+	need.Tools(t, "flock")
 	got := inherits(t, `w sh -c 'echo text; exec >&-; until [ -e seen ]; do sleep .01; done' | { cat; touch seen; }`)
 	if got != "text\n[exit 0]" {
 		t.Errorf("stdout: got %q", got)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
 
 // Rows J01 to J11: job control.
@@ -67,10 +69,9 @@ func TestJ01StopAndForeground(t *testing.T) {
 			if shell != "bash" {
 				row(t)
 			}
-			needs(t, shell)
-			if shell == "ksh" && *busy {
-				t.Skip("ksh 93u+m itself, bare, now and then misses that its job has stopped")
-			}
+			need.Tools(t, shell)
+			// ksh 93u+m itself, bare, now and then misses on a busy machine that its job has stopped.
+			need.Asked(t, shell != "ksh" || !*busy, "no -busy")
 			same(t, func(s side) string {
 				term := s.shell(t, shell)
 				w, c := s.job(t, term, stoppable)
@@ -96,7 +97,7 @@ func TestJ01StopAndForeground(t *testing.T) {
 func TestJ02Background(t *testing.T) {
 	row(t)
 	for _, shell := range []string{"bash", "dash", "zsh"} {
-		needs(t, shell)
+		need.Tools(t, shell)
 		same(t, func(s side) string {
 			term := s.shell(t, shell)
 			w, c := s.job(t, term, stoppable+" 15")
@@ -176,7 +177,7 @@ func TestJ05StopsItself(t *testing.T) {
 func TestJ06CatchesTstp(t *testing.T) {
 	row(t)
 	t.Run("vim", func(t *testing.T) {
-		needs(t, "vim")
+		need.Tools(t, "vim")
 		for _, s := range []side{bare, wrapped} {
 			term := s.shell(t, "bash")
 			term.send("w vim -u NONE -i NONE\r")
@@ -252,7 +253,7 @@ func TestJ07StopTenTimes(t *testing.T) {
 
 func TestJ08TerminalReader(t *testing.T) {
 	row(t)
-	needs(t, "less")
+	need.Tools(t, "less")
 	for _, s := range []side{bare, wrapped} {
 		term := s.shell(t, "bash")
 		term.line("w seq 300 | less -X")

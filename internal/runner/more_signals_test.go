@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"brs-exec/need"
 )
 
 // Rows S17 to S27.
@@ -235,12 +237,12 @@ func TestS25EveryProcess(t *testing.T) {
 		}
 		return
 	}
-	t.Log("the machine is too busy: no try was quick enough")
+	need.Calm(t, "no try was quick enough")
 }
 
 func TestS26Pkill(t *testing.T) {
 	row(t)
-	needs(t, "pkill")
+	need.Tools(t, "pkill")
 	j := newJournal(t)
 	name := "brs-exec-test"
 	link := filepath.Join(t.TempDir(), name)
@@ -258,9 +260,7 @@ func TestS26Pkill(t *testing.T) {
 }
 
 func TestS27Idle(t *testing.T) {
-	if !*all || *busy {
-		t.Skip("takes 60 idle seconds; go test ./internal/runner -all runs it")
-	}
+	need.Asked(t, *all && !*busy, "-all") // it takes 60 idle seconds
 	t.Parallel()
 	j := newJournal(t)
 	w := wrapped.start(t, "w", "count", string(j))
@@ -272,7 +272,7 @@ func TestS27Idle(t *testing.T) {
 
 // TestAlarm: an alarm(2) set before the exec is the kernel's signal, and the command's.
 func TestAlarm(t *testing.T) {
-	needs(t, "perl")
+	need.Tools(t, "perl")
 	same(t, func(s side) string {
 		return s.run(t, "perl", "-e", fmt.Sprintf(`alarm 1; exec %q, "sleep", "600"`, s.w())).String()
 	})
@@ -398,7 +398,7 @@ func TestSignalOfSlowKiller(t *testing.T) {
 		eventually(t, "a second TERM", func() bool { return strings.Count(strings.Join(j.lines(), " "), "TERM") == 2 })
 		return
 	}
-	t.Log("the machine is too busy: no try was quick enough")
+	need.Calm(t, "no try was quick enough")
 }
 
 // TestReports: a report is of what came with it, when it came, whenever we look.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // Rows O01 to O07: the wrapper's death, what is left behind, PID 1.
@@ -90,13 +91,9 @@ func namespace(argv ...string) []string {
 
 func needsNamespace(t *testing.T) {
 	t.Helper()
-	needs(t, "unshare")
-	if out, err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("unshare --pid: %v: %s", err, out)
-		}
-		t.Skipf("no PID namespaces here: %s", out)
-	}
+	need.Tools(t, "unshare")
+	err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run()
+	need.That(t, err == nil, "PID namespaces", "run the tests as root")
 }
 
 // daemons makes 100 orphans, and waits until no zombie is left.
@@ -139,7 +136,7 @@ func TestO05SignalsAsPID1(t *testing.T) {
 
 func TestO07InheritedChildren(t *testing.T) {
 	row(t)
-	needs(t, "perl")
+	need.Tools(t, "perl")
 	// A child from before the exec, one that has ended before it, and an orphan that comes to a subreaper.
 	const look = `sleep .5; grep -l "^PPid:.*$PPID\$" /proc/[0-9]*/status | xargs grep -h ^State | grep -c Z`
 	for _, script := range []string{
@@ -165,11 +162,9 @@ func TestO07InheritedChildren(t *testing.T) {
 // for the credential_process of each refresh.
 func TestO06ReapsBesideRefresh(t *testing.T) {
 	row(t)
-	if *wrapperName != "brs-exec" {
-		t.Skip("needs -wrapper brs-exec: there is nothing to refresh without it")
-	}
+	need.Asked(t, *wrapperName == "brs-exec", "-wrapper brs-exec") // there is nothing to refresh without it
 	needsNamespace(t)
-	needs(t, "curl")
+	need.Tools(t, "curl")
 	sts := sandbox.New(sandbox.Options{TTL: 12 * time.Second})
 	srv := httptest.NewServer(sts)
 	t.Cleanup(srv.Close)

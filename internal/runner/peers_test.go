@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/need"
 )
 
 // Row N01: what applies of the tests of dumb-init and tini, and no other row has.
@@ -71,7 +73,7 @@ func TestN01Orphans(t *testing.T) {
 // TestPythonRunsIt: subprocess's own ways to start and to end what it runs.
 func TestPythonRunsIt(t *testing.T) {
 	row(t)
-	needs(t, "python3")
+	need.Tools(t, "python3")
 	same(t, func(s side) string {
 		return s.run(t, "python3", "-c", `
 import subprocess

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"brs-exec/need"
 )
 
 // Rows S01 to S16: table T1, every signal once.
@@ -94,9 +96,7 @@ func childrenOf(pid int) []int {
 // probeRow is a row that the wrapper passes only with a probe.
 func probeRow(t *testing.T) {
 	t.Helper()
-	if *wrapperName == "plain" {
-		t.Skip("needs the early entry point")
-	}
+	need.Asked(t, *wrapperName != "plain", "the early entry point")
 }
 
 func key(text string) func(*terminal, int) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"brs-exec/need"
 )
 
 // The programs that people put around a wrapper, and that no row names.
@@ -16,7 +18,7 @@ import (
 // TestTmux: the terminal of a tmux pane, with its keys, its size and its end.
 func TestTmux(t *testing.T) {
 	row(t)
-	needs(t, "tmux")
+	need.Tools(t, "tmux")
 	got := same(t, func(s side) string {
 		j := newJournal(t)
 		tmux := s.tmux(t)
@@ -40,7 +42,7 @@ func TestTmux(t *testing.T) {
 // TestTmuxStop: Ctrl-Z, jobs and fg in a pane with a shell.
 func TestTmuxStop(t *testing.T) {
 	row(t)
-	needs(t, "tmux")
+	need.Tools(t, "tmux")
 	same(t, func(s side) string {
 		j := newJournal(t)
 		tmux := s.tmux(t)
@@ -90,7 +92,7 @@ func (s side) tmux(t *testing.T) func(args ...string) string {
 // TestScript: script(1) gives what it runs a terminal.
 func TestScript(t *testing.T) {
 	row(t)
-	needs(t, "script")
+	need.Tools(t, "script")
 	got := same(t, func(s side) string {
 		j := newJournal(t)
 		term := s.terminal(t, "script", "-qec", "w count "+string(j), "/dev/null")
@@ -112,7 +114,7 @@ func TestScript(t *testing.T) {
 // TestSetsid: in a session of its own, without a terminal.
 func TestSetsid(t *testing.T) {
 	row(t)
-	needs(t, "setsid")
+	need.Tools(t, "setsid")
 	for _, end := range []string{"exit 3", "kill -TERM $$", "test -t 0; echo $?; tty", "exec 3</dev/tty"} {
 		same(t, func(s side) string { return s.script(t, `setsid --wait w sh -c '`+end+`' </dev/null`).String() })
 	}
@@ -136,7 +138,7 @@ func TestSetsid(t *testing.T) {
 // TestChain: a chain of the programs that exec what follows, on both sides of w.
 func TestChain(t *testing.T) {
 	row(t)
-	needs(t, "nice", "stdbuf", "setpriv")
+	need.Tools(t, "nice", "stdbuf", "setpriv")
 	got := same(t, func(s side) string {
 		return s.script(t, `nohup nice -n 5 timeout 60 w stdbuf -oL setpriv --no-new-privs sh -c 'nice; sed -n /NoNewPrivs/p /proc/self/status; exit 6' 2>/dev/null`).String()
 	})
@@ -150,7 +152,7 @@ func TestChain(t *testing.T) {
 func TestQemuUser(t *testing.T) {
 	row(t)
 	qemu := map[string]string{"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}[runtime.GOARCH]
-	needs(t, qemu)
+	need.Tools(t, qemu)
 	path, _ := exec.LookPath(qemu)
 	for _, c := range []struct{ script, want string }{
 		{path + ` w sh -c 'echo out; exit 7'`, "out\n[exit 7]"},

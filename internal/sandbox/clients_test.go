@@ -9,7 +9,11 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/need"
 )
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
 
 // boto is what a Python program sees: one line per call, the identity or the error's code.
 const boto = `
@@ -105,19 +109,13 @@ func output(t *testing.T, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// tool finds a client that Go's toolchain doesn't bring. CI has all of them.
+// tool finds a client that Go's toolchain doesn't bring.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err == nil && name == "python3" {
 		err = exec.Command(path, "-c", "import boto3").Run()
 	}
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s: %v", name, err)
-	}
-	t.Skipf("SKIPPED: %s (with boto3) is not here: %v", name, err)
-	return ""
+	need.That(t, err == nil, "boto3 and the aws cli", "python3 -m pip install boto3 awscli")
+	return path
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go"
+
+	"brs-exec/need"
 )
 
 const testRole = "arn:aws:iam::123456789012:role/etl"
@@ -40,7 +42,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("HOME", dir)
 	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	status := m.Run()
+	status := need.Run(m)
 	os.RemoveAll(dir)
 	os.Exit(status)
 }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package need
+
+func toTerminal(string) {}
