@@ -55,17 +55,16 @@ func (g *gitHub) token(ctx context.Context) (jwt, error) {
 	r.Header.Set("Authorization", "bearer "+g.bearer)
 	r.Header.Set("Accept", "application/json; api-version=2.0")
 	r.Header.Set("User-Agent", "brs-exec")
-	resp, err := g.client.Do(r)
+	status, body, err := stsapi.Get(g.client, r, service)
 	if err != nil {
-		return "", awserr.WithoutURL(service, err)
+		return "", err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		hint := "has the job permissions: {id-token: write}, and is it still running?"
-		return "", &awserr.StatusError{What: service, Status: resp.StatusCode, Hint: hint}
+	if status != http.StatusOK {
+		const hint = "has the job permissions: {id-token: write}, and is it still running?"
+		return "", &awserr.StatusError{What: service, Status: status, Hint: hint}
 	}
 	var answer struct{ Value string }
-	if json.NewDecoder(resp.Body).Decode(&answer) != nil || answer.Value == "" {
+	if json.Unmarshal(body, &answer) != nil || answer.Value == "" {
 		return "", errors.New(service + ": an answer without a token")
 	}
 	return checkToken(answer.Value, "what "+service+" answered")

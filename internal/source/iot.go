@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -102,17 +101,11 @@ func (i *iot) ask(ctx context.Context) (aws.Credentials, error) {
 	if i.o.IoTThingName != "" {
 		r.Header.Set("x-amzn-iot-thingname", i.o.IoTThingName)
 	}
-	const service = "the credential endpoint"
-	resp, err := client.Do(r)
+	status, body, err := stsapi.Get(client, r, "the credential endpoint")
 	if err != nil {
-		return aws.Credentials{}, awserr.WithoutURL(service, err)
+		return aws.Credentials{}, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, stsapi.MaxAnswer))
-	if err != nil {
-		return aws.Credentials{}, awserr.WithoutURL(service, err)
-	}
-	return i.parse(resp.StatusCode, body)
+	return i.parse(status, body)
 }
 
 func (i *iot) parse(status int, body []byte) (aws.Credentials, error) {
@@ -126,7 +119,9 @@ func (i *iot) parse(status int, body []byte) (aws.Credentials, error) {
 	err := json.Unmarshal(body, &a)
 	if status != http.StatusOK {
 		message := problem.Clip(a.Message)
-		return aws.Credentials{}, &awserr.StatusError{What: i.host, Status: status, Message: message, Hint: i.hint(status)}
+		return aws.Credentials{}, &awserr.StatusError{
+			What: i.host, Status: status, Message: message, Hint: i.hint(status),
+		}
 	}
 	c := a.Credentials
 	if err != nil || c.AccessKeyID == "" || c.SecretAccessKey == "" || c.SessionToken == "" || c.Expiration.IsZero() {

@@ -53,8 +53,8 @@ func (k *profileKeys) readAgain(ctx context.Context) {
 		return
 	}
 	now, old := p.Credentials, k.keys
-	if now.AccessKeyID != old.AccessKeyID || now.SecretAccessKey != old.SecretAccessKey ||
-		now.SessionToken != old.SessionToken {
+	old.CanExpire, old.Expires = false, time.Time{} // that is ours
+	if now != old {
 		k.keys = now
 		k.setEnd()
 	}

@@ -33,8 +33,8 @@ func (b *builder) fromVariables(c *chain) error {
 func (v variableKeys) Retrieve(context.Context) (aws.Credentials, error) {
 	if end := v.keys.Expires; v.keys.CanExpire && !end.After(time.Now()) {
 		hint := v.names.Hint("export new keys, or use %v, which renews itself", problem.Profile)
-		return aws.Credentials{}, problem.Bad(hint,
-			"the keys in the environment have expired, at %s (AWS_CREDENTIAL_EXPIRATION)", end.UTC().Format(time.RFC3339))
+		return aws.Credentials{}, problem.Bad(hint, "the keys in the environment have expired, at %s "+
+			"(AWS_CREDENTIAL_EXPIRATION)", end.UTC().Format(time.RFC3339))
 	}
 	return v.keys, nil
 }

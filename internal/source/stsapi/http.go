@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"brs-exec/internal/roots"
+	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
 )
 
@@ -105,6 +106,25 @@ func client(t http.RoundTripper) *http.Client {
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Get sends r, which no client of the SDK makes, by client and reads the answer of service. The error
+// doesn't show the URL, which may be secret.
+func Get(client interface {
+	Do(*http.Request) (*http.Response, error)
+}, r *http.Request, service string) (
+	status int, body []byte, err error,
+) {
+	resp, err := client.Do(r)
+	if err == nil {
+		defer resp.Body.Close()
+		status = resp.StatusCode
+		body, err = io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
+	}
+	if err != nil {
+		return 0, nil, awserr.WithoutURL(service, err)
+	}
+	return status, body, nil
 }
 
 // proxy is the environment's, but never for an endpoint on this machine or link: a proxy can't
