@@ -217,7 +217,7 @@ func (b *builder) chain(context.Context) error {
 	case c.web != nil:
 		err = b.giveWebIdentity(&c)
 	default:
-		err = b.withoutRole(&c)
+		err = b.serveBase(&c)
 	}
 	if err == nil && b.o.TokenCode != "" && len(b.s.mfas) == 0 {
 		err = problem.Bad(b.s.deviceHint(), "%s needs the device that made it", b.names.Input(problem.TokenCode))
@@ -304,8 +304,8 @@ func (b *builder) giveWebIdentity(c *chain) error {
 	return stsapi.CheckDuration(b.names.Input(problem.Duration), r.Duration)
 }
 
-// withoutRole serves the base credentials themselves. A role option must not be dropped in silence.
-func (b *builder) withoutRole(c *chain) (err error) {
+// serveBase serves the base credentials themselves. A role option must not be dropped in silence.
+func (b *builder) serveBase(c *chain) (err error) {
 	if options := append(forRoles(b.o), narrowing(b.o)...); len(options) > 0 {
 		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),
 			"%s is for a role, and there is none to assume with %s", b.names.Input(options[0]), c)
