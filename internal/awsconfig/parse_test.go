@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // dump writes down what was read: profiles, their lines, and in braces what is nested.
@@ -55,30 +54,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Eight times the lines take about eight times as long, not 64: what is looked up is looked up by key.
-func TestParseIsLinear(t *testing.T) {
-	lines := func(format string, n int) []byte {
-		var b strings.Builder
-		for i := range n {
-			fmt.Fprintf(&b, format, i)
-		}
-		return []byte(b.String())
-	}
-	for name, form := range map[string]struct{ start, format string }{
-		"keys": {"[default]\n", "%x=\n"}, "headers": {"", "[%x]\n"}, "nested": {"[default]\nx=\n", " %x=\n"},
+// The time per line is that of a small file, whatever is many: keys, sections, nested keys.
+func BenchmarkParse(b *testing.B) {
+	for name, form := range map[string]struct{ start, line string }{
+		"keys": {"[default]\n", "%x=\n"}, "sections": {"", "[%x]\n"}, "nested": {"[default]\nx=\n", " %x=\n"},
 	} {
-		took := func(n int) time.Duration { // the best of many: the machine has other work
-			best := time.Hour
-			file := append([]byte(form.start), lines(form.format, n)...)
-			for range 5 {
-				start := time.Now()
-				Parse(file, file)
-				best = min(best, time.Since(start))
-			}
-			return best
-		}
-		if small, large := took(1_000), took(8_000); large > 32*small {
-			t.Errorf("%s: %v, then %v", name, small, large)
+		for _, n := range []int{1_000, 64_000} {
+			b.Run(fmt.Sprint(name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				file := []byte(form.start)
+				for i := range n {
+					file = fmt.Appendf(file, form.line, i)
+				}
+				for b.Loop() {
+					Parse(nil, file)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/line")
+			})
 		}
 	}
 }
