@@ -134,7 +134,7 @@ func down(from, to time.Duration, f fault) func(context.Context, int) error {
 	}
 }
 
-// The figures that issue 5 asks for, over many courses of events: an outage that ends before the credential does costs
+// The figures that docs/FRESH.md promises, over many courses of events: an outage that ends before the credential does costs
 // nothing; a longer one is bounded, and its end soon noticed.
 func TestBudgets(t *testing.T) {
 	tests := []struct {
