@@ -36,7 +36,7 @@ var update = flag.Bool("update", false, "rewrite the golden files inside the scr
 func TestMain(m *testing.M) {
 	if strings.HasSuffix(os.Args[0], ".test") { // not one of the commands below
 		flag.Parse()
-		if err := flag.Set("test.parallel", "10"); err != nil { // the scripts wait, mostly
+		if err := flag.Set("test.parallel", "24"); err != nil { // the scripts wait, mostly
 			panic(err)
 		}
 	}
