@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/entry"
 )
 
 // Run starts the command and waits for its end, handing on what is sent to the
@@ -37,73 +38,12 @@ func Run(sigs *Signals, c Command) (Status, error) {
 	return r.run(), nil
 }
 
-// exec runs the command, on the terminal tty if that isn't nil. A file that the
-// kernel doesn't know how to run is a script for /bin/sh, as it is for execvp(3).
-func (c *child) exec(tty *os.File) (int, Status, error) {
-	pid, err := c.fork(c.Path, c.Args, tty)
-	if errors.Is(err, syscall.ENOEXEC) {
-		c.ended, c.stopped, c.resumed = false, false, false // that was the first process
-		pid, err = c.fork("/bin/sh", append([]string{"/bin/sh", c.Path}, c.Args[1:]...), tty)
-	}
-	if err == nil {
-		return pid, 0, nil
-	}
-	s := statusOf(err)
-	if _, ok := errors.AsType[*forkError](err); ok {
-		s = Failed
-	}
-	return 0, s, &startError{name: c.Args[0], err: err}
-}
-
-// forkError is the system's refusal of one more process, not the command's fault.
-type forkError struct{ syscall.Errno }
-
-func (e *forkError) Error() string { return "fork: " + e.Errno.Error() }
-
-// forkExec is fork by the syscall package. fds 0 to 2 go as numbers; others that
-// we inherited stay open, ours are close-on-exec.
-func forkExec(path string, argv []string, c Command, tty *os.File) (int, error) {
-	attr := &syscall.ProcAttr{Env: c.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
-	setDeathSignal(attr.Sys, c.OnWrapperDeath)
-	if tty != nil {
-		attr.Files = []uintptr{tty.Fd(), tty.Fd(), tty.Fd()}
-		attr.Sys.Setsid, attr.Sys.Setctty = true, true
-	}
-	pid, err := syscall.ForkExec(path, argv, attr)
-	if errno, ok := err.(syscall.Errno); ok && (errno == syscall.EAGAIN || errno == syscall.ENOMEM) {
-		err = &forkError{errno}
-	}
-	return pid, err
-}
-
-// start starts the command, on a terminal of its own if it is to have one.
-func (c *child) start() error {
-	var tty *os.File
-	if c.PTY {
-		c.status = Failed
-		var err error
-		if c.relay, tty, err = newRelay(); err != nil {
-			return err
-		}
-		defer tty.Close()
-	}
-	pid, status, err := c.exec(tty)
-	if c.pid = pid; !c.ended || err != nil {
-		c.status = status
-	}
-	if c.relay != nil {
-		c.relay.start()
-		if err != nil {
-			c.relay.finish(false, c.sigs.events)
-		}
-	}
-	return err
-}
-
 // finish ends what start and run have begun.
 func (c *child) finish() {
 	c.probe.stop()
-	endSession()
+	if c.process != nil {
+		c.process.Close()
+	}
 	if c.relay != nil {
 		c.relay.finish(c.asked, c.sigs.events)
 	}
@@ -115,6 +55,7 @@ type child struct {
 	sigs *Signals
 	pid  int
 
+	process *entry.Process   // nil: by the syscall package
 	young   bool             // the mark that follows its start has not been read
 	waiting []waiter         // signals that may yet turn out to have reached it
 	probe   *probe           // nil: none
@@ -216,6 +157,8 @@ func (c *child) wait() {
 			c.became(ws)
 		case c.probe != nil && pid == c.probe.pid && !ws.Stopped() && !ws.Continued():
 			c.probe.pid = 0
+		case c.process != nil && pid == c.process.Leader && !ws.Stopped() && !ws.Continued():
+			c.process.Leader = 0
 		}
 	}
 }
@@ -231,13 +174,6 @@ func (c *child) became(ws syscall.WaitStatus) {
 	case ws.Continued():
 		c.stopped, c.resumed = false, true
 	}
-}
-
-// startStopped stops us with a process that has stopped before it was the command.
-func (c *child) startStopped(pid int, sig syscall.Signal) {
-	c.pid = pid
-	c.stopAlong(sig)
-	c.goOn()
 }
 
 // goesOn reports whether a stopped command is continued within a moment. The terminal's

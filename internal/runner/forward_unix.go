@@ -51,7 +51,7 @@ func (c *child) handle(e event) {
 	case stops(e.sig) && (c.stops > 0 || e.at < c.awake):
 		// It came before the CONT that we have yet to read, or have read already, which
 		// has undone it.
-	case c.young && (!stops(e.sig) || missedStop(e)) || c.elsewhere():
+	case c.young && (!stops(e.sig) || c.missedStop(e)) || c.elsewhere():
 		// What is read before the mark may have been sent before there was a
 		// command (but for the kernel's TTIN and TTOU, which are its own doing).
 		// One that has left our group has nothing of what comes to us.
@@ -223,4 +223,10 @@ func (c *child) goOn() {
 			break
 		}
 	}
+}
+
+// missedStop reports whether a TSTP came to us before there was a process that becomes the command:
+// one that came to that process, too, would have stopped it.
+func (c *child) missedStop(e event) bool {
+	return c.process != nil && e.sig == syscall.SIGTSTP && e.at <= c.process.Released
 }

@@ -4,17 +4,15 @@ package runner
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"brs-exec/internal/runner/entry"
 	"brs-exec/need"
 )
 
@@ -358,56 +356,6 @@ func TestJ07StopAtStart(t *testing.T) {
 	}
 }
 
-// TestJ07StoppedBeforeExec: a process that stops after its signals were unblocked, but
-// before it is the command, is not waited for in vain.
-func TestJ07StoppedBeforeExec(t *testing.T) {
-	runtime.LockOSThread() // a child is its thread's
-	defer runtime.UnlockOSThread()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	defer w.Close()
-	var p program
-	p.signals()
-	p.must(syscall.SYS_RT_SIGPROCMASK, sigSetmask, ptr(&entryBlocked), 0, 8)
-	p.may(syscall.SYS_GETPID)
-	self := len(p.steps) - 1
-	buf := new([1]byte)
-	p.keep = append(p.keep, buf)
-	p.may(syscall.SYS_READ, r.Fd(), ptr(buf), 1)
-	if err := p.exec("/bin/sh", []string{"sh", "-c", "exit 7"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for {
-			if pid := atomic.LoadUintptr(&p.steps[self].result); pid != 0 {
-				syscall.Kill(int(pid), syscall.SIGSTOP)
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	var stops []syscall.Signal
-	pid, err := p.run(func(pid int, sig syscall.Signal) {
-		if stops = append(stops, sig); len(stops) == 1 {
-			w.Write([]byte("x"))
-		}
-		syscall.Kill(pid, syscall.SIGCONT)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ws syscall.WaitStatus
-	if _, err := syscall.Wait4(pid, &ws, 0, nil); err != nil || ws.ExitStatus() != 7 {
-		t.Errorf("status %d, %v; want 7", ws.ExitStatus(), err)
-	}
-	if !slices.Equal(stops, []syscall.Signal{syscall.SIGSTOP}) {
-		t.Errorf("stops %v; want one", stops)
-	}
-}
-
 // TestJ06StopsOnce: one CONT ends a stop, and a stop that somebody sends at the same time.
 func TestJ06StopsOnce(t *testing.T) {
 	c := wrapped.command(t, "stopping")
@@ -430,7 +378,7 @@ func TestJ06StopsOnce(t *testing.T) {
 		for end := time.Now().Add(time.Duration(i%100) * time.Microsecond); time.Now().Before(end); {
 		}
 		syscall.Kill(pid, syscall.SIGTSTP)
-		for stopSignal(pid) == 0 {
+		for entry.StopOf(pid) == 0 {
 			time.Sleep(10 * time.Microsecond)
 		}
 		syscall.Kill(pid, syscall.SIGCONT)
@@ -446,7 +394,7 @@ func TestJ06StopsOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 			case <-time.After(5 * time.Millisecond):
-				if stopSignal(pid) != 0 {
+				if entry.StopOf(pid) != 0 {
 					t.Fatalf("round %d: stopped twice", i)
 				}
 			}

@@ -124,7 +124,7 @@ func (s side) start(t *testing.T, argv ...string) (pid int) {
 func sigqueue(t *testing.T, pid int, sig syscall.Signal, value uint32) {
 	t.Helper()
 	info := siginfo{signo: int32(sig), code: siQueue, pid: int32(syscall.Getpid()), value: uint64(value)}
-	if _, _, errno := syscall.Syscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(sig), ptr(&info)); errno != 0 {
+	if _, _, errno := syscall.Syscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(sig), uintptr(unsafe.Pointer(&info))); errno != 0 {
 		t.Fatal(errno)
 	}
 }

@@ -4,6 +4,7 @@ package runner
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -186,4 +187,53 @@ curl -s -o /dev/null -w '%{http_code}' -H "Authorization: $AWS_CONTAINER_AUTHORI
 		t.Errorf("got %q, status %d, stderr %q, %d runs of credential_process; want 200, 6, nothing, 3 or more",
 			out.String(), c.ProcessState.ExitCode(), errs.String(), len(calls)/2)
 	}
+}
+
+// TestO01KilledAtStart: killed at any moment of the start, the wrapper leaves nothing behind: no
+// process that waits for it, and no command that has not had its TERM.
+func TestO01KilledAtStart(t *testing.T) {
+	runs := 60
+	if *all && !*busy {
+		runs = 500
+	}
+	mark := fmt.Sprintf("600.%06d", os.Getpid()%1e6)
+	for i := range runs {
+		argv := []string{"w", "sleep", mark}
+		if i%2 == 0 {
+			argv = []string{"w", "--pty", "sleep", mark}
+		}
+		c := wrapped.command(t, argv...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rand.N(20 * time.Millisecond))
+		c.Process.Kill()
+		c.Wait()
+	}
+	end := time.Now().Add(2 * time.Second)
+	if *busy {
+		end = end.Add(patience)
+	}
+	for left := []int{0}; len(left) > 0; time.Sleep(10 * time.Millisecond) {
+		if left = marked(mark); len(left) > 0 && time.Now().After(end) {
+			for _, pid := range left {
+				line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+				t.Errorf("after %d runs, %d is left, child of %s, state %s: %q", runs, pid, procStat(pid, 1), procStat(pid, 0), line)
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+			return
+		}
+	}
+}
+
+// marked is the processes that have a text in their command line.
+func marked(text string) (pids []int) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range lines {
+		if line, _ := os.ReadFile(file); strings.Contains(string(line), text) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

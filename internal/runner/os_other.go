@@ -21,3 +21,7 @@ const waitOptions = 0
 func waitFor(pid int) int { return pid }
 
 func getsid() (int, error) { return unix.Getsid(0) }
+
+func deathSignal(string) syscall.Signal { return 0 }
+
+func subreaper() bool { return false }

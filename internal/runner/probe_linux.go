@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/entry"
 )
 
 // A signal that a process sent may have gone to the wrapper alone (kill PID) or to
@@ -55,7 +57,7 @@ const (
 // startProbe is nil where there can't be a probe: without the early entry point,
 // without /proc, as PID 1 (there is no group above it).
 func startProbe() *probe {
-	if !Early() || os.Getpid() == 1 {
+	if !entry.Seen() || os.Getpid() == 1 {
 		return nil
 	}
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
@@ -63,17 +65,8 @@ func startProbe() *probe {
 		return nil
 	}
 	defer syscall.Close(pair[1])
-	p := program{}
-	for fd := range uintptr(3) { // it may hold open nobody's pipe
-		p.must(syscall.SYS_DUP3, uintptr(pair[1]), fd, 0)
-	}
-	p.may(unix.SYS_CLOSE_RANGE, 3, ^uintptr(0)>>32, 0)
-	p.must(syscall.SYS_PRCTL, syscall.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL))
-	if p.exec("/proc/self/exe", []string{"sigprobe"}, nil) != nil {
-		syscall.Close(pair[0])
-		return nil
-	}
-	pid, err := p.run(nil)
+	theirs := uintptr(pair[1])
+	pid, err := entry.Start("sigprobe", nil, nil, []uintptr{theirs, theirs, theirs}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
 	if err != nil {
 		syscall.Close(pair[0])
 		return nil

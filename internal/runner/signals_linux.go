@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/entry"
 )
 
 // A handler of our own, a few lines of assembly, writes the siginfo_t of each
@@ -32,9 +34,6 @@ func restorerPC() uintptr
 // source is the reading end.
 type source struct{ r *os.File }
 
-// caughtEarly is what the package's init opened.
-var caughtEarly source
-
 const siginfoSize = 128 // sizeof(siginfo_t)
 
 // siginfo is the head of siginfo_t, for a signal that a process sent, and in its
@@ -50,10 +49,6 @@ type siginfo struct {
 }
 
 func (s *source) open() {
-	if caughtEarly.r != nil {
-		*s = caughtEarly
-		return
-	}
 	var p [2]int
 	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
 		panic("no pipe for signals: " + err.Error()) // no descriptor is free: nothing could be run either
@@ -80,7 +75,7 @@ func (s *source) open() {
 // What came in ignored is the command's now: it may catch it (a program does that
 // under nohup, or a script's &), and keeps it ignored else.
 func (s *source) takeJobSignals() {
-	for sig := syscall.Signal(1); sig <= maxSignal && Early(); sig++ {
+	for sig := syscall.Signal(1); sig <= maxSignal && entry.Seen(); sig++ {
 		if caught(sig) && !jobSignal(sig) && ignoredAtEntry(sig) {
 			catch(sig)
 		}
@@ -226,8 +221,8 @@ func ignoredAtEntry(sig syscall.Signal) bool {
 	if sig == syscall.SIGCHLD {
 		return false
 	}
-	if Early() {
-		return entryIgnored&bit(sig) != 0
+	if entry.Seen() {
+		return entry.Inherited().Ignored&bit(sig) != 0
 	}
 	if sig == syscall.SIGQUIT {
 		sig = syscall.SIGINT // the runtime keeps HUP and INT; a shell without job control ignores INT and QUIT together

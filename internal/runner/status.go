@@ -1,6 +1,10 @@
 package runner
 
-import "strconv"
+import (
+	"strconv"
+
+	"brs-exec/internal/runner/entry"
+)
 
 // Status is how brs-exec ends: 0 to 255 is an exit code, a negative number is
 // death by that signal.
@@ -28,3 +32,8 @@ func (s Status) String() string {
 	}
 	return "exit status " + strconv.Itoa(int(s))
 }
+
+// StdoutClosed reports whether file descriptor 1 came in closed. The Go runtime has opened
+// /dev/null in its place, where whatever is printed gets lost. Without the early entry point nobody
+// knows.
+func StdoutClosed() bool { return entry.Inherited().Closed&(1<<1) != 0 }
