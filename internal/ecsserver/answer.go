@@ -2,14 +2,13 @@ package ecsserver
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// rolling is how far ahead credentials that never end are told to expire: clients demand an Expiration, and it is
-// the pace at which they ask again.
+// rolling is how far ahead credentials that never end are told to expire: clients demand an
+// Expiration, and it is the pace at which they ask again.
 const rolling = time.Hour
 
 // answer is an encoded 200. It is immutable.
@@ -17,10 +16,10 @@ type answer struct {
 	creds   aws.Credentials
 	expires int64 // advertised, Unix seconds
 	body    []byte
-	length  []string // the Content-Length header's value
 }
 
-// document is the body. All but AccountId are demanded by one SDK or another; none may be null or empty.
+// document is the body. All but AccountId are demanded by one SDK or another; none may be null or
+// empty.
 type document struct {
 	AccessKeyId, SecretAccessKey, Token, Expiration string
 	AccountId                                       string `json:",omitempty"`
@@ -39,7 +38,7 @@ func encode(c aws.Credentials, expires int64) *answer {
 	if err != nil {
 		panic(err) // strings always marshal
 	}
-	return &answer{c, expires, body, []string{strconv.Itoa(len(body))}}
+	return &answer{c, expires, body}
 }
 
 // fits reports whether the answer is still the one to give.
@@ -51,8 +50,9 @@ func (a *answer) fits(c *aws.Credentials, expires int64) bool {
 		a.creds.AccountID == c.AccountID
 }
 
-// advertise returns the expiry that is told, in Unix seconds, to a client that asks at second now. Whole seconds
-// only: the fraction of the end is cut off, and so is the fraction of now, so that it rolls once a second.
+// advertise returns the expiry that is told, in Unix seconds, to a client that asks at second now.
+// Whole seconds only: the fraction of the end is cut off, and so is the fraction of now, so that it
+// rolls once a second.
 func advertise(c *aws.Credentials, now int64, maxTTL time.Duration) int64 {
 	end := now + int64(rolling/time.Second)
 	if c.CanExpire {
@@ -64,8 +64,8 @@ func advertise(c *aws.Credentials, now int64, maxTTL time.Duration) int64 {
 	return end
 }
 
-// usable reports whether c may be sent at second now. The wall clock decides, as it does at the client: Unix() knows
-// no monotonic reading, which stands still while the machine sleeps.
+// usable reports whether c may be sent at second now. The wall clock decides, as it does at the
+// client: Unix() knows no monotonic reading, which stands still while the machine sleeps.
 func usable(c *aws.Credentials, now int64) bool {
 	return c.AccessKeyID != "" && c.SecretAccessKey != "" && c.SessionToken != "" &&
 		(!c.CanExpire || now < c.Expires.Unix())

@@ -72,7 +72,7 @@ func median(v []float64) float64 {
 func fixed(b *testing.B, body []byte) string {
 	length := []string{itoa(len(body))}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()["Content-Type"] = contentJSON
+		w.Header()["Content-Type"] = []string{"application/json"}
 		w.Header()["Content-Length"] = length
 		w.Write(body)
 	})}

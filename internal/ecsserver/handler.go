@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/procfs"
 )
 
 // handler answers requests; it needs no socket.
@@ -23,24 +26,24 @@ type handler struct {
 	maxTTL    time.Duration
 	wait      time.Duration
 	token     string
-	host      string          // what nearly every client sends
-	hosts     map[string]bool // what may be sent, in lower case
+	hosts     map[string]bool // the Host headers that may come, in lower case
 	log       *slog.Logger
 	watch     func(Fetch)
 	finder    *finder          // nil: nobody wants to know which process asks
 	now       func() time.Time // time.Now; a test's wall clock jumps
 
-	last atomic.Pointer[answer]
-	down atomic.Bool // said that there is nothing to answer with
-	told [kinds]atomic.Bool
+	last   atomic.Pointer[answer]
+	outage atomic.Bool        // there is nothing to answer with, and that has been said
+	warned [kinds]atomic.Bool // of a refusal of this kind
 
-	// telling counts the lines being logged beside a request: with a full pipe behind stderr they hang, and
-	// answers must not.
-	telling sync.WaitGroup
+	// logging counts the lines being logged beside a request: with a full pipe behind stderr they
+	// hang, and answers must not.
+	logging sync.WaitGroup
 
 	served, unavailable atomic.Uint64
 	refused             [kinds]atomic.Uint64
-	longest, least      atomic.Int64 // nanoseconds; least is 0 before the first answer
+	longestWait         atomic.Int64 // nanoseconds
+	leastLeft           atomic.Int64 // nanoseconds; 0 before the first answer
 }
 
 // Stats counts requests since Listen.
@@ -51,7 +54,7 @@ type Stats struct {
 	Displaced   uint64            // connections closed to make room
 	LongestWait time.Duration     // for the provider, by one GET
 	LeastLeft   time.Duration     // the least that a 200 said was left; 0: none was sent
-	Processes   int               // that were answered 200, as far as they are known (Linux, Options.Log at info or Options.Watch)
+	Processes   int               // that were answered 200, as far as Options.Watch or a Log at info made us look
 }
 
 func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16) *handler {
@@ -61,7 +64,6 @@ func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16)
 		maxTTL:    o.MaxTTL,
 		wait:      o.Wait,
 		token:     token,
-		host:      "127.0.0.1:" + strconv.Itoa(int(port)),
 		hosts:     allowed(o.AllowHosts, port),
 		log:       o.Log,
 		watch:     o.Watch,
@@ -69,9 +71,9 @@ func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16)
 	}
 	switch {
 	case o.Watch != nil:
-		h.finder = &finder{budget: findForWatch}
+		h.finder = newFinder(findForWatch)
 	case o.Log.Enabled(context.Background(), slog.LevelInfo):
-		h.finder = &finder{budget: findForLog}
+		h.finder = newFinder(findForLog)
 	}
 	if h.wait == 0 {
 		h.wait = defaultWait
@@ -82,45 +84,32 @@ func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16)
 	return h
 }
 
-// allowed lists the Host values that may come: each name with our port and without (c-auth leaves it out).
+// allowed lists the Host values that may come: each name with our port and without (c-auth leaves
+// it out).
 func allowed(extra []string, port uint16) map[string]bool {
 	hosts := make(map[string]bool)
 	for _, h := range append([]string{"127.0.0.1", "localhost"}, extra...) {
 		h = strings.ToLower(h)
 		hosts[h] = true
-		if name, explicit := splitPort(h); !explicit {
-			hosts[name+":"+strconv.Itoa(int(port))] = true
+		if own, _ := parseHost(h); own == "" {
+			hosts[h+":"+strconv.Itoa(int(port))] = true
 		}
 	}
 	return hosts
 }
 
-// splitPort is for a valid host: in "[::1]" the last colon is none of a port.
-func splitPort(host string) (name string, explicit bool) {
-	if strings.HasSuffix(host, "]") {
-		return host, false
+// parseHost returns the port of a Host header, if it has one, and whether it is one: a name or an
+// address, IPv6 in brackets.
+func parseHost(h string) (port string, ok bool) {
+	u, err := url.Parse("http://" + h)
+	if err != nil || u.Host != h || strings.HasSuffix(h, ":") {
+		return "", false
 	}
-	name, _, explicit = strings.Cut(host, ":")
-	if strings.HasPrefix(host, "[") {
-		return host, true
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+		return "", false
 	}
-	return name, explicit
-}
-
-func validHost(h string) bool {
-	name := h
-	if n, port, err := net.SplitHostPort(h); err == nil {
-		if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
-			return false
-		}
-		name = n
-	} else if strings.HasPrefix(h, "[") && strings.HasSuffix(h, "]") {
-		name = h[1 : len(h)-1]
-	}
-	if net.ParseIP(name) != nil {
-		return strings.HasPrefix(h, "[") || !strings.Contains(name, ":")
-	}
-	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == ""
+	const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+	return u.Port(), net.ParseIP(u.Hostname()) != nil || u.Hostname() != "" && strings.Trim(u.Hostname(), legal) == ""
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -129,26 +118,31 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.ContentLength != 0 {
-		// A GET has no body worth waiting for; net/http would read up to 256 KiB before it sends our answer.
-		w.Header()["Connection"] = connectionClose
+		// A GET has no body worth waiting for; net/http would read up to 256 KiB before it sends
+		// our answer.
+		w.Header().Set("Connection", "close")
 	}
 	a, waited, err := h.answer(r.Context())
 	if err != nil {
-		h.sorry(w, r, err)
+		h.answerUnavailable(w, r, err)
 		return
 	}
-	pid := h.identify(r, a) // before the answer: a client that has it may be gone
-	header := w.Header()
-	header["Content-Type"] = contentJSON
-	header["Content-Length"] = a.length
-	w.Write(a.body) // fails when the client has gone
+	pid := h.identify(r, a) // before the answer: a client that has it may end
+	sendJSON(w, http.StatusOK, a.body)
 	h.served.Add(1)
-	if h.down.Load() && h.down.CompareAndSwap(true, false) {
-		h.tell(slog.LevelInfo, "credentials are there again")
+	if h.outage.CompareAndSwap(true, false) {
+		h.logBeside(slog.LevelInfo, "credentials are there again")
 	}
 	if h.log.Enabled(r.Context(), slog.LevelDebug) {
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, "credentials served", h.detail(r, a, waited, pid)...)
 	}
+}
+
+func sendJSON(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json") // exactly: Go compares it literally to decode an error
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body) // fails when the client has gone
 }
 
 // detail is the event of a 200.
@@ -163,7 +157,7 @@ func (h *handler) detail(r *http.Request, a *answer, waited time.Duration, pid i
 		slog.Duration("wait", waited),
 	}
 	if pid != 0 {
-		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", comm(pid)))
+		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", procfs.Comm(pid)))
 	}
 	return attrs
 }
@@ -174,8 +168,7 @@ func (h *handler) identify(r *http.Request, a *answer) (pid int) {
 		return 0
 	}
 	if c := connOf(r.Context()); c != nil {
-		c.pid = h.finder.find(c)
-		pid = c.pid
+		pid = h.finder.find(addrs(c))
 	}
 	if h.watch == nil {
 		return pid
@@ -188,27 +181,20 @@ func (h *handler) identify(r *http.Request, a *answer) (pid int) {
 	return pid
 }
 
-// tell logs beside the request what is said once. What is said of each request (debug) is logged within it, so that
-// its number stays bounded.
-func (h *handler) tell(level slog.Level, message string, attrs ...slog.Attr) {
-	h.telling.Go(func() { h.log.LogAttrs(context.Background(), level, message, attrs...) })
+// logBeside logs beside the request what is said once. What is said of each request (debug) is
+// logged within it, so that its number stays bounded.
+func (h *handler) logBeside(level slog.Level, message string, attrs ...slog.Attr) {
+	h.logging.Go(func() { h.log.LogAttrs(context.Background(), level, message, attrs...) })
 }
 
-// Header values that requests share; net/http only reads them.
-var (
-	contentJSON     = []string{"application/json"} // exactly: Go compares it literally to decode an error
-	connectionClose = []string{"close"}
-	allowGET        = []string{"GET"}
-)
-
-// judge decides whether a request may have credentials. What keeps browsers and others out comes before the token;
-// who has no token learns nothing about paths and methods.
+// judge decides whether a request may have credentials. What keeps browsers and others out comes
+// before the token; who has no token learns nothing about paths and methods.
 func (h *handler) judge(r *http.Request) kind {
 	c := connOf(r.Context())
-	if c != nil && c.foreign {
-		return foreignUser
+	if c != nil && c.otherUser {
+		return otherUser
 	}
-	if r.Host != h.host && !h.hosts[strings.ToLower(r.Host)] {
+	if !h.hosts[strings.ToLower(r.Host)] {
 		return wrongHost
 	}
 	if fromBrowser(r.Header) {
@@ -221,7 +207,7 @@ func (h *handler) judge(r *http.Request) kind {
 		return wrongToken
 	}
 	if c != nil {
-		c.set.befriend(c)
+		c.proven.Store(true)
 	}
 	if r.Method != http.MethodGet {
 		return wrongMethod
@@ -246,14 +232,11 @@ var errUnusable = errors.New("the provider's credentials have expired, or lack a
 // answer returns what to send now, or why there is nothing, and how long the provider made it wait.
 func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 	start := h.now()
-	p := patience{Context: ctx, end: start.Add(h.wait)}
-	creds, now, err := h.retrieve(&p)
-	p.stop()
+	ctx, cancel := context.WithTimeout(ctx, h.wait)
+	defer cancel()
+	creds, now, err := h.retrieve(ctx)
 	waited := now.Sub(start)
-	h.waited(waited)
-	if c := connOf(ctx); c != nil {
-		c.used.Store(now.UnixNano())
-	}
+	replace(&h.longestWait, int64(waited), func(longest int64) bool { return int64(waited) > longest })
 	last := h.last.Load()
 	if err != nil {
 		if last == nil || !usable(&last.creds, now.Unix()) {
@@ -262,7 +245,8 @@ func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 		creds = last.creds // still valid: that beats any error
 	}
 	expires := advertise(&creds, now.Unix(), h.maxTTL)
-	h.left(time.Unix(expires, 0).Sub(now.Round(0)))
+	left := max(int64(time.Unix(expires, 0).Sub(now.Round(0))), 1)
+	replace(&h.leastLeft, left, func(least int64) bool { return least == 0 || left < least })
 	if last.fits(&creds, expires) {
 		return last, waited, nil
 	}
@@ -271,8 +255,9 @@ func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 	return a, waited, nil
 }
 
-// retrieve asks again when it got credentials in the last second of their life, which is over by our reading (whole
-// seconds) but not yet by the provider's. now is when it was found that they are usable.
+// retrieve asks again when it got credentials in the last second of their life, which is over by
+// our reading (whole seconds) but not yet by the provider's. now is when it was found that they are
+// usable.
 func (h *handler) retrieve(ctx context.Context) (creds aws.Credentials, now time.Time, err error) {
 	for {
 		creds, err = h.provider.Retrieve(ctx)
@@ -281,34 +266,15 @@ func (h *handler) retrieve(ctx context.Context) (creds aws.Credentials, now time
 			return creds, now, err
 		}
 		left := creds.Expires.Round(0).Sub(now.Round(0))
-		if !creds.CanExpire || left <= 0 || !pause(ctx, left) {
+		if !creds.CanExpire || left <= 0 || within(ctx.Done(), left) {
 			return creds, h.now(), errUnusable
 		}
 	}
 }
 
-// pause waits, and reports whether ctx let it.
-func pause(ctx context.Context, d time.Duration) bool {
-	return !within(ctx.Done(), d)
-}
-
-// waited keeps the longest wait.
-func (h *handler) waited(d time.Duration) {
-	for {
-		longest := h.longest.Load()
-		if int64(d) <= longest || h.longest.CompareAndSwap(longest, int64(d)) {
-			return
-		}
-	}
-}
-
-// left keeps the least that an answer said was left.
-func (h *handler) left(d time.Duration) {
-	for {
-		least := h.least.Load()
-		if least != 0 && int64(d) >= least || h.least.CompareAndSwap(least, max(int64(d), 1)) {
-			return
-		}
+// replace stores v unless what is there is better by now.
+func replace(a *atomic.Int64, v int64, better func(old int64) bool) {
+	for old := a.Load(); better(old) && !a.CompareAndSwap(old, v); old = a.Load() {
 	}
 }
 
@@ -317,8 +283,8 @@ func (h *handler) stats() Stats {
 		Served:      h.served.Load(),
 		Unavailable: h.unavailable.Load(),
 		Refused:     make(map[string]uint64),
-		LongestWait: time.Duration(h.longest.Load()),
-		LeastLeft:   time.Duration(h.least.Load()),
+		LongestWait: time.Duration(h.longestWait.Load()),
+		LeastLeft:   time.Duration(h.leastLeft.Load()),
 		Processes:   h.finder.count(),
 	}
 	for k := range h.refused {

@@ -41,7 +41,7 @@ func do(t testing.TB, h *handler, raw string) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	h.telling.Wait()
+	h.logging.Wait()
 	return w
 }
 
@@ -51,7 +51,7 @@ func plainGET(h *handler) *httptest.ResponseRecorder {
 	r.Header.Set("Authorization", h.token)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	h.telling.Wait()
+	h.logging.Wait()
 	return w
 }
 

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"brs-exec/internal/procfs"
 )
 
 // kind is a reason to refuse a request.
@@ -24,7 +24,7 @@ const (
 	wrongPath
 	wrongHost
 	browser
-	foreignUser
+	otherUser
 	kinds
 )
 
@@ -40,103 +40,109 @@ var refusals = [kinds]problem{
 	wrongToken:  {401, "WrongToken", "the Authorization header is not this endpoint's token"},
 	wrongMethod: {405, "MethodNotAllowed", "this endpoint knows GET only"},
 	wrongPath:   {404, "NotFound", "this endpoint has one path, the one that AWS_CONTAINER_CREDENTIALS_FULL_URI names"},
-	wrongHost:   {403, "HostNotAllowed", "the Host header must be 127.0.0.1, localhost or a host of --allow-host"},
+	wrongHost:   {403, "HostNotAllowed", "the Host header must be 127.0.0.1, localhost or a host that brs-exec was told to allow"},
 	browser:     {403, "BrowserNotAllowed", "the request has an Origin, Referer or Sec-Fetch header, as browsers send them"},
-	foreignUser: {403, "UserNotAllowed", "the client is another user of this machine"},
+	otherUser:   {403, "UserNotAllowed", "the client is another user of this machine"},
 }
 
 // refuse says why, once per kind as a warning.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
 	h.refused[k].Add(1)
 	// JS with an unreadable token file asks without one, and that is its own affair.
-	if k != noToken && h.told[k].CompareAndSwap(false, true) {
-		h.tell(slog.LevelWarn, "request refused", h.describe(r, k, true)...)
+	if k != noToken && h.warned[k].CompareAndSwap(false, true) {
+		h.logBeside(slog.LevelWarn, "request refused", h.describe(r, k, true)...)
 	} else if h.log.Enabled(r.Context(), slog.LevelDebug) {
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", h.describe(r, k, false)...)
 	}
 	if k == wrongMethod {
-		w.Header()["Allow"] = allowGET
+		w.Header().Set("Allow", http.MethodGet)
 	}
 	if k != wrongMethod && k != wrongPath || r.ContentLength != 0 {
-		w.Header()["Connection"] = connectionClose
+		w.Header().Set("Connection", "close")
 	}
 	refusals[k].send(w)
 }
 
-// describe names the client as well as it can be known. It looks the process up while the client still waits for
-// its answer: later the socket may be gone.
-func (h *handler) describe(r *http.Request, k kind, whole bool) []slog.Attr {
+// describe names the client as well as it can be known. It looks the process up while the client
+// still waits for its answer: later the socket may be gone.
+func (h *handler) describe(r *http.Request, k kind, withPeer bool) []slog.Attr {
 	attrs := denied(r, refusals[k])
 	switch k {
 	case wrongHost:
-		attrs = append(attrs, slog.String("host", cut(r.Host, 100)))
+		attrs = append(attrs, slog.String("host", firstLine(r.Host, 100)))
 	case wrongMethod:
-		attrs = append(attrs, slog.String("method", cut(r.Method, 20)))
+		attrs = append(attrs, slog.String("method", firstLine(r.Method, 20)))
 	}
-	if c := connOf(r.Context()); c != nil && whole {
-		attrs = append(attrs, whois(addrs(c))...)
+	if c := connOf(r.Context()); c != nil && withPeer {
+		attrs = append(attrs, describePeer(c)...)
 	}
 	return attrs
 }
 
 // denied begins the record of an answer other than 200.
 func denied(r *http.Request, p problem) []slog.Attr {
-	return []slog.Attr{slog.String("event", "denied"), slog.Int("status", p.status), slog.String("code", p.code), slog.String("peer", r.RemoteAddr)}
+	return []slog.Attr{
+		slog.String("event", "denied"), slog.Int("status", p.status), slog.String("code", p.code),
+		slog.String("peer", r.RemoteAddr),
+	}
 }
 
-// whois returns what is known about a connection's other end.
-func whois(client, server netip.AddrPort) []slog.Attr {
-	p, ok := lookup(client, server)
-	if !ok {
+// describePeer returns what is known about a connection's other end.
+func describePeer(c *conn) []slog.Attr {
+	s, err := procfs.Connection(addrs(c))
+	if err != nil {
 		return nil
 	}
-	attrs := []slog.Attr{slog.Uint64("uid", uint64(p.uid))}
-	if pid, name, ok := owner(p.inode); ok {
-		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", name))
+	attrs := []slog.Attr{slog.Uint64("uid", uint64(s.UID))}
+	if pid := newFinder(findForRefusal).owner(s.Inode); pid != 0 {
+		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", procfs.Comm(pid)))
 	}
 	return attrs
 }
 
-// sorry answers when there are no valid credentials. Some SDKs hide the reason, so the first answer of an outage is
-// a warning, too.
-func (h *handler) sorry(w http.ResponseWriter, r *http.Request, err error) {
+// answerUnavailable answers when there are no valid credentials. Some SDKs hide the reason, so the
+// first answer of an outage is a warning, too.
+func (h *handler) answerUnavailable(w http.ResponseWriter, r *http.Request, err error) {
 	p := h.explain(r.Context(), err)
 	h.unavailable.Add(1)
 	const message = "no valid credentials to answer with"
 	attrs := denied(r, p)
-	if p.message != unexplained {
+	if p.message != "" {
 		attrs = append(attrs, slog.String("message", p.message))
 	}
-	early := errors.Is(err, context.DeadlineExceeded) && h.served.Load() == 0 // the first ones are on their way: no outage
-	if r.Context().Err() == nil && !early && h.down.CompareAndSwap(false, true) {
-		h.tell(slog.LevelWarn, message, attrs...)
+	// Before the first answer the credentials are on their way: that is no outage.
+	early := errors.Is(err, context.DeadlineExceeded) && h.served.Load() == 0
+	if r.Context().Err() == nil && !early && h.outage.CompareAndSwap(false, true) {
+		h.logBeside(slog.LevelWarn, message, attrs...)
 	} else {
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)
+	}
+	if p.message == "" {
+		p.message = "there are no valid credentials at present; brs-exec says why on its stderr"
 	}
 	p.send(w)
 }
 
-const unexplained = "there are no valid credentials at present; brs-exec says why on its stderr"
-
-// explain turns a provider's error into an answer. Of the error only the code and message that AWS gave are passed
-// on: anything else may hold a path, a URL or, as the SDK's credential_process errors do, a program's whole output.
+// explain turns a provider's error into an answer, with no message where AWS gave none. Of the
+// error only the code and message that AWS gave are passed on: anything else may hold a path, a URL
+// or, as the SDK's credential_process errors do, a program's whole output.
 func (h *handler) explain(ctx context.Context, err error) problem {
 	if ctx.Err() != nil {
 		return problem{503, "Ending", "the command that brs-exec ran has ended"}
 	}
-	p := problem{503, "CredentialsUnavailable", unexplained}
+	p := problem{503, "CredentialsUnavailable", ""}
 	if h.permanent(err) {
 		p.status = 403
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" {
-		p.code, p.message = cut(api.ErrorCode(), 100), cut(api.ErrorMessage(), 500)
+		p.code, p.message = firstLine(api.ErrorCode(), 100), firstLine(api.ErrorMessage(), 500)
 	}
 	return p
 }
 
-// cut returns the first line of s, n bytes of it at most. Under SignatureDoesNotMatch the further lines are the
-// canonical request, session token and all.
-func cut(s string, n int) string {
+// firstLine returns the first line of s, n bytes of it at most. Under SignatureDoesNotMatch the
+// further lines are the canonical request, session token and all.
+func firstLine(s string, n int) string {
 	s, _, _ = strings.Cut(s, "\n")
 	if len(s) > n {
 		s = strings.ToValidUTF8(s[:n], "") + "…"
@@ -152,9 +158,5 @@ func (p problem) send(w http.ResponseWriter) {
 	if err != nil {
 		panic(err) // strings always marshal
 	}
-	header := w.Header()
-	header["Content-Type"] = contentJSON
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(p.status)
-	w.Write(body) // fails when the client has gone
+	sendJSON(w, p.status, body)
 }

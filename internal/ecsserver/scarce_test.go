@@ -11,7 +11,7 @@ import (
 
 // With no descriptors left, connections that are of no use make room, at once.
 func TestOutOfDescriptors(t *testing.T) {
-	s, stop := elsewhere(t, "ECSSERVER_NOFILE=32")
+	s, _, stop := elsewhere(t, "ECSSERVER_NOFILE=32")
 	for range 60 {
 		c, err := net.Dial("tcp4", s.addr())
 		if err != nil {

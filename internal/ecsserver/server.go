@@ -2,8 +2,8 @@
 //
 // # Protocol
 //
-// It is the server that AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN describe
-// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html):
+// It is the server that AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN
+// describe (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html):
 //
 //	GET /credentials HTTP/1.1
 //	Host: 127.0.0.1:PORT
@@ -11,36 +11,47 @@
 //
 //	{"AccessKeyId":"…","SecretAccessKey":"…","Token":"…","Expiration":"2006-01-02T15:04:05Z","AccountId":"…"}
 //
-// The address is the literal 127.0.0.1 (some SDKs refuse names, and localhost may mean ::1), the path is never
-// empty (Ruby fails without one), and port, path and token stay as they are: grandchildren copy the environment.
+// The address is the literal 127.0.0.1 (some SDKs refuse names, and localhost may mean ::1), the
+// path is never empty (Ruby fails without one), and port, path and token stay as they are:
+// grandchildren copy the environment.
 //
 // # Freshness
 //
-// The provider decides what is valid; each GET asks it and then looks at the wall clock itself, so an expired
-// credential is never sent with 200. What is told as Expiration is whole seconds, rounded down, and it is that
-// instant which counts as the end: no client sees a 200 that has expired by the client's own reading.
-// With nothing valid a GET waits Options.Wait at most, since SDKs give up after one second. Then it is 503 for what
-// may heal and 403 for what won't: SDKs retry the first and stop at the second.
+// The provider decides what is valid; each GET asks it and then looks at the wall clock itself, so
+// an expired credential is never sent with 200. What is told as Expiration is whole seconds,
+// rounded down, and it is that instant which counts as the end: no client sees a 200 that has
+// expired by the client's own reading. With nothing valid a GET waits Options.Wait at most, since
+// SDKs give up after one second. Then it is 503 for what may heal and 403 for what won't: SDKs
+// retry the first and stop at the second.
 //
-// The body is encoded when the credentials or the advertised expiry change and is kept behind an atomic pointer:
-// a GET takes no lock and does no JSON work.
+// The body is encoded when the credentials or the advertised expiry change and is kept behind an
+// atomic pointer: a GET takes no lock and does no JSON work.
 //
 // # Who may ask
 //
-// The token guards the credentials: 256 random bits, the whole header compared in constant time. Host, Origin,
-// Referer and Sec-Fetch-* keep browsers out (DNS rebinding). Connections that have not shown the token are the
-// first to go when there are too many. With Options.SameUser the kernel says whose socket the other end is.
-// No error or log line holds the token, a header's value other than Host, or any part of a credential.
+// The token guards the credentials: 256 random bits, the whole header compared in constant time.
+// Host, Origin, Referer and Sec-Fetch-* keep browsers out (DNS rebinding). Connections that have
+// not shown the token are the first to go when there are too many. With Options.SameUser the kernel
+// says whose socket the other end is. No error or log line holds the token, a header's value other
+// than Host, or any part of a credential.
 //
 // # Who asked
 //
-// With Options.Watch, or a Log at info, each GET is followed to its process before it is answered (Linux): sock_diag has
-// the socket at the other end, /proc/PID/fd whose it is. At warn, the default, nothing of that is done.
+// With Options.Watch, or a Log at info, each GET is followed to its process before it is answered
+// (Linux): sock_diag has the socket at the other end, /proc/PID/fd whose it is. At warn, the
+// default, nothing of that is done.
+//
+// # Slow clients
+//
+// net/http's timeouts bound them: how long a request may take to come, an answer to be taken, a
+// connection to be idle. A deadline that passes is extended once by a second: time in which
+// brs-exec was stopped costs no client anything.
 //
 // # Concurrency
 //
-// Listen opens the port, so that connections queue up from then on; Serve answers them and returns within a second
-// of its context's end, when every goroutine it began has ended. The other methods may be called at any time.
+// Listen opens the port, so that connections queue up from then on; Serve answers them and returns
+// within a second of its context's end, when every goroutine it began has ended. The other methods
+// may be called at any time.
 package ecsserver
 
 import (
@@ -53,35 +64,38 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/procfs"
 )
 
 // Options is what may be chosen; the zero value works.
 type Options struct {
-	// MaxTTL is how far ahead an answer is told to expire at most, one second or more. 0: as long as the
-	// credential lives. A life is never lengthened.
+	// MaxTTL is how far ahead an answer is told to expire at most, one second or more. 0: as long
+	// as the credential lives. A life is never lengthened.
 	MaxTTL time.Duration
-	// Wait is how long a GET may wait when nothing is valid. 0: 500 ms, half of what the most impatient SDKs
-	// allow (Java v2, PHP and C++ give up after 1 s).
+	// Wait is how long a GET may wait when nothing is valid. 0: 500 ms, half of what the most
+	// impatient SDKs allow (Java v2, PHP and C++ give up after 1 s).
 	Wait time.Duration
 	// Port on 127.0.0.1. 0: one that is free.
 	Port int
-	// Permanent tells whether no retry will heal an error of the provider: the answer is then 403, not 503.
-	// nil: nothing is permanent.
+	// Permanent tells whether no retry will heal an error of the provider: the answer is then 403,
+	// not 503. nil: nothing is permanent.
 	Permanent func(error) bool
-	// SameUser refuses connections of other users of this machine, root excepted. Linux only: elsewhere
-	// Listen fails, since a guard that was asked for must not be missing silently.
+	// SameUser refuses connections of other users of this machine, root excepted. Linux only:
+	// elsewhere Listen fails, since a guard that was asked for must not be missing silently.
 	SameUser bool
-	// AllowHosts are further names that a Host header may have: "name" with our port or none, "name:port"
-	// just so.
+	// AllowHosts are further names that a Host header may have: "name" with our port or none,
+	// "name:port" just so.
 	AllowHosts []string
-	// Watch is told of each GET that is to be answered 200, several at a time; the answer waits until it returns,
-	// and for the look at which process asks. nil: nobody is, and nothing waits.
+	// Watch is told of each GET that is to be answered 200, several at a time; the answer waits
+	// until it returns, and for the look at which process asks. nil: nobody is, and nothing waits.
 	Watch func(Fetch)
 	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
 	Log *slog.Logger
@@ -105,9 +119,18 @@ const (
 	maxHeader = 8 << 10
 	slop      = 4096
 
-	// maxForeign bounds the connections of other users, which don't count among the rest: a few, so that they
-	// can be told why they are refused.
-	maxForeign = 16
+	// maxOtherUsers bounds the connections of other users, which don't count among the rest: a few,
+	// so that they can be told why they are refused.
+	maxOtherUsers = 16
+
+	// requestTimeout is for a request to come whole, and answerTimeout for its answer to be taken,
+	// from the end of its header on. Ten seconds is far more than an SDK needs on a machine that
+	// swaps: who takes longer is broken or means harm.
+	requestTimeout = 10 * time.Second
+	answerTimeout  = 10 * time.Second
+	// idleTimeout must exceed what clients keep a connection for, or their next request races our
+	// close: Go and Rust's hyper 90 s, Java's Apache client 60 s.
+	idleTimeout = 2 * time.Minute
 )
 
 // Server is the endpoint.
@@ -120,7 +143,8 @@ type Server struct {
 	end     context.CancelFunc
 }
 
-// Listen opens the endpoint on a port of its own, with a token of its own. Nothing is answered before Serve.
+// Listen opens the endpoint on a port of its own, with a token of its own. Nothing is answered
+// before Serve.
 func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -135,17 +159,13 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	port := tcp.Addr().(*net.TCPAddr).AddrPort().Port()
 	ln := &listener{
 		TCPListener: tcp,
-		conns:       conns{max: maxConns()},
-		foreigners:  conns{max: maxForeign},
-		limits:      defaultLimits,
-		opened:      make(chan struct{}, 1),
+		places:      newPlaces(maxConns()),
+		otherUsers:  newPlaces(maxOtherUsers),
+		uid:         uint32(os.Geteuid()),
 		log:         o.Log,
 	}
 	if o.SameUser {
-		if ln.users, err = openUsers(); err != nil {
-			tcp.Close()
-			return nil, err
-		}
+		ln.peer = procfs.Connection
 	}
 	s := &Server{
 		handler: newHandler(p, o, newToken(), port),
@@ -158,37 +178,48 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	return s, nil
 }
 
+// check says which option can't be used.
 func (o Options) check() error {
-	if o.MaxTTL < 0 || o.MaxTTL > 0 && o.MaxTTL < time.Second {
-		return fmt.Errorf("--max-ttl %v: must be one second or more", o.MaxTTL)
-	}
-	if o.Wait < 0 || o.Wait >= defaultLimits.answer {
-		return fmt.Errorf("wait %v: must be between 0 and %v", o.Wait, defaultLimits.answer)
-	}
-	if o.Port < 0 || o.Port > 65535 {
-		return fmt.Errorf("--port %d: must be between 0 and 65535", o.Port)
+	switch {
+	case o.MaxTTL != 0 && o.MaxTTL < time.Second:
+		return badOption("MaxTTL", o.MaxTTL.String(), "must be one second or more")
+	case o.Wait < 0 || o.Wait >= answerTimeout:
+		return badOption("Wait", o.Wait.String(), "must be between 0 and "+answerTimeout.String())
+	case o.Port < 0 || o.Port > 65535:
+		return badOption("Port", strconv.Itoa(o.Port), "must be between 0 and 65535")
+	case o.SameUser && !procfs.Supported:
+		err := badOption("SameUser", "", "only Linux tells whose a connection is")
+		err.Hint = "leave it out: the token guards the credentials all the same"
+		return err
 	}
 	for _, h := range o.AllowHosts {
-		if !validHost(h) {
-			return fmt.Errorf("--allow-host %q: must be a name or name:port, as in a Host header", h)
+		if _, ok := parseHost(h); !ok {
+			return badOption("AllowHosts", strconv.Quote(h), "must be a name or name:port, as in a Host header")
 		}
 	}
 	return nil
 }
 
-// listen takes the port, without keep-alive probes: on loopback they are four system calls per connection in vain.
-func listen(port int) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
-	lc.SetMultipathTCP(false) // or it is looked for in the kernel, for loopback
-	ln, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:"+strconv.Itoa(port))
-	if err != nil {
-		if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
-			return nil, &hinted{err, "leave --port out, and a free one is taken"}
-		}
-		return nil, err
-	}
-	return ln.(*net.TCPListener), nil
+// OptionError says what is wrong with one of the Options.
+type OptionError struct {
+	Option string // the field's name; who calls it otherwise puts that name here
+	Value  string // as it is shown
+	Err    error
+	Hint   string // what to do instead, if that is known
 }
+
+func badOption(option, value, problem string) *OptionError {
+	return &OptionError{Option: option, Value: value, Err: errors.New(problem)}
+}
+
+func (e *OptionError) Error() string {
+	return strings.TrimSpace(e.Option+" "+e.Value) + ": " + e.Err.Error()
+}
+
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// Hints returns the Hint as cmd/brs-exec asks for it.
+func (e *OptionError) Hints() []string { return []string{e.Hint} }
 
 // newToken returns 256 bits, URL-safe: clients send it verbatim as the Authorization header.
 func newToken() string {
@@ -204,6 +235,9 @@ func (s *Server) newHTTP(log *slog.Logger) *http.Server {
 		Handler:                      s.handler,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is refused like the rest
 		MaxHeaderBytes:               maxHeader - slop,
+		ReadTimeout:                  requestTimeout,
+		WriteTimeout:                 answerTimeout,
+		IdleTimeout:                  idleTimeout,
 		ConnState:                    s.ln.changed,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return s.ending },
@@ -221,13 +255,13 @@ func (s *Server) Addr() netip.AddrPort { return s.ln.Addr().(*net.TCPAddr).AddrP
 // Token is what AWS_CONTAINER_AUTHORIZATION_TOKEN has to say.
 func (s *Server) Token() string { return s.handler.token }
 
-// Serve answers until ctx ends, and then until the requests in flight have their answer, half a second at most.
-// It returns nil after that, else why the listener failed. The listener is closed in any case; call it once.
+// Serve answers until ctx ends, and then until the requests in flight have their answer, half a
+// second at most. It returns nil after that, else why the listener failed. The listener is closed
+// in any case; call it once.
 func (s *Server) Serve(ctx context.Context) error {
-	var accepting, patrolling sync.WaitGroup
 	failed := make(chan error, 1)
+	var accepting sync.WaitGroup
 	accepting.Go(func() { failed <- s.http.Serve(s.ln) })
-	patrolling.Go(func() { s.ln.patrol(s.ending) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -237,39 +271,39 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.ln.Close()
 	accepting.Wait() // no connection is added from here on
 	s.drain()
-	patrolling.Wait()
-	s.ln.users.close()
 	return err
 }
 
-// drain lets the requests in flight have their answer. http.Server.Shutdown would not do: it drops a request whose
-// header it has read but not yet handed on, and lingers five seconds for a connection that never asked anything.
+// drain lets the requests in flight have their answer. http.Server.Shutdown would not do: it drops
+// a request whose header it has read but not yet handed on, and lingers five seconds for a
+// connection that never asked anything.
 func (s *Server) drain() {
 	const (
-		unasked  = 20 * time.Millisecond  // for a request that was sent just before the end
-		answered = 400 * time.Millisecond // for answers on their way; those that wait for credentials stop at s.end
-		closed   = 100 * time.Millisecond // for goroutines whose connection is gone
+		toAsk    = 20 * time.Millisecond  // for a request that was sent just before the end
+		toAnswer = 400 * time.Millisecond // for answers on their way; those that wait for credentials stop at s.end
+		toClose  = 100 * time.Millisecond // for goroutines whose connection is closed
 	)
 	s.http.SetKeepAlivesEnabled(false) // also closes those which are idle now
 	s.end()
-	gone := make(chan struct{})
+	done := make(chan struct{})
 	go func() { // outlives Serve only if a provider ignores its context, or nobody reads our stderr
 		s.ln.open.Wait()
-		s.handler.telling.Wait()
-		close(gone)
+		s.handler.logging.Wait()
+		close(done)
 	}()
-	if within(gone, unasked) {
+	if within(done, toAsk) {
 		return
 	}
-	s.ln.conns.closeUnasked()
-	s.ln.foreigners.closeUnasked()
-	if within(gone, answered) {
+	s.ln.places.closeUnasked()
+	s.ln.otherUsers.closeUnasked()
+	if within(done, toAnswer) {
 		return
 	}
 	s.http.Close()
-	within(gone, closed)
+	within(done, toClose)
 }
 
+// within waits, and reports whether done came before d had passed.
 func within(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -284,15 +318,6 @@ func within(done <-chan struct{}, d time.Duration) bool {
 // Stats is what happened so far.
 func (s *Server) Stats() Stats {
 	st := s.handler.stats()
-	st.Displaced = s.ln.conns.displaced.Load()
+	st.Displaced = s.ln.places.displaced.Load()
 	return st
 }
-
-// hinted is an error whose cure is known.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e *hinted) Unwrap() error   { return e.error }
-func (e *hinted) Hints() []string { return []string{e.hint} }

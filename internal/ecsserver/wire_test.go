@@ -160,7 +160,7 @@ func TestListeningBeforeServe(t *testing.T) {
 // Issue 5: 1,000 simultaneous GETs, each on its own connection.
 func TestThousandConnections(t *testing.T) {
 	s := start(t, steady(), Options{})
-	if max := s.ln.conns.max; max < 1000 {
+	if max := s.ln.places.max; max < 1000 {
 		t.Fatalf("the limit on descriptors leaves %d connections; want 1000", max)
 	}
 	var ok atomic.Int64
@@ -212,7 +212,7 @@ func TestEnd(t *testing.T) {
 		io.WriteString(idle, s.request())
 		r := bufio.NewReader(idle)
 		response(t, r)
-		waitFor(t, func() bool { return s.ln.conns.count() == 3 })
+		waitFor(t, func() bool { return s.ln.places.count() == 3 })
 		if took := stop(); took > 300*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
@@ -234,7 +234,7 @@ func TestEnd(t *testing.T) {
 			io.WriteString(c, s.request())
 			clients = append(clients, c)
 		}
-		waitFor(t, func() bool { return s.ln.conns.active() == 20 })
+		waitFor(t, func() bool { return s.ln.places.active() == 20 })
 		if took := stop(); took > 300*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
@@ -278,7 +278,7 @@ func TestEnd(t *testing.T) {
 		stop := serve(t, s)
 		c := dial(t, s)
 		io.WriteString(c, s.request())
-		waitFor(t, func() bool { return s.ln.conns.active() == 1 })
+		waitFor(t, func() bool { return s.ln.places.active() == 1 })
 		stop() // checks the second
 	})
 	t.Run("a listener that breaks is an error", func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestEndUnderLoad(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for {
-					whole, err := once(s)
+					whole, err := askWhole(s)
 					if whole {
 						answers.Add(1)
 					} else if err != nil {
@@ -327,8 +327,8 @@ func TestEndUnderLoad(t *testing.T) {
 	}
 }
 
-// once returns whether there was a whole answer; an error if there was part of one.
-func once(s *Server) (whole bool, err error) {
+// askWhole returns whether there was a whole answer; an error if there was part of one.
+func askWhole(s *Server) (whole bool, err error) {
 	c, err := net.Dial("tcp4", s.ln.Addr().String())
 	if err != nil {
 		return false, nil
@@ -361,18 +361,18 @@ func waitFor(t testing.TB, ok func() bool) {
 	t.Fatal("it did not come to that within two seconds")
 }
 
-func (s *conns) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.strangers.Len() + s.friends.Len()
+func (p *places) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
 }
 
-// active counts the friends whose requests are being answered.
-func (s *conns) active() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for e := s.friends.Front(); e != nil; e = e.Next() {
-		if e.Value.(*conn).phase() == http.StateActive {
+// active counts the clients that have shown the token and are being answered.
+func (p *places) active() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if c.proven.Load() && c.is(http.StateActive) {
 			n++
 		}
 	}
@@ -401,7 +401,7 @@ func TestStuckLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ln.conns.max = 2
+	s.ln.places.max = 2
 	stop := serve(t, s)
 	for range 5 {
 		dial(t, s)

@@ -3,7 +3,7 @@
 // # Subjects
 //
 // socket_linux.go asks the kernel for TCP sockets: one by its two addresses, in some ten
-// microseconds, or all of them with the bytes they have carried. process_linux.go reads /proc/PID:
+// microseconds, or all of them with the bytes they have carried. process.go reads /proc/PID:
 // what a process is called, when it was started, which sockets it has open, what descends from it.
 //
 // # What can't be seen

@@ -1,0 +1,204 @@
+package ecsserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"brs-exec/internal/procfs"
+)
+
+// listener accepts connections for net/http, knows whose they are and keeps their number bounded.
+type listener struct {
+	*net.TCPListener
+	places     places
+	otherUsers places // under Options.SameUser
+	uid        uint32 // ours
+	// peer tells whose the other end of a connection is; nil: nobody wants to know.
+	peer func(client, server netip.AddrPort) (procfs.Socket, error)
+	log  *slog.Logger
+
+	ending   context.Context
+	open     sync.WaitGroup // goroutines: one per connection, and the warnings
+	warnFull sync.Once
+	warnPeer sync.Once
+}
+
+// listen takes the port, without keep-alive probes: on loopback nobody vanishes without a word.
+func listen(port int) (*net.TCPListener, error) {
+	lc := net.ListenConfig{KeepAlive: -1}
+	lc.SetMultipathTCP(false) // or it is looked for in the kernel, for loopback
+	ln, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
+			return nil, &OptionError{"Port", strconv.Itoa(port), err, "leave it out, and a free one is taken"}
+		}
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// Accept never reports a lack of descriptors: net/http would sleep up to a second, while a
+// connection that is of no use to anyone could make room.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		tcp, err := l.AcceptTCP()
+		switch {
+		case err == nil:
+			if c := l.admit(tcp); c != nil {
+				return c, nil
+			}
+		case scarce(err):
+			l.places.displace()
+			l.full()
+			within(l.ending.Done(), time.Millisecond) // until its goroutine has closed the descriptor
+		default:
+			return nil, err
+		}
+	}
+}
+
+func scarce(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit makes room for a connection; nil when there was none, and it is closed.
+func (l *listener) admit(tcp *net.TCPConn) *conn {
+	c := &conn{TCPConn: tcp, places: &l.places}
+	c.since.Store(time.Now().UnixNano())
+	if l.peer != nil && l.isOtherUser(tcp) {
+		c.otherUser, c.places = true, &l.otherUsers
+	}
+	full, ok := c.places.add(c)
+	if full && !c.otherUser {
+		l.full()
+	}
+	if !ok {
+		tcp.Close()
+		return nil
+	}
+	l.open.Add(1)
+	return c
+}
+
+// isOtherUser reports whether the client is known to be neither us nor root. What can't be
+// determined (a sandbox without sock_diag, a client that has gone) passes: the token decides. The
+// first such time there is a warning.
+func (l *listener) isOtherUser(tcp *net.TCPConn) bool {
+	s, err := l.peer(addrs(tcp))
+	if err == nil {
+		return s.UID != l.uid && s.UID != 0
+	}
+	if !errors.Is(err, procfs.ErrNoSocket) {
+		l.warn(&l.warnPeer, "same user: the kernel does not tell whose a connection is; "+
+			"only the token guards the credentials", "error", err)
+	}
+	return false
+}
+
+func (l *listener) full() {
+	l.warn(&l.warnFull, "too many connections: closing the oldest that has not shown the token", "max", l.places.max)
+}
+
+// warn logs once, beside the accepting: a full pipe behind stderr must not keep connections
+// waiting.
+func (l *listener) warn(once *sync.Once, message string, args ...any) {
+	once.Do(func() { l.open.Go(func() { l.log.Warn(message, args...) }) })
+}
+
+// changed is net/http's ConnState. StateClosed is the last thing a connection's goroutine does.
+func (l *listener) changed(nc net.Conn, state http.ConnState) {
+	c := nc.(*conn)
+	if state == http.StateIdle {
+		c.since.Store(time.Now().UnixNano())
+	}
+	c.state.Store(int32(state))
+	if state == http.StateClosed {
+		c.places.remove(c)
+		l.open.Done()
+	}
+}
+
+// conn is one client's connection.
+type conn struct {
+	*net.TCPConn
+	places    *places
+	otherUser bool
+	proven    atomic.Bool  // it has shown the token
+	state     atomic.Int32 // an http.ConnState
+	since     atomic.Int64 // when it was accepted or, later, became idle; Unix nanoseconds
+	extend    atomic.Bool  // the read deadline has not been extended yet
+}
+
+func (c *conn) is(state http.ConnState) bool { return http.ConnState(c.state.Load()) == state }
+
+func (c *conn) lessWanted(than *conn) bool {
+	if a, b := c.proven.Load(), than.proven.Load(); a != b {
+		return b
+	}
+	return c.since.Load() < than.since.Load()
+}
+
+// extension is what a client has once a deadline has passed, once for each. net/http's deadlines
+// count the time in which we were stopped (Ctrl-Z, a container's freezer) or got no processor, and
+// a deadline that has passed beats a request that has come: the client would lose its connection
+// for what it could not help.
+const extension = time.Second
+
+// SetReadDeadline notes whether there is something to extend: a deadline long past is how net/http
+// wakes its own reader.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.extend.Store(t.After(time.Unix(1, 0)))
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.extend.Swap(false) {
+		c.TCPConn.SetReadDeadline(time.Now().Add(extension))
+		return c.TCPConn.Read(b)
+	}
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.TCPConn.SetWriteDeadline(time.Now().Add(extension))
+		var rest int
+		rest, err = c.TCPConn.Write(b[n:])
+		n += rest
+	}
+	return n, err
+}
+
+// addrs returns both ends of a connection, the client's first.
+func addrs(c net.Conn) (client, server netip.AddrPort) {
+	return c.RemoteAddr().(*net.TCPAddr).AddrPort(), c.LocalAddr().(*net.TCPAddr).AddrPort()
+}
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// connOf returns the connection that a request came by; nil when a test calls the handler.
+func connOf(ctx context.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package procfs
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// Supported reports whether anything can be seen here.
+const Supported = false
+
+// Connection finds nothing.
+func Connection(local, remote netip.AddrPort) (Socket, error) { return Socket{}, errors.ErrUnsupported }
+
+// Sockets finds nothing.
+func Sockets() ([]Socket, error) { return nil, errors.ErrUnsupported }
