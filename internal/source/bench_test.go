@@ -7,7 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// BenchmarkNew is what the plain --role-arn way costs before its first request, beside the SDK's own loading.
+// BenchmarkNew is what the plain --role-arn way costs before its first request, beside the SDK's
+// own loading.
 func BenchmarkNew(b *testing.B) {
 	b.Setenv("AWS_ACCESS_KEY_ID", "a")
 	b.Setenv("AWS_SECRET_ACCESS_KEY", "b")

@@ -202,27 +202,27 @@ func (b *builder) caBundle() (string, error) {
 
 // chain builds the chain: the base, the roles on top of it, and what the options say of them.
 func (b *builder) chain(context.Context) error {
-	c, err := b.base()
+	c := &b.s.chain
+	err := b.base(c)
 	if err != nil {
 		return err
 	}
-	b.traceBase(&c)
+	b.traceBase(c)
 	for _, arn := range b.roles {
-		b.assume(&c, &hop{role: stsapi.Role{ARN: arn}})
+		b.assume(c, &hop{role: stsapi.Role{ARN: arn}})
 		c.profile = ""
 	}
 	switch {
 	case len(c.hops) > 0:
-		err = b.giveHops(&c)
+		err = b.giveHops(c)
 	case c.web != nil:
-		err = b.giveWebIdentity(&c)
+		err = b.giveWebIdentity(c)
 	default:
-		err = b.serveBase(&c)
+		err = b.serveBase(c)
 	}
 	if err == nil && b.o.TokenCode != "" && len(b.s.mfas) == 0 {
 		err = problem.Bad(b.s.deviceHint(), "%s needs the device that made it", b.names.Input(problem.TokenCode))
 	}
-	b.s.chain = c
 	return err
 }
 

@@ -40,7 +40,8 @@ func beginning(s *Source) Kind {
 	return ChosenProfile
 }
 
-// What Candidates says is chosen is what New has chosen, for every kind of profile, and with every further source beside it.
+// What Candidates says is chosen is what New has chosen, for every kind of profile, and with every
+// further source beside it.
 func TestCandidatesTellTheChoice(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("a.b.c"), 0o600); err != nil {
@@ -152,7 +153,8 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// Every step is told once, with its own time and error, and those that did not come are known by name.
+// Every step is told once, with its own time and error, and those that did not come are known by
+// name.
 func TestTrace(t *testing.T) {
 	useTestKeys(t)
 	newStub(t)

@@ -53,29 +53,31 @@ func (b *builder) place() Kind {
 }
 
 // base begins the chain.
-func (b *builder) base() (c chain, err error) {
+func (b *builder) base(c *chain) error {
 	switch b.place() {
 	case GivenBase:
-		return chain{provider: b.o.Base, steps: []string{b.o.BaseName}}, nil
+		c.add(b.o.BaseName, false)
+		c.provider = b.o.Base
 	case TokenOptions:
-		return b.fromWebIdentityOptions()
+		return b.fromWebIdentityOptions(c)
 	case CommandOption:
-		from := b.names.Input(problem.CredentialCommand)
-		return chain{provider: b.newProcess(from, b.o.CredentialCommand), steps: []string{"credential command"}}, nil
+		c.add("credential command", false)
+		c.provider = b.newProcess(b.names.Input(problem.CredentialCommand), b.o.CredentialCommand)
 	case IoTOptions:
-		return b.fromIoT()
+		return b.fromIoT(c)
 	case RoleVariable: // someone expects to be that role, and no SDK will make it so
 		hint := b.names.Hint(`%v "$AWS_ROLE_ARN"`, problem.RoleARN)
-		return c, problem.Bad(hint, "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
+		return problem.Bad(hint, "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
 	case KeyVariables:
-		err = b.fromVariables(&c)
-		return c, err
+		return b.fromVariables(c)
 	case TokenVariable:
-		c.steps = []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}
+		c.add("AWS_WEB_IDENTITY_TOKEN_FILE", true)
 		from := problem.Input{Variable: "AWS_ROLE_ARN"}
-		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, b.env.RoleARN, from, "")
+		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, stsapi.Role{ARN: b.env.RoleARN}, from)
+	default:
+		return b.fromProfile(c, &b.shared)
 	}
-	return b.fromProfile(&b.shared)
+	return nil
 }
 
 func (b *builder) onlyRoleVariable() string {
@@ -83,41 +85,41 @@ func (b *builder) onlyRoleVariable() string {
 }
 
 // fromProfile takes the setting of a profile that counts, and its role.
-func (b *builder) fromProfile(p *config.SharedConfig) (c chain, err error) {
-	c.profile = p.Profile
+func (b *builder) fromProfile(c *chain, p *config.SharedConfig) (err error) {
 	if p.Profile != "" {
-		c.steps = []string{"profile " + p.Profile}
+		c.add("profile "+p.Profile, false)
 	}
+	profile := p.Profile
 	switch settingOf(p) {
 	case sourceProfile:
-		steps := c.steps
-		if c, err = b.fromProfile(p.Source); err == nil {
-			c.steps, c.profile = append(steps, c.steps...), p.Profile
-		}
+		err = b.fromProfile(c, p.Source)
 	case accessKey:
 		c.provider = newProfileKeys(p, b.files)
 	case credentialSource:
-		err = b.fromCredentialSource(&c, p)
+		err = b.fromCredentialSource(c, p)
 	case tokenFile:
 		c.add("web_identity_token_file", true)
-		from := problem.Input{Key: "role_arn", Profile: p.Profile}
-		return b.fromTokenFile(c, p.WebIdentityTokenFile, p.RoleARN, from, p.RoleSessionName)
+		c.profile = profile
+		from := problem.Input{Key: "role_arn", Profile: profile}
+		role := stsapi.Role{ARN: p.RoleARN, SessionName: p.RoleSessionName}
+		return b.fromTokenFile(c, p.WebIdentityTokenFile, role, from)
 	case ssoSession, legacySSO:
-		err = b.fromSSO(&c, p)
+		err = b.fromSSO(c, p)
 	case loginSession:
-		err = b.fromLogin(&c, p)
+		err = b.fromLogin(c, p)
 	case processCommand:
 		c.add("credential_process", false)
 		c.provider = b.newProcess(problem.Input{Key: "credential_process", Profile: p.Profile}, p.CredentialProcess)
 	default:
-		c.profile = "" // it says nothing of credentials
-		err = b.fromLastResort(&c)
+		profile = "" // it says nothing of credentials
+		err = b.fromLastResort(c)
 	}
+	c.profile = profile
 	if err == nil && p.RoleARN != "" {
-		b.traceBase(&c)
-		err = b.assumeProfileRole(&c, p)
+		b.traceBase(c)
+		err = b.assumeProfileRole(c, p)
 	}
-	return c, err
+	return err
 }
 
 // assumeProfileRole puts a profile's own role on top, with its own settings.

@@ -57,8 +57,8 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// A command is told which commands it is within; a Source within its own command does not run it again, one within
-// another's does.
+// A command is told which commands it is within; a Source within its own command does not run it
+// again, one within another's does.
 func TestCommandWithinItself(t *testing.T) {
 	const command = `printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"s","SessionToken":"t"}' "$BRS_COMMANDS" | tr ' ' _`
 	s, _ := processSource(t, command)

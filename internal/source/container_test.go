@@ -37,7 +37,8 @@ func credentialsOf(s *testSTS) aws.CredentialsProvider {
 	return credentials.StaticCredentialsProvider{Value: s.BaseCredentials()}
 }
 
-// EKS Pod Identity: a token file that rotates, a header that is checked; ECS: a token in the environment.
+// EKS Pod Identity: a token file that rotates, a header that is checked; ECS: a token in the
+// environment.
 func TestContainer(t *testing.T) {
 	sts := newSandbox(t, sandbox.Options{})
 	next := sessions(t, sts)
@@ -128,7 +129,8 @@ func TestContainerFailures(t *testing.T) {
 	}
 }
 
-// imdsServer is the metadata service, version 2 only: it checks the token's header and that a token has been fetched.
+// imdsServer is the metadata service, version 2 only: it checks the token's header and that a token
+// has been fetched.
 func imdsServer(t *testing.T, roles string, next func() aws.Credentials) {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

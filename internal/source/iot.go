@@ -37,27 +37,27 @@ func (o *Options) usesIoT() bool {
 	return o.IoTEndpoint+o.IoTRoleAlias+o.IoTCertificate+o.IoTPrivateKey+o.IoTThingName+o.IoTCA != ""
 }
 
-func (b *builder) fromIoT() (c chain, err error) {
+func (b *builder) fromIoT(c *chain) error {
 	o, in := b.o, b.names.Input(problem.IoTEndpoint)
 	if err := checkIoTOptions(o); err != nil {
-		return c, err
+		return err
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(o.IoTEndpoint, "https://"), "/")
 	if host == "" || strings.ContainsAny(host, "/?#@ ") {
-		return c, problem.Bad(describeEndpoint, "%s %q is no host", in, problem.Clip(stsapi.Redact(o.IoTEndpoint)))
+		return problem.Bad(describeEndpoint, "%s %q is no host", in, problem.Clip(stsapi.Redact(o.IoTEndpoint)))
 	}
 	if strings.Contains(host, ".iot.") && !strings.Contains(host, ".credentials.iot.") {
-		return c, problem.Bad(describeEndpoint, "%s %s is the one for data, not for credentials", in, host)
-	}
-	i := &iot{b.s, o, b.http, host, b.newDeadline()}
-	if _, err := i.secure(); err != nil {
-		return c, err
+		return problem.Bad(describeEndpoint, "%s %s is the one for data, not for credentials", in, host)
 	}
 	step := "IoT role alias " + o.IoTRoleAlias
 	if o.IoTThingName != "" {
 		step = "IoT thing " + o.IoTThingName + ", role alias " + o.IoTRoleAlias
 	}
-	return chain{provider: i, steps: []string{step}, isRole: true}, nil
+	i := &iot{b.s, o, b.http, host, b.newDeadline()}
+	c.add(step, true)
+	c.provider = i
+	_, err := i.secure()
+	return err
 }
 
 // checkIoTOptions wants all four, and an alias of AWS's [\w=,@-]{1,128}: it is part of the URL.

@@ -79,7 +79,8 @@ func (a *authority) write(t *testing.T, name, kind string, der []byte) {
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
 
-// credentialEndpoint is AWS IoT's: it demands a client certificate, of this authority and of this thing.
+// credentialEndpoint is AWS IoT's: it demands a client certificate, of this authority and of this
+// thing.
 func (a *authority) credentialEndpoint(t *testing.T, sts *testSTS) string {
 	t.Helper()
 	next := sessions(t, sts)

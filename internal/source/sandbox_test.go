@@ -62,8 +62,8 @@ func whoIs(t *testing.T, s *Source, c aws.Credentials) string {
 	return arn
 }
 
-// refreshThrice retrieves three times; before each, change may change what the source reads. Each answer is a new one,
-// good for want.
+// refreshThrice retrieves three times; before each, change may change what the source reads. Each
+// answer is a new one, good for want.
 func refreshThrice(t *testing.T, s *Source, want string, change func(i int)) {
 	t.Helper()
 	seen := map[string]bool{}

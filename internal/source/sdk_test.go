@@ -81,8 +81,8 @@ func TestSameChoiceAsTheSDK(t *testing.T) {
 	}
 }
 
-// stepsOf words the SDK's sources as our chain does, but for the roles. fromVariables corrects the SDK,
-// which says HTTP of credential_source = Environment.
+// stepsOf words the SDK's sources as our chain does, but for the roles. fromVariables corrects the
+// SDK, which says HTTP of credential_source = Environment.
 func stepsOf(sources []aws.CredentialSource, fromVariables bool) (steps []string) {
 	words := map[aws.CredentialSource]string{
 		aws.CredentialSourceEnvVars: "environment variables", aws.CredentialSourceEnvVarsSTSWebIDToken: "AWS_WEB_IDENTITY_TOKEN_FILE",

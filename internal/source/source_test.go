@@ -28,7 +28,8 @@ import (
 
 const testRole = "arn:aws:iam::123456789012:role/etl"
 
-// TestMain gives every test an environment without anything of AWS or of the machine's proxies and roots.
+// TestMain gives every test an environment without anything of AWS or of the machine's proxies and
+// roots.
 func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
@@ -240,8 +241,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Flags belong to the last role; name and identity go everywhere; a transitive tag is given once, at the first hop: AWS
-// hands it on, and refuses it from a session that has it already.
+// Flags belong to the last role; name and identity go everywhere; a transitive tag is given once,
+// at the first hop: AWS hands it on, and refuses it from a session that has it already.
 func TestChain(t *testing.T) {
 	useTestKeys(t)
 	sts := newStub(t)

@@ -36,7 +36,8 @@ role_arn=` + testRole + `
 role_session_name=me
 `
 
-// A portal is IAM Identity Center: access tokens and one-time refresh tokens, as the real one has them.
+// A portal is IAM Identity Center: access tokens and one-time refresh tokens, as the real one has
+// them.
 type portal struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -171,8 +172,8 @@ func TestSSO(t *testing.T) {
 	}
 }
 
-// Two wrappers find the token expired at once: the first one's refresh spends the refresh token, the second one's finds
-// the result in the cache.
+// Two wrappers find the token expired at once: the first one's refresh spends the refresh token,
+// the second one's finds the result in the cache.
 func TestSSOSharedCache(t *testing.T) {
 	p := newPortal(t, newSandbox(t, sandbox.Options{}))
 	p.login(-time.Minute, true)

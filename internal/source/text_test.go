@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// What is not UTF-8 comes from the command line as U+FFFD, or as it is: either way STS would be told something else.
+// What is not UTF-8 comes from the command line as U+FFFD, or as it is: either way STS would be
+// told something else.
 func TestNoUTF8(t *testing.T) {
 	for _, c := range []struct {
 		flag string

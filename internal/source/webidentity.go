@@ -34,68 +34,63 @@ func (o *Options) usesToken() bool {
 	return o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != ""
 }
 
-// fromTokenFile is web identity by variables (IRSA) or by profile. role and roleFrom are their
-// role.
-func (b *builder) fromTokenFile(c chain, file, role string, roleFrom problem.Input, sessionName string) (chain, error) {
-	if role == "" {
-		return c, problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
+// fromTokenFile is web identity by variables (IRSA) or by a profile. from is where role's ARN
+// stands.
+func (b *builder) fromTokenFile(c *chain, file string, role stsapi.Role, from problem.Input) error {
+	if role.ARN == "" {
+		return problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
 			"AWS_WEB_IDENTITY_TOKEN_FILE is set, but not AWS_ROLE_ARN")
 	}
-	if err := stsapi.CheckRoleARN(roleFrom, role); err != nil {
-		return c, err
+	if err := stsapi.CheckRoleARN(from, role.ARN); err != nil {
+		return err
 	}
-	w := &webIdentity{role: stsapi.Role{ARN: role, SessionName: sessionName}}
-	if err := b.readsFile(w, file); err != nil {
-		return c, err
-	}
-	return b.buys(c, w), nil
+	w := &webIdentity{role: role}
+	b.buy(c, w)
+	return b.readFrom(w, file)
 }
 
-// readsFile makes w read its token from file, which must hold one now.
-func (b *builder) readsFile(w *webIdentity, file string) error {
+// readFrom makes w read its token from file, which must hold one now.
+func (b *builder) readFrom(w *webIdentity, file string) error {
 	w.from, w.until = file, b.newDeadline()
 	w.token = func(context.Context) (jwt, error) { return w.read(file) }
 	_, err := w.read(file)
 	return err
 }
 
-// buys makes w the chain's base.
-func (b *builder) buys(c chain, w *webIdentity) chain {
+// buy makes w the chain's base.
+func (b *builder) buy(c *chain, w *webIdentity) {
 	w.s = b.s
-	c.provider, c.web, c.isRole = w, w, true
-	c.steps = append(c.steps, w.role.ARN)
-	return c
+	c.add(w.role.ARN, true)
+	c.provider, c.web = w, w
 }
 
 // fromWebIdentityOptions is a token for the first of the roles that the options name.
-func (b *builder) fromWebIdentityOptions() (c chain, err error) {
+func (b *builder) fromWebIdentityOptions(c *chain) (err error) {
 	o := b.o
 	if len(o.RoleARNs) == 0 {
 		role := "arn:aws:iam::ACCOUNT:role/NAME"
 		if b.env.RoleARN != "" {
 			role = `"$AWS_ROLE_ARN"`
 		}
-		return c, problem.Bad(b.names.Hint("%v %s", problem.RoleARN, role), "a web identity token needs a role to buy")
+		return problem.Bad(b.names.Hint("%v %s", problem.RoleARN, role), "a web identity token needs a role to buy")
 	}
 	w := &webIdentity{role: stsapi.Role{ARN: o.RoleARNs[0]}}
 	b.roles = o.RoleARNs[1:]
 	switch {
 	case o.WebIdentityTokenFile != "":
-		c.steps = []string{"token of " + o.WebIdentityTokenFile}
-		err = b.readsFile(w, o.WebIdentityTokenFile)
+		c.add("token of "+o.WebIdentityTokenFile, true)
+		err = b.readFrom(w, o.WebIdentityTokenFile)
 	case o.WebIdentityTokenCommand != "":
-		c.steps = []string{"token command"}
+		c.add("token command", true)
 		in := b.names.Input(problem.WebIdentityTokenCommand)
 		w.from, w.token = in.String(), tokenCommand(in, b.newCommand(o.WebIdentityTokenCommand))
 	default:
-		c.steps = []string{"GitHub Actions"}
+		c.add("GitHub Actions", true)
 		w.from = "GitHub Actions"
 		w.token, err = b.gitHubTokens()
 	}
-	if err != nil {
-		return c, err
-	}
-	return b.buys(c, w), nil
+	b.buy(c, w)
+	return err
 }
 
 func tokenCommand(in problem.Input, running *command.Task[[]byte]) func(context.Context) (jwt, error) {

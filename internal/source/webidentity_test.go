@@ -19,7 +19,8 @@ const testPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Acti
 
 const meARN = "arn:aws:sts::123456789012:assumed-role/etl/me"
 
-// A token lives for one refresh; the file, the command and GitHub each give a new one. The sandbox refuses old ones.
+// A token lives for one refresh; the file, the command and GitHub each give a new one. The sandbox
+// refuses old ones.
 func TestWebIdentity(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	n := 0

@@ -77,8 +77,8 @@ func (h *HTTP) clientFor(u *url.URL) (*http.Client, error) {
 }
 
 // Secure makes a client with these timeouts that trusts the certificates in the file bundle, or the
-// system's roots if it is "", and shows certs to a server that asks. Its error is the user's: bundle
-// is a file of theirs.
+// system's roots if it is "", and shows certs to a server that asks. Its error is the user's:
+// bundle is a file of theirs.
 func (h *HTTP) Secure(bundle string, certs ...tls.Certificate) (*http.Client, error) {
 	t := h.transport()
 	t.TLSClientConfig = &tls.Config{Certificates: certs}
@@ -108,8 +108,8 @@ func client(t http.RoundTripper) *http.Client {
 	}
 }
 
-// Get sends r, which no client of the SDK makes, by client and reads the answer of service. The error
-// doesn't show the URL, which may be secret.
+// Get sends r, which no client of the SDK makes, by client and reads the answer of service. The
+// error doesn't show the URL, which may be secret.
 func Get(client interface {
 	Do(*http.Request) (*http.Response, error)
 }, r *http.Request, service string) (
