@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// What every GET costs while a credential is valid. "time" is the baseline in the same run: reading the two clocks.
+// What every GET costs while a credential is valid. "time" is the baseline in the same run: reading
+// the two clocks.
 func BenchmarkRetrieve(b *testing.B) {
 	r := New(&sts{life: time.Hour}, Options{})
 	if err := r.Start(b.Context()); err != nil {

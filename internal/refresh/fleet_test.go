@@ -148,8 +148,9 @@ var beyond = []fleet{
 	{name: "for comparison, a plain backoff: 10 minutes of errors from 25:00", from: 25 * time.Minute, to: 35 * time.Minute, naive: true, span: fleetRun},
 }
 
-// An outage that ends before the credentials do raises what STS sees to less than three times what the fleet's refresh
-// window costs anyway, wherever it falls and whatever it looks like, and no child is ever without.
+// An outage that ends before the credentials do raises what STS sees to less than three times what
+// the fleet's refresh window costs anyway, wherever it falls and whatever it looks like, and no
+// child is ever without.
 func TestFleet(t *testing.T) {
 	usual := peak(fleets[0].trace().calls, int(fleetSpan/time.Second)+1, hourOne)
 	for _, f := range fleets {

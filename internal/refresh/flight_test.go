@@ -58,8 +58,8 @@ func TestLateAnswerIsTaken(t *testing.T) {
 	})
 }
 
-// The call begins at 6 s and is given up 1.6 s later; what it brings between two attempts is taken when it comes, and its
-// error is no reason to ask at once.
+// The call begins at 6 s and is given up 1.6 s later; what it brings between two attempts is taken
+// when it comes, and its error is no reason to ask at once.
 func TestLateAnswerWakesTheLoop(t *testing.T) {
 	for _, late := range []error{nil, errInternal} {
 		synctest.Test(t, func(t *testing.T) {
@@ -93,7 +93,8 @@ func TestLateAnswerWakesTheLoop(t *testing.T) {
 	}
 }
 
-// A source that never returns costs three goroutines, and delays nobody's end by more than a quarter of a second.
+// A source that never returns costs three goroutines, and delays nobody's end by more than a
+// quarter of a second.
 func TestSourceNeverReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &deaf{takes: []time.Duration{0, time.Hour}}
@@ -111,8 +112,8 @@ func TestSourceNeverReturns(t *testing.T) {
 		}
 		begun = time.Now()
 		stop()
-		if got := time.Since(begun); got != farewell {
-			t.Errorf("Run ended after %v; want %v", got, farewell)
+		if got := time.Since(begun); got != lastWait {
+			t.Errorf("Run ended after %v; want %v", got, lastWait)
 		}
 		if s.count() != 1+mostCalls {
 			t.Errorf("%d calls; want %d", s.count(), 1+mostCalls)
@@ -125,7 +126,7 @@ func TestStartWithADeafSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
 		err := New(&deaf{takes: []time.Duration{time.Hour}}, Options{StartTimeout: 2 * sec}).Start(t.Context())
-		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took > 2*sec+grace+farewell {
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took > 2*sec+grace+lastWait {
 			t.Errorf("%v after %v; want that there is no answer, after 2 s", err, took)
 		}
 		time.Sleep(time.Hour)

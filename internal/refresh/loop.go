@@ -7,42 +7,42 @@ import (
 	"time"
 )
 
-// The driver's own state; see Refresher.driver.
+// driver is the state of the goroutine that fetches; see Refresher.driver.
 type driver struct {
-	clock  reckoning     // of the credential held, or since the driver began
-	lacked time.Duration // running time at which there was first found to be none that is valid
-	due    time.Time     // of the next attempt
-	apart  time.Duration // wall minus running time at the last look
-	asked  bool          // by a client, since the last attempt
-	calls  []*call       // those that have not been heard of yet
-	skew   time.Duration // as last seen
-	shift  time.Duration // what follows from it
-	denied time.Time     // until then a refusal counts as passing
+	clock        reckoning     // of the credential held, or since the driver began
+	noneSince    time.Duration // running time when it was found that nothing valid is held; 0: something is
+	due          time.Time     // of the next attempt
+	wallMinusRun time.Duration // at the last look
+	wanted       bool          // a client has asked since the last attempt
+	calls        []*call       // those whose answer hasn't been taken
+	skew         time.Duration // as last measured
+	shift        time.Duration // from STS's clock to ours: see the function shift
+	retryDenied  time.Time     // until then a refusal counts as passing
 
-	err    error         // of the outage so far; nil: none
-	broke  time.Duration // running time at which its first attempt began
-	fatal  bool          // the latest one won't heal by itself
-	warned bool          // of this outage
-	lost   bool          // that the credential ended in this outage was told
+	err         error         // of the outage so far; nil: there is none
+	outageBegan time.Duration // running time when its first attempt began
+	permanent   bool          // only a person can heal the latest error
+	warned      bool          // the user knows of this outage,
+	toldExpired bool          // and that credentials have expired in it
 
 	toldSkew, toldEndless bool
 }
 
-// Run fetches successors until ctx ends, and returns only when all that it began has ended, or has had a quarter of a
-// second to. It may follow Start or do without.
+// Run fetches successors until ctx ends. It returns when all its calls to the source have ended, or
+// a quarter of a second later. It may follow Start or fetch the first credentials itself.
 func (r *Refresher) Run(ctx context.Context) error {
-	if !r.begin(ctx) {
+	if !r.acquire(ctx) {
 		return nil
 	}
-	defer r.end()
+	defer r.release()
 	for r.sleep(ctx) {
-		r.look()
-		if !r.o.Lazy || r.d.asked {
+		r.checkClocks()
+		if !r.o.Lazy || r.d.wanted {
 			r.step(ctx)
 		}
 	}
-	r.settle()
-	r.publish(turn{over: true, err: cmp.Or(r.d.err, errStopped)})
+	r.waitForCalls()
+	r.publish(turn{stopped: true, err: cmp.Or(r.d.err, errStopped)})
 	return nil
 }
 
@@ -57,51 +57,52 @@ func (r *Refresher) step(ctx context.Context) {
 	r.attempt(ctx, attemptLimit(now, r.expires(now), r.o.ReadTimeout))
 }
 
-// begin makes the caller the driver; false if ctx ended before its turn.
-func (r *Refresher) begin(ctx context.Context) bool {
+// acquire makes the caller the driver; it returns false if ctx ended first.
+func (r *Refresher) acquire(ctx context.Context) bool {
 	select {
 	case r.driver <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
 	i := r.instant()
-	r.d.apart = apart(i)
+	r.d.wallMinusRun = wallMinusRun(i)
 	if r.held.Load() == nil {
 		r.d.clock = reckoning{i}
 		r.d.due = i.wall
 		r.publish(turn{})
 	}
 	if !r.held.Load().valid(r.at()) {
-		r.d.lacked = i.run
+		r.d.noneSince = i.run
 	}
 	return true
 }
 
-func (r *Refresher) end() { <-r.driver }
+func (r *Refresher) release() { <-r.driver }
 
-// at is the reckoned time.
+// at returns the reckoned time.
 func (r *Refresher) at() time.Time { return r.d.clock.at(r.instant()) }
 
-func apart(i instant) time.Duration { return time.Duration(i.wall.UnixNano()) - i.run }
+func wallMinusRun(i instant) time.Duration { return time.Duration(i.wall.UnixNano()) - i.run }
 
-// expires is the end of what is held, or since when there is nothing valid. The time spent asleep doesn't count: after a
-// resume the network needs a moment, and an outage that this machine slept through has not worn anybody out.
+// expires returns when what is held ends, or since when nothing valid is held. The latter is
+// counted on the running clock, which leaves out time that the machine slept: after a resume the
+// network needs a moment, and the delays start small.
 func (r *Refresher) expires(now time.Time) time.Time {
 	h := r.held.Load()
 	switch {
 	case !h.valid(now):
-		return now.Add(r.d.lacked - r.instant().run)
+		return now.Add(r.d.noneSince - r.instant().run)
 	case !h.creds.CanExpire:
 		return now.Add(rolling)
 	}
 	return h.ends
 }
 
-// sleep returns when it is time to look: the next attempt is due, somebody asks, a late call has ended, 30 s have passed.
+// sleep waits until the next attempt is due, a client asks, a late call ends or 30 s have passed.
 // It returns false when ctx has ended.
 func (r *Refresher) sleep(ctx context.Context) bool {
 	wait := lookEvery
-	if !r.o.Lazy || r.d.asked {
+	if !r.o.Lazy || r.d.wanted {
 		wait = min(wait, r.d.due.Sub(r.at()))
 	}
 	t := time.NewTimer(wait)
@@ -110,44 +111,45 @@ func (r *Refresher) sleep(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	case <-t.C:
-	case <-r.overdue():
-		r.heard()
+	case <-r.lateCall():
+		r.takeLateAnswer()
 	case <-r.kick:
 		h := r.held.Load() // a client may have asked just before it was fetched
-		r.d.asked = h == nil || !r.at().Before(h.due)
+		r.d.wanted = h == nil || !r.at().Before(h.due)
 	}
 	return ctx.Err() == nil
 }
 
-// look takes notice of what the clocks did since the last look.
-func (r *Refresher) look() {
+// checkClocks accounts for what the clocks did since it last looked.
+func (r *Refresher) checkClocks() {
 	i := r.instant()
-	moved := apart(i) - r.d.apart
-	r.d.apart = apart(i)
+	moved := wallMinusRun(i) - r.d.wallMinusRun
+	r.d.wallMinusRun = wallMinusRun(i)
 	h := r.held.Load()
 	if h != nil && h.creds.CanExpire {
 		if _, valid, steady := h.answer(i); valid && !steady || moved.Abs() >= jump {
-			r.hold(h.steadied(i))
+			r.hold(h.adjusted(i))
 		}
 	}
 	if moved.Abs() >= jump {
-		r.jumped(moved)
+		r.planAfterJump(moved)
 	}
-	r.lack(i.run)
+	r.noteNone(i.run)
 }
 
-// lack notes when the last valid credential ended.
-func (r *Refresher) lack(run time.Duration) {
+// noteNone notes since when nothing valid is held.
+func (r *Refresher) noteNone(run time.Duration) {
 	switch {
 	case r.held.Load().valid(r.at()):
-		r.d.lacked = 0
-	case r.d.lacked == 0:
-		r.d.lacked = run
+		r.d.noneSince = 0
+	case r.d.noneSince == 0:
+		r.d.noneSince = run
 	}
 }
 
-// jumped plans a fetch after a clock step or a resume, and forgets how long there has been nothing: the network, too, is new.
-func (r *Refresher) jumped(by time.Duration) {
+// planAfterJump brings the next fetch forward after a clock step or a resume. It also forgets how
+// long nothing valid has been held: the network may be another one now, so the delays start small.
+func (r *Refresher) planAfterJump(by time.Duration) {
 	now := r.at()
 	if soon := now.Add(afterJump(now, r.expires(now), r.rand())); soon.Before(r.d.due) {
 		r.d.due = soon
@@ -157,18 +159,18 @@ func (r *Refresher) jumped(by time.Duration) {
 		early.due = r.d.due
 		r.hold(&early)
 	}
-	r.d.lacked = 0
+	r.d.noneSince = 0
 	r.o.Log.Info("clock stepped or machine slept", "by", by.Round(time.Millisecond))
 }
 
-// hold publishes h for all clients.
-func (r *Refresher) hold(h *held) {
+// hold makes h what clients get.
+func (r *Refresher) hold(h *credential) {
 	r.d.clock = h.clock
 	r.held.Store(h)
 }
 
-// publish ends the current turn.
+// publish ends the current turn and begins t.
 func (r *Refresher) publish(t turn) {
-	t.done, t.failed, t.lack = make(chan struct{}), r.failures.Load(), !r.held.Load().valid(r.at())
+	t.done, t.failed, t.nothingValid = make(chan struct{}), r.failures.Load(), !r.held.Load().valid(r.at())
 	close(r.turn.Swap(&t).done)
 }

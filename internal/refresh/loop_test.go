@@ -532,7 +532,7 @@ func TestRepeatedPastItsEnd(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "source returned credentials that ended") {
 			t.Errorf("got %v; want that they ended", err)
 		}
-		if h, ok := errors.AsType[endedError](err); !ok || len(h.Hints()) == 0 {
+		if h, ok := errors.AsType[expiredError](err); !ok || len(h.Hints()) == 0 {
 			t.Errorf("no hint in %v", err)
 		}
 	})
@@ -674,7 +674,8 @@ func TestClockSteps(t *testing.T) {
 	}
 }
 
-// A clock that runs slow, too little at a time to be a step, is accounted for all the same, and not anew at every GET.
+// A clock that runs slow, too little at a time to be a step, is accounted for all the same, and not
+// anew at every GET.
 func TestClockDrifts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := clocked(t, time.Hour, nil)
@@ -721,7 +722,8 @@ func TestClockStepsDuringCall(t *testing.T) {
 	}
 }
 
-// A machine that wakes up long after the end: the first client starts the fetch, and gets its answer.
+// A machine that wakes up long after the end: the first client starts the fetch, and gets its
+// answer.
 func TestResume(t *testing.T) {
 	for _, lazy := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -739,7 +741,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// After a resume the network needs a moment; tries are then as frequent as if the credential had just ended.
+// After a resume the network needs a moment; tries are then as frequent as if the credential had
+// just ended.
 func TestResumeWithoutNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := clocked(t, time.Hour, nil)

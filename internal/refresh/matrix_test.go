@@ -46,8 +46,8 @@ func hasCode(code string) func(error) bool {
 	}
 }
 
-// A world has a true time, by which STS judges, and a local wall clock that differs from it. The bubble's time is the
-// time that this machine was awake.
+// A world has a true time, by which STS judges, and a local wall clock that differs from it. The
+// bubble's time is the time that this machine was awake.
 type world struct {
 	mu       sync.Mutex
 	slept    time.Duration // true time minus bubble time
@@ -357,9 +357,9 @@ func (c cell) check(t *testing.T, o outcome, healedAt, end, lostAt time.Time, aw
 	}
 }
 
-// TestFaultMatrix runs every outage at every moment, length and clock. What must hold in every cell: nothing is served
-// that has ended by STS's clock, no error while something valid is held, few calls, soon healed, told once, no goroutine
-// left. -v shows what came of each.
+// TestFaultMatrix runs every outage at every moment, length and clock. What must hold in every
+// cell: nothing is served that has ended by STS's clock, no error while something valid is held,
+// few calls, soon healed, told once, no goroutine left. -v shows what came of each.
 func TestFaultMatrix(t *testing.T) {
 	all := cells()
 	if len(all) != 8*4*3*6*2*2 {

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// failed plans the next try and tells the user, once an outage.
+// failed plans the next attempt, and warns the user once in an outage.
 func (r *Refresher) failed(err error, took time.Duration) {
 	d := &r.d
 	r.failures.Add(1)
 	run := r.instant().run
 	if d.err == nil {
-		d.broke = run - took
+		d.outageBegan = run - took
 	}
-	d.err = telling(d.err, err)
-	r.lack(run)
+	d.err = moreTelling(d.err, err)
+	r.noteNone(run)
 	now := r.at()
 	expires := r.expires(now)
 	c := r.classify(err)
-	d.fatal = c == permanent
+	d.permanent = c == permanent
 	d.due = nextTry(now.Add(-took), now, retryIn(now, expires, c, r.rand()))
 	if a, ok := errors.AsType[retryAfterer](err); ok {
 		if at := now.Add(retryAfter(now, expires, a.RetryAfter())); at.After(d.due) {
@@ -31,8 +31,8 @@ func (r *Refresher) failed(err error, took time.Duration) {
 	r.warn(now, took, err)
 }
 
-// warn makes the one record of a failed attempt: a warning of what it means for the child when an outage begins, and when
-// it has outlasted the credentials; the rest is for those who debug.
+// warn logs a failed attempt. It is a warning when an outage begins and when the credentials expire
+// in it, else a debug record.
 func (r *Refresher) warn(now time.Time, took time.Duration, err error) {
 	d, h := &r.d, r.held.Load()
 	level, message := slog.LevelDebug, "fetch failed"
@@ -46,8 +46,8 @@ func (r *Refresher) warn(now time.Time, took time.Duration, err error) {
 		}
 	default:
 		attrs = append(attrs, slog.Time("expired", h.creds.Expires))
-		if !d.lost {
-			level, message, d.lost = slog.LevelWarn, "credentials have expired and can't be refreshed", true
+		if !d.toldExpired {
+			level, message, d.toldExpired = slog.LevelWarn, "credentials have expired and can't be refreshed", true
 		}
 	}
 	if level == slog.LevelWarn {
@@ -58,18 +58,18 @@ func (r *Refresher) warn(now time.Time, took time.Duration, err error) {
 	r.o.Log.LogAttrs(context.Background(), level, message, attrs...)
 }
 
-// healed ends the outage, if there is one.
+// healed ends the outage, if there was one.
 func (r *Refresher) healed() {
 	d := &r.d
 	if d.warned {
 		r.o.Log.Warn("the source answers again", "event", "healed", "expires", ending(r.held.Load()),
-			"outage", (r.instant().run - d.broke).Round(time.Millisecond))
+			"outage", (r.instant().run - d.outageBegan).Round(time.Millisecond))
 	}
-	d.err, d.fatal, d.warned, d.lost = nil, false, false, false
+	d.err, d.permanent, d.warned, d.toldExpired = nil, false, false, false
 }
 
-// ending is for the log.
-func ending(h *held) any {
+// ending returns h's end for the log.
+func ending(h *credential) any {
 	if !h.creds.CanExpire {
 		return "never"
 	}
@@ -83,7 +83,7 @@ type retryAfterer interface {
 
 func (r *Refresher) classify(err error) class {
 	if r.o.Permanent != nil && r.o.Permanent(err) {
-		if r.mayBeNew(err) {
+		if r.roleMayBeNew(err) {
 			return passing
 		}
 		return permanent
@@ -94,26 +94,28 @@ func (r *Refresher) classify(err error) class {
 	return passing
 }
 
-// mayBeNew: err is what a role that was made seconds ago answers, and time is left for it to be known everywhere.
-func (r *Refresher) mayBeNew(err error) bool {
-	return r.at().Before(r.d.denied) && r.o.Denied != nil && r.o.Denied(err)
+// roleMayBeNew says that err is what a role made seconds ago answers, and that Options.RetryDenied
+// is not over.
+func (r *Refresher) roleMayBeNew(err error) bool {
+	return r.at().Before(r.d.retryDenied) && r.o.Denied != nil && r.o.Denied(err)
 }
 
-// telling is the error of an outage to show: the latest, unless it only says that time ran out and an earlier one says more.
-func telling(before, latest error) error {
+// moreTelling returns the error of an outage that is shown: the latest, unless that only says that
+// time ran out.
+func moreTelling(before, latest error) error {
 	if before == nil || !errors.Is(latest, context.DeadlineExceeded) && !errors.Is(latest, context.Canceled) {
 		return latest
 	}
 	return before
 }
 
-// An endedError is an answer that is over already, or as good as.
-type endedError struct {
+// An expiredError is an answer whose credentials have expired, or will within leastLife.
+type expiredError struct {
 	at   time.Time
 	left time.Duration
 }
 
-func (e endedError) Error() string {
+func (e expiredError) Error() string {
 	if e.left > 0 {
 		return fmt.Sprintf("source returned credentials that end in %v", e.left.Round(time.Millisecond))
 	}
@@ -123,7 +125,8 @@ func (e endedError) Error() string {
 	return fmt.Sprintf("source returned credentials that ended %v ago", -e.left.Round(time.Second))
 }
 
-// Hints: where STS is asked and its clock known, lives are reckoned by that; elsewhere the two clocks must agree.
-func (endedError) Hints() []string {
+// Hints names the two causes. With an STS whose clock is known, lives are reckoned by that;
+// elsewhere the source's clock and ours must agree.
+func (expiredError) Hints() []string {
 	return []string{"check this machine's clock (date -u) and what hands out the credentials"}
 }

@@ -90,8 +90,8 @@ func TestRetryIn(t *testing.T) {
 	}
 }
 
-// The healing of an outage is noticed within max(2 s, a third of the time since the end): no delay may be longer, for no
-// class but that which needs a person.
+// The healing of an outage is noticed within max(2 s, a third of the time since the end): no delay
+// may be longer, for no class but that which needs a person.
 func TestRetryNoticesHealing(t *testing.T) {
 	for since := time.Duration(0); since < 2*time.Hour; since += max(7*ms, since/97) {
 		for _, c := range []class{passing, throttled} {
@@ -102,7 +102,8 @@ func TestRetryNoticesHealing(t *testing.T) {
 	}
 }
 
-// While anything is valid, a try must come before the end: an outage that stops in time costs nothing.
+// While anything is valid, a try must come before the end: an outage that stops in time costs
+// nothing.
 func TestRetryComesBeforeTheEnd(t *testing.T) {
 	for left := sec; left < 12*time.Hour; left += max(7*ms, left/97) {
 		for _, c := range []class{passing, throttled, permanent} {
@@ -265,8 +266,8 @@ func TestAfterJump(t *testing.T) {
 	}
 }
 
-// tries counts the attempts of an outage that fails each at once, from the first try at half of the life to length past
-// the end.
+// tries counts the attempts of an outage that fails each at once, from the first try at half of the
+// life to length past the end.
 func tries(life, past time.Duration, c class, u func() float64) (n int) {
 	end := t0.Add(life)
 	for now := refreshAt(t0, end, u()); now.Before(end.Add(past)); n++ {

@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// Start gets the first credentials, trying again for as long as that makes sense, or returns why there are none: the
-// source's own last error. What only a person can heal ends it at once.
+// Start gets the first credentials. It tries again until Options.StartTimeout; what only a person
+// can heal ends it at once. Its error wraps the source's own.
 func (r *Refresher) Start(ctx context.Context) error {
-	if !r.begin(ctx) {
+	if !r.acquire(ctx) {
 		return context.Cause(ctx)
 	}
-	defer r.end()
+	defer r.release()
 	begun := r.at()
-	r.d.denied = begun.Add(r.o.RetryDenied)
+	r.d.retryDenied = begun.Add(r.o.RetryDenied)
 	for !r.held.Load().valid(r.at()) {
 		left := begun.Add(max(r.o.StartTimeout, r.o.RetryDenied)).Sub(r.at())
 		r.attempt(ctx, startLimit(left, r.o.ReadTimeout))
 		if err := r.giveUp(ctx, begun); err != nil {
-			r.settle()
-			r.publish(turn{over: true, err: err, fatal: r.d.fatal})
+			r.waitForCalls()
+			r.publish(turn{stopped: true, err: err, permanent: r.d.permanent})
 			return err
 		}
 	}
 	return nil
 }
 
-// giveUp says why Start goes on no longer, or waits for the next attempt.
+// giveUp returns why Start ends without credentials, or waits until the next attempt is due and
+// returns nil.
 func (r *Refresher) giveUp(ctx context.Context, begun time.Time) error {
 	d, now := &r.d, r.at()
 	switch {
@@ -35,9 +36,9 @@ func (r *Refresher) giveUp(ctx context.Context, begun time.Time) error {
 		return interrupted(ctx, d.err)
 	case d.err == nil:
 		return nil
-	case d.fatal:
+	case d.permanent:
 		return d.err
-	case r.mayBeNew(d.err):
+	case r.roleMayBeNew(d.err):
 	case !d.due.Before(begun.Add(r.o.StartTimeout)):
 		return fmt.Errorf("gave up after %v: %w", now.Sub(begun).Round(100*time.Millisecond), d.err)
 	}
@@ -53,6 +54,7 @@ func (r *Refresher) giveUp(ctx context.Context, begun time.Time) error {
 	return nil
 }
 
+// interrupted is the error of a Start that ctx ended, with what was wrong until then.
 func interrupted(ctx context.Context, err error) error {
 	if err == nil {
 		return context.Cause(ctx)

@@ -31,7 +31,8 @@ func TestReckoning(t *testing.T) {
 	}
 }
 
-// A clock that is set back after a suspend gives no life back, and one set forward after that none away.
+// A clock that is set back after a suspend gives no life back, and one set forward after that none
+// away.
 func TestReckoningNeverGoesBack(t *testing.T) {
 	k := reckoning{moment(0, 0)}
 	asleep := moment(2*time.Hour+time.Minute, time.Minute)
@@ -48,9 +49,9 @@ func TestReckoningNeverGoesBack(t *testing.T) {
 }
 
 // lasting is a credential issued at t0 that ends an hour later.
-func lasting() *held {
+func lasting() *credential {
 	ends := t0.Add(time.Hour)
-	return &held{creds: issue(1, ends), stated: ends, ends: ends, due: t0.Add(30 * time.Minute), clock: reckoning{moment(0, 0)}}
+	return &credential{creds: issue(1, ends), stated: ends, ends: ends, due: t0.Add(30 * time.Minute), clock: reckoning{moment(0, 0)}}
 }
 
 func TestAnswer(t *testing.T) {
@@ -89,8 +90,8 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-func TestSteadied(t *testing.T) {
-	h := lasting().steadied(moment(-50*time.Minute, 10*time.Minute))
+func TestAdjusted(t *testing.T) {
+	h := lasting().adjusted(moment(-50*time.Minute, 10*time.Minute))
 	if got := h.creds.Expires.Sub(t0); got != 0 {
 		t.Errorf("told to expire at %v; want 0s: 50 minutes from now by the wall clock", got)
 	}
@@ -104,14 +105,14 @@ func TestSteadied(t *testing.T) {
 }
 
 // After a step STS's Date says what is right, whatever was guessed before.
-func TestRestated(t *testing.T) {
+func TestReckonedAnew(t *testing.T) {
 	const min, h = time.Minute, time.Hour
 	forward := moment(70*min, 10*min) // set forward an hour after 10 minutes
-	guess := lasting().steadied(forward)
+	guess := lasting().adjusted(forward)
 	if _, valid, _ := guess.answer(forward); valid {
 		t.Fatal("valid without a witness")
 	}
-	r := guess.restated(forward, reckoning{forward}, h)
+	r := guess.reckonedAnew(forward, reckoning{forward}, h)
 	c, valid, _ := r.answer(forward)
 	if got := c.Expires.Sub(t0); !valid || got != 2*h {
 		t.Errorf("valid %v, expires at %v; want true, 2h", valid, got)

@@ -12,11 +12,12 @@ type instant struct {
 	run  time.Duration // monotonic; stands still while the machine is suspended
 }
 
-// A reckoning tells the time that both clocks together allow: the later of the two, counted from the anchor.
+// A reckoning counts both clocks from the anchor and takes the later of the two.
 //
-// After a suspend the wall clock is right and the monotonic one late; after a clock was set back it is the other way
-// round; one set forward can't be told from a suspend (nor by CLOCK_BOOTTIME: it stands still in a paused VM). The later
-// one errs on the safe side in all three: a credential may be given up too soon, and is then fetched anew, never too late.
+// After a suspend the wall clock is right and the monotonic one late. After the wall clock was set
+// back it is the other way round. A wall clock that was set forward can't be told from a suspend,
+// nor by CLOCK_BOOTTIME, which stands still in a paused VM. The later one errs on the safe side in
+// all three: a credential may be given up too soon, and is then fetched anew, but never too late.
 type reckoning struct {
 	anchor instant
 }
@@ -28,23 +29,25 @@ func (k reckoning) at(i instant) time.Time {
 	return i.wall
 }
 
-// absorbed keeps what has been reckoned so far for good: a clock that is set back after a suspend gives no life back.
+// absorbed moves the anchor to i. A clock that is set back after a suspend then gives no life back.
 func (k reckoning) absorbed(i instant) reckoning {
 	return reckoning{instant{k.at(i), i.run}}
 }
 
-// held is a credential and all that is needed to judge it. It is not changed after it was published.
-type held struct {
+// A credential is what is held, with all that is needed to judge it. It is not changed after it was
+// published.
+type credential struct {
 	creds  aws.Credentials // as handed out: Expires is on this machine's wall clock
 	stated time.Time       // Expires as the source said it: on STS's clock
 	ends   time.Time       // when it ends, as reckoned
 	due    time.Time       // when its successor is to be fetched, as reckoned
-	lag    time.Duration   // reckoned minus wall time, as far as creds.Expires accounts for it
+	lag    time.Duration   // reckoned minus wall time, of which creds.Expires takes account
 	clock  reckoning
 }
 
-// answer is what a client gets now. steady is false if the clocks have come apart since the credential was published.
-func (h *held) answer(i instant) (c aws.Credentials, valid, steady bool) {
+// answer returns what a client gets now. steady is false if the clocks have come apart since h was
+// published.
+func (h *credential) answer(i instant) (c aws.Credentials, valid, steady bool) {
 	if !h.creds.CanExpire {
 		return h.creds, true, true
 	}
@@ -61,14 +64,14 @@ func (h *held) answer(i instant) (c aws.Credentials, valid, steady bool) {
 	return c, true, false
 }
 
-// valid says the same of the reckoned time now.
-func (h *held) valid(now time.Time) bool {
+// valid says whether h may be handed out at the reckoned time now; nil may not.
+func (h *credential) valid(now time.Time) bool {
 	return h != nil && (!h.creds.CanExpire || now.Before(h.ends))
 }
 
-// steadied is h with everything accounted for that the clocks did until i. A lag that is no step is none: Expires stays
-// what it was, to the nanosecond.
-func (h *held) steadied(i instant) *held {
+// adjusted is h with an account of what the clocks did until i. A lag of less than a step is left
+// out, so that Expires stays what it was to the nanosecond.
+func (h *credential) adjusted(i instant) *credential {
 	s := *h
 	if s.lag = h.clock.at(i).Sub(i.wall); s.lag < jump {
 		s.lag = 0
@@ -78,17 +81,17 @@ func (h *held) steadied(i instant) *held {
 	return &s
 }
 
-// restated is h reckoned anew, by k, from what STS's clock shows: the one witness that needs no guess.
-func (h *held) restated(i instant, k reckoning, shift time.Duration) *held {
+// reckonedAnew is h reckoned by k and by STS's own clock, which needs no guess about a step.
+func (h *credential) reckonedAnew(i instant, k reckoning, shift time.Duration) *credential {
 	s := *h
 	back := h.clock.at(i).Sub(k.at(i)) // from the old reckoning's time to the new one's
 	s.ends = h.stated.Add(shift)
 	s.due = h.due.Add(-back)
 	s.clock = k
-	return s.steadied(i)
+	return s.adjusted(i)
 }
 
-// same: the source has not rotated. The secret follows from the key ID and the token.
+// same says that the source has not rotated. The secret follows from the key ID and the token.
 func same(a, b aws.Credentials) bool {
 	return a.AccessKeyID == b.AccessKeyID && a.SessionToken == b.SessionToken
 }
