@@ -64,6 +64,22 @@ func TestTheTableExplainsItself(t *testing.T) {
 	}
 }
 
+// The rules that the table cites stand in docs/CLIENTS.md.
+func TestRulesAreInTheDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/CLIENTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section, _, _ := strings.Cut(string(page), "\n## 2")
+	for _, v := range variables {
+		for rule := range strings.SplitSeq(v.rules, ", ") {
+			if rule != "" && !strings.Contains(section, "\n"+rule+". ") {
+				t.Errorf("%s: there is no rule %q", v.name, rule)
+			}
+		}
+	}
+}
+
 // What is set or unset has its row, with the reason.
 func TestValuesHaveTheirRows(t *testing.T) {
 	env := environ{list: []string{"HTTPS_PROXY=p"}}

@@ -188,17 +188,15 @@ func (d *Dir) Keep(ctx context.Context) {
 	}
 	tick := time.NewTicker(keepTime)
 	defer tick.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(sweepDelay):
-		sweep(ctx, d.place)
-	}
+	sweepNow := time.After(sweepDelay)
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-sweepNow:
+			sweep(ctx, d.place)
+			continue
 		case <-tick.C:
 		}
 		err := d.look()
