@@ -246,7 +246,7 @@ func (d *Dir) find() error {
 	if err != nil {
 		return err
 	}
-	return isRoot(d.root, d.path, there)
+	return sameDirectory(d.root, d.path, there)
 }
 
 // create makes the directory and locks it. mkdir(2) follows no symlink and takes nothing that

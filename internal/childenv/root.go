@@ -24,15 +24,15 @@ func openOurs(path string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := isRoot(root, path, there); err != nil {
+	if err := sameDirectory(root, path, there); err != nil {
 		root.Close()
 		return nil, err
 	}
 	return root, nil
 }
 
-// isRoot checks that what is there at path is the directory that root has open.
-func isRoot(root *os.Root, path string, there fs.FileInfo) error {
+// sameDirectory checks that what is there at path is the directory that root has open.
+func sameDirectory(root *os.Root, path string, there fs.FileInfo) error {
 	opened, err := root.Stat(".")
 	if err == nil && !os.SameFile(there, opened) {
 		err = fmt.Errorf("%s: something else is there", path)
@@ -86,7 +86,7 @@ func removeFile(root *os.Root, name string) error {
 // removeDir removes an empty directory by its path, if that is still the directory that root is.
 func removeDir(root *os.Root, path string) error {
 	there, err := os.Lstat(path)
-	if err == nil && isRoot(root, path, there) == nil {
+	if err == nil && sameDirectory(root, path, there) == nil {
 		err = rmdir(path)
 	}
 	return unlessMissing(err)

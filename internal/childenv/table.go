@@ -1,6 +1,6 @@
 package childenv
 
-// variable is one row of the table: a variable that is not the parent's any more in the child.
+// variable is one row of the table: a variable that the child doesn't simply inherit.
 type variable struct {
 	name    string // or a prefix, which ends in *
 	kind    kind
@@ -10,8 +10,8 @@ type variable struct {
 }
 
 // kind tells what an inherited variable is to the SDKs that read it. All but settings are unset,
-// unless values has something better; never blanked: an empty AWS_PROFILE fails boto3, an empty
-// file variable leaks in Go and JS.
+// unless values has something better. They are never blanked: an empty AWS_PROFILE fails boto3, an
+// empty file variable leaks in Go and JS.
 type kind int
 
 const (

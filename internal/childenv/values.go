@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// values says what the child has for the variables of the table that something is done about. ""
-// unsets one.
+// values returns what the child is given: the value of each variable that is set, "" for one that
+// is unset. Of the table's other rows the settings are inherited, the rest is unset.
 func (env environ) values(e Endpoint, f Files) map[string]string {
 	empty := orNull(f.Credentials)
 	values := map[string]string{
