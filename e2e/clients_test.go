@@ -34,6 +34,7 @@ func TestBoto3OutlivesItsCredentials(t *testing.T) {
 
 // Whatever else the environment or the files offer, the child is the role.
 func TestNothingElseAnswers(t *testing.T) {
+	need.Long(t, "10 seconds of both processors; conformance has the same traps, and more")
 	needPython(t)
 	const keys = "aws_access_key_id = AKIALEAKLEAKLEAKLEAK\naws_secret_access_key = leakleakleak\n"
 	for name, trap := range map[string]struct{ config, credentials, env string }{
@@ -70,6 +71,7 @@ func TestNothingElseAnswers(t *testing.T) {
 // The aws cli copies to moto's S3 over at least five rotations; each of its
 // processes also shows the sandbox, which checks expiry, who it is.
 func TestAWSCLIOverRotations(t *testing.T) {
+	need.Long(t, "32 seconds of a processor")
 	needPython(t)
 	w := newWorld(t, sandbox.Options{TTL: 8 * time.Second}).base() // renewed after 5 s
 	w.set("AWS_ENDPOINT_URL_S3=" + moto(t))
@@ -84,10 +86,11 @@ func TestAWSCLIOverRotations(t *testing.T) {
 
 // terraform keeps its state in moto's S3 while the credentials rotate under it.
 func TestTerraformBackend(t *testing.T) {
+	need.Long(t, "20 seconds, and a moto_server of its own")
 	needPython(t)
 	need.That(t, tools.terraform != "", "terraform", "https://developer.hashicorp.com/terraform/install")
 	w := newWorld(t, sandbox.Options{TTL: 8 * time.Second}).base() // renewed after 5 s
-	s3 := moto(t)
+	s3 := ownMoto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
 	if resp, err := http.DefaultClient.Do(must(http.NewRequest("PUT", s3+"/brs-exec-state", nil))); err != nil || resp.StatusCode != 200 {
 		t.Fatalf("make bucket: %v %v", resp, err)

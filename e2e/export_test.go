@@ -59,10 +59,11 @@ func TestExportToAWSCLI(t *testing.T) {
 
 // terraform's backend takes the process's credentials, and asks it again when they end.
 func TestExportToTerraform(t *testing.T) {
+	need.Long(t, "20 seconds, and a moto_server of its own")
 	needPython(t)
 	need.That(t, tools.terraform != "", "terraform", "https://developer.hashicorp.com/terraform/install")
 	w := exporting(t, 4*time.Second)
-	s3 := moto(t)
+	s3 := ownMoto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
 	if resp, err := http.DefaultClient.Do(must(http.NewRequest("PUT", s3+"/brs-exec-state", nil))); err != nil || resp.StatusCode != 200 {
 		t.Fatalf("make bucket: %v %v", resp, err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // endpoint is a running brs-exec whose child only waits: the test is the client.
@@ -145,14 +146,16 @@ func TestOutageWithinTheLife(t *testing.T) {
 			o, calls := outage(fault, 4*time.Second, 10*time.Second, 12*time.Second)
 			w := newWorld(t, o).base()
 			e := w.serve(t, "--role-arn", role)
+			soon := limit{longest: 200 * time.Millisecond}
 			e.poll(t, 18*time.Second, 40*time.Millisecond, func(at time.Duration, a answer) {
-				if a.status != 200 || a.took > within(200*time.Millisecond) {
+				if a.status != 200 || !soon.holds(a.took) {
 					t.Errorf("at %v: %d %s after %v", at, a.status, a.Code, a.took)
 				}
 			})
 			if n := calls.Load(); n > 30 {
 				t.Errorf("%d AssumeRole calls; want 30 at most", n)
 			}
+			soon.calm(t)
 		})
 	}
 }
@@ -165,10 +168,11 @@ func TestOutageBeyondTheLife(t *testing.T) {
 			o, calls := outage(fault, time.Second, end, 4*time.Second)
 			w := newWorld(t, o).base()
 			e := w.serve(t, "--role-arn", role)
+			soon := limit{longest: 600 * time.Millisecond}
 			var bad, healed time.Duration
 			e.poll(t, 18*time.Second, 40*time.Millisecond, func(at time.Duration, a answer) {
 				switch {
-				case a.took > within(600*time.Millisecond):
+				case !soon.holds(a.took):
 					t.Errorf("at %v: answered after %v", at, a.took)
 				case a.status == 503 && a.Code != "":
 					bad, healed = max(bad, at), 0
@@ -182,12 +186,15 @@ func TestOutageBeyondTheLife(t *testing.T) {
 				t.Fatalf("failing until %v, healed at %v: the outage was not seen", bad, healed)
 			}
 			// Expired for 7 s at the outage's end; 1 s for this test's own clock.
-			if late := healed - end; late > within(7*time.Second/3+time.Second) {
+			health := limit{longest: 7*time.Second/3 + time.Second}
+			if late := healed - end; !health.holds(late) {
 				t.Errorf("healed %v after the outage", late)
 			}
 			if n := calls.Load(); n > 36 { // 30 in the outage of 7 s past expiry, and those before and after
 				t.Errorf("%d AssumeRole calls", n)
 			}
+			soon.calm(t)
+			health.calm(t)
 		})
 	}
 }
@@ -210,10 +217,11 @@ func TestLeastLife(t *testing.T) {
 func TestStampede(t *testing.T) {
 	w := newWorld(t, sandbox.Options{}).base()
 	e := w.serve(t, "--role-arn", role)
-	stampede(t, e, 1000)
+	busy := stampede(t, e, 1000)
 	if n := w.count("AssumeRole"); n != 1 {
 		t.Errorf("%d AssumeRole calls; want 1", n)
 	}
+	askedOnce(t, busy)
 }
 
 // With --lazy, five hundred at the moment of expiry cost one call.
@@ -226,22 +234,33 @@ func TestLazyStampede(t *testing.T) {
 	}
 	time.Sleep(time.Until(a.Expiration))
 	before := w.count("AssumeRole")
-	stampede(t, e, 500)
+	busy := stampede(t, e, 500)
 	if n := w.count("AssumeRole") - before; n > 1 {
 		t.Errorf("%d AssumeRole calls; want one at most", n)
 	}
+	askedOnce(t, busy)
 }
 
-func stampede(t *testing.T, e *endpoint, clients int) {
+// askedOnce ends a stampede in which everyone was to be answered at once.
+func askedOnce(t *testing.T, busy bool) {
+	t.Helper()
+	if busy && !t.Failed() {
+		need.Calm(t, fmt.Sprintf("the machine was %v late, and some clients had to ask again", time.Duration(lag.Load())))
+	}
+}
+
+// stampede lets so many ask at once. Some may have had to ask again, on a machine that is busy.
+func stampede(t *testing.T, e *endpoint, clients int) (busy bool) {
 	t.Helper()
 	var wg sync.WaitGroup
-	var good atomic.Int64
+	var good, again atomic.Int64
 	start, begun := make(chan struct{}), time.Now()
 	for range clients {
 		wg.Go(func() {
 			<-start
 			a, err := e.get()
 			for busy := time.Duration(lag.Load()) > 20*time.Millisecond; busy && err == nil && a.status == 503 && time.Since(begun) < 5*time.Second; {
+				again.Add(1)
 				a, err = e.get() // as SDKs do: what took STS's answer too long is this machine
 			}
 			if err != nil || a.status != 200 {
@@ -256,6 +275,7 @@ func stampede(t *testing.T, e *endpoint, clients int) {
 	if n := good.Load(); n != int64(clients) {
 		t.Errorf("%d answers for %d clients", n, clients)
 	}
+	return again.Load() > 0
 }
 
 // The local clock an hour wrong, by STS's: boto3 finds nothing expired, the user

@@ -87,10 +87,11 @@ func TestRehearseAWSCLI(t *testing.T) {
 
 // The Go SDK asks at every call within its last five minutes; its S3 backend does so at each of terraform's steps.
 func TestRehearseTerraform(t *testing.T) {
+	need.Long(t, "20 seconds, and a moto_server of its own")
 	needPython(t)
 	need.That(t, tools.terraform != "", "terraform", "https://developer.hashicorp.com/terraform/install")
 	w := newWorld(t, sandbox.Options{}).base()
-	s3 := moto(t)
+	s3 := ownMoto(t)
 	w.set("AWS_ENDPOINT_URL_S3="+s3, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
 	if resp, err := http.DefaultClient.Do(must(http.NewRequest("PUT", s3+"/brs-exec-state", nil))); err != nil || resp.StatusCode != 200 {
 		t.Fatalf("make bucket: %v %v", resp, err)

@@ -84,7 +84,6 @@ func (m *shortMoto) sent(action, parameter string) (values []string) {
 func TestSourcesAgainstMoto(t *testing.T) {
 	needPython(t)
 	t.Parallel()
-	server := moto(t)
 	token := sandbox.WebIdentityToken("me", "sts.amazonaws.com", time.Now().Add(2*time.Hour))
 	const hub = "arn:aws:iam::123456789012:role/hub"
 	for _, c := range []struct {
@@ -113,7 +112,7 @@ func TestSourcesAgainstMoto(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{})
-			m := newShortMoto(t, server)
+			m := newShortMoto(t, moto(t))
 			w.set("AWS_ENDPOINT_URL_STS=" + m.url)
 			if c.keys {
 				w.set("AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=x")
