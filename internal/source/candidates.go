@@ -69,57 +69,51 @@ func Candidates(ctx context.Context, o Options) []Candidate {
 	return b.candidates(err)
 }
 
-// A possible is a Candidate before the choice.
-type possible struct {
-	Candidate
-	there bool
-}
-
-func (b *builder) candidates(broken error) (out []Candidate) {
-	begin, noSetting := b.place(), settingOf(&b.shared) == ""
-	chosen := ""
-	for _, p := range append(b.optionCandidates(), b.foundCandidates()...) {
-		c := p.Candidate
-		fromProfile := c.Kind == ChosenProfile || c.Kind == ProfileOption && c.Profile != ""
+// candidates decides about those that are there. broken is why the profile can't be read.
+func (b *builder) candidates(broken error) (all []Candidate) {
+	begin, chosen := b.place(), ""
+	noSetting := settingOf(&b.shared) == "" && (begin == ChosenProfile || begin == ProfileOption)
+	for _, c := range append(b.optionCandidates(), b.foundCandidates()...) {
+		ofProfile := c.Kind == ChosenProfile || c.Kind == ProfileOption && c.Profile != ""
 		lastResort := c.Kind == ContainerEndpoint || c.Kind == InstanceMetadata
-		begins := c.Kind == begin || lastResort && noSetting && (begin == ChosenProfile || begin == ProfileOption)
 		switch {
-		case broken != nil && fromProfile:
+		case broken != nil && ofProfile:
 			c.State, c.Why = Broken, broken.Error()
-		case !p.there:
-			c.State = Absent
+		case c.State == Absent:
 		case c.Kind == RoleVariable:
 			c.State = Broken
 		case broken != nil || begin == RoleVariable:
 			c.State, c.Why = Outranked, "the search has ended with an error"
-		case begins && chosen == "":
+		case chosen == "" && (c.Kind == begin || lastResort && noSetting):
 			c.State, chosen = Chosen, c.Name
 		case chosen != "":
 			c.State, c.Why = Outranked, "outranked by "+chosen
 		default:
 			c.State, c.Why = Outranked, b.names.Hint("left out: %v is given", problem.Profile)
 		}
-		out = append(out, c)
+		all = append(all, c)
 	}
-	return out
+	return all
 }
 
-func (b *builder) optionCandidates() []possible {
+// found makes a Candidate that is Absent, or not yet decided about.
+func found(k Kind, name string, is bool, why, whyNot string) Candidate {
+	if is {
+		return Candidate{Kind: k, Name: name, Why: why}
+	}
+	return Candidate{Kind: k, Name: name, Why: whyNot, State: Absent}
+}
+
+func (b *builder) optionCandidates() []Candidate {
 	o := b.o
-	given := func(k Kind, option problem.Option, is bool) possible {
-		why := "not given"
-		if is {
-			why = "given"
-		}
-		return possible{Candidate{Kind: k, Name: b.names.Hint("%v", option), Why: why}, is}
+	given := func(k Kind, option problem.Option, is bool) Candidate {
+		return found(k, b.names.Hint("%v", option), is, "given", "not given")
 	}
 	profile := given(ProfileOption, problem.Profile, o.Profile != "")
-	if profile.there {
-		profile.Profile = problem.Clip(o.Profile)
-		profile.Name += " " + profile.Profile
-		profile.there, profile.Why = settingOf(&b.shared) != "", describeProfile(&b.shared)
+	if o.Profile != "" {
+		profile = b.profileCandidate(ProfileOption, profile.Name+" ", o.Profile)
 	}
-	return []possible{
+	return []Candidate{
 		given(TokenOptions, problem.AnyWebIdentity, o.usesToken()),
 		given(CommandOption, problem.CredentialCommand, o.CredentialCommand != ""),
 		given(IoTOptions, problem.AnyIoT, o.usesIoT()),
@@ -127,49 +121,41 @@ func (b *builder) optionCandidates() []possible {
 	}
 }
 
-// foundCandidates are those of the environment and the files.
-func (b *builder) foundCandidates() (all []possible) {
-	if b.place() == RoleVariable {
-		c := Candidate{Kind: RoleVariable, Name: "AWS_ROLE_ARN", Why: b.onlyRoleVariable()}
-		all = append(all, possible{c, true})
-	}
-	keysWhy, tokenWhy := b.describeKeys(), "not set"
-	if b.env.WebIdentityTokenFilePath != "" {
-		tokenWhy = "set"
-	}
-	all = append(all,
-		possible{Candidate{Kind: KeyVariables, Name: "AWS_ACCESS_KEY_ID", Why: keysWhy}, b.env.Credentials.HasKeys()},
-		possible{Candidate{Kind: TokenVariable, Name: "AWS_WEB_IDENTITY_TOKEN_FILE", Why: tokenWhy}, tokenWhy == "set"})
-	if b.o.Profile == "" {
-		name, variable := awsconfig.ChosenProfile(b.o.Env)
-		c := Candidate{
-			Kind: ChosenProfile, Profile: problem.Clip(cmp.Or(name, awsconfig.Default)), Variable: variable,
-			Why: describeProfile(&b.shared),
-		}
-		c.Name = "profile " + c.Profile
-		if variable != "" {
-			c.Name += " (" + variable + ")"
-		}
-		all = append(all, possible{c, settingOf(&b.shared) != ""})
-	}
-	return append(all, b.lastResorts()...)
+func (b *builder) profileCandidate(k Kind, before, profile string) Candidate {
+	said := describeProfile(&b.shared)
+	profile = problem.Clip(profile)
+	c := found(k, before+profile, settingOf(&b.shared) != "", said, said)
+	c.Profile = profile
+	return c
 }
 
-func (b *builder) lastResorts() []possible {
-	container := Candidate{Kind: ContainerEndpoint, Name: "container endpoint", Why: containerURI + " is set"}
-	switch {
-	case b.env.ContainerCredentialsRelativePath != "":
-		container.Why = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set"
-	case !b.hasContainer():
-		container.Why = "no AWS_CONTAINER_CREDENTIALS_* is set"
+// foundCandidates are those of the environment and the files.
+func (b *builder) foundCandidates() (all []Candidate) {
+	env := &b.env
+	if b.place() == RoleVariable {
+		all = append(all, found(RoleVariable, "AWS_ROLE_ARN", true, b.onlyRoleVariable(), ""))
 	}
-	instance := Candidate{Kind: InstanceMetadata, Name: "instance metadata"}
-	instance.Why = "the last resort: nothing else has credentials"
-	off := b.env.EC2IMDSClientEnableState == imds.ClientDisabled
-	if off {
-		instance.Why = "switched off by AWS_EC2_METADATA_DISABLED"
+	keys, token := b.describeKeys(), env.WebIdentityTokenFilePath != ""
+	all = append(all,
+		found(KeyVariables, "AWS_ACCESS_KEY_ID", env.Credentials.HasKeys(), keys, keys),
+		found(TokenVariable, "AWS_WEB_IDENTITY_TOKEN_FILE", token, "set", "not set"))
+	if b.o.Profile == "" {
+		name, variable := awsconfig.ChosenProfile(b.o.Env)
+		c := b.profileCandidate(ChosenProfile, "profile ", cmp.Or(name, awsconfig.Default))
+		if c.Variable = variable; variable != "" {
+			c.Name += " (" + variable + ")"
+		}
+		all = append(all, c)
 	}
-	return []possible{{container, b.hasContainer()}, {instance, !off}}
+	endpoint := containerURI
+	if env.ContainerCredentialsRelativePath != "" {
+		endpoint = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+	}
+	return append(all,
+		found(ContainerEndpoint, "container endpoint", b.hasContainer(),
+			endpoint+" is set", "no AWS_CONTAINER_CREDENTIALS_* is set"),
+		found(InstanceMetadata, "instance metadata", env.EC2IMDSClientEnableState != imds.ClientDisabled,
+			"the last resort: nothing else has credentials", "switched off by AWS_EC2_METADATA_DISABLED"))
 }
 
 // describeKeys tells of half a pair, too, which the SDK takes for none.

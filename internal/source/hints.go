@@ -114,10 +114,10 @@ func (s *Source) networkHint(c call, err error) string {
 
 // wordedBySTS says that no other service words its errors like that.
 func wordedBySTS(code, message string) bool {
-	switch code {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "ValidationError", "Throttling",
-		"RegionDisabledException", "MalformedPolicyDocument", "PackedPolicyTooLarge", "InvalidIdentityToken",
-		"IDPCommunicationError", "IDPRejectedClaim", "SignatureDoesNotMatch":
+	switch strings.TrimSuffix(code, "Exception") {
+	case "ExpiredToken", "InvalidClientTokenId", "ValidationError", "Throttling", "RegionDisabled",
+		"MalformedPolicyDocument", "PackedPolicyTooLarge", "InvalidIdentityToken", "IDPCommunicationError",
+		"IDPRejectedClaim", "SignatureDoesNotMatch":
 		return true
 	}
 	return strings.Contains(message, "sts:") || strings.Contains(message, "MultiFactorAuthentication")

@@ -60,10 +60,7 @@ func middleCut(s string) string {
 
 // Clip keeps a message readable when the value in it is not.
 func Clip(s string) string {
-	if r := []rune(s); len(r) > 60 {
-		return string(r[:60]) + "…"
-	}
-	return s
+	return cut(s, 60)
 }
 
 // FirstLine bounds what others wrote. AWS's SignatureDoesNotMatch goes on with the canonical
@@ -73,8 +70,12 @@ func FirstLine(s string) string {
 	if s == "" {
 		return "no message"
 	}
-	if r := []rune(s); len(r) > 500 {
-		s = string(r[:500]) + "…"
+	return cut(s, 500)
+}
+
+func cut(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
 	}
 	return s
 }
