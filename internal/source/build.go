@@ -64,7 +64,7 @@ func newBuilder(o *Options) *builder {
 	}
 }
 
-// build is New.
+// build does what New promises, in four steps.
 func (b *builder) build(ctx context.Context) (*Source, error) {
 	for _, step := range []func(context.Context) error{b.check, b.load, b.connect, b.chain} {
 		if err := step(ctx); err != nil {
@@ -74,7 +74,7 @@ func (b *builder) build(ctx context.Context) (*Source, error) {
 	return b.s, nil
 }
 
-// check finds what is wrong in the options by themselves.
+// check finds what is wrong in the options by themselves, before anything is read.
 func (b *builder) check(context.Context) (err error) {
 	if err := checkText(b.o); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (b *builder) check(context.Context) (err error) {
 	return nil
 }
 
-// load has the SDK read the environment and the files, unless they are not to count.
+// load has the SDK read the environment and the files, unless Options.Base stands in for them.
 func (b *builder) load(ctx context.Context) (err error) {
 	if b.o.Base != nil {
 		b.env.Region = cmp.Or(b.vars["AWS_REGION"], b.vars["AWS_DEFAULT_REGION"])
@@ -109,8 +109,8 @@ func (b *builder) load(ctx context.Context) (err error) {
 	return err
 }
 
-// sessionName is what CloudTrail shows: the option's, else AWS_ROLE_SESSION_NAME, else who runs it
-// where.
+// sessionName returns what CloudTrail shows: the option's name, else AWS_ROLE_SESSION_NAME, else
+// who runs brs-exec on which machine.
 func (b *builder) sessionName() (string, error) {
 	if b.o.RoleSessionName != "" {
 		return b.o.RoleSessionName, nil // checked with the other options
@@ -133,7 +133,8 @@ func (b *builder) userName() string {
 	return strconv.Itoa(os.Getuid()) // containers run as uids that have no name
 }
 
-// connect makes the clients. A region for STS is no region for the child.
+// connect makes the clients. Without a region STS is asked in the first role's partition; the child
+// is not given that region.
 func (b *builder) connect(ctx context.Context) error {
 	bundle, err := b.caBundle()
 	if err != nil {
@@ -167,7 +168,7 @@ func (b *builder) regionFrom() problem.Input {
 	return problem.Input{Key: "region", Profile: b.shared.Profile}
 }
 
-// partition is that of the first role in sight.
+// partition returns that of the first role in sight.
 func (b *builder) partition() string {
 	for _, arn := range append(b.o.RoleARNs[:len(b.o.RoleARNs):len(b.o.RoleARNs)], b.shared.RoleARN, b.env.RoleARN) {
 		if partition := stsapi.PartitionOfARN(arn); partition != "" {
@@ -177,8 +178,8 @@ func (b *builder) partition() string {
 	return "aws"
 }
 
-// caBundle is the file whose roots count: the option's, the variable's, the profile's. It is opened
-// here, and parsed only if anything uses TLS.
+// caBundle returns the file whose roots count: the option's, the variable's, the profile's. It
+// opens it, so that a wrong path is an error now; it is parsed only if anything uses TLS.
 func (b *builder) caBundle() (string, error) {
 	for _, c := range []struct {
 		from problem.Input
@@ -234,7 +235,8 @@ func (b *builder) assume(c *chain, h *hop) {
 	c.hops = append(c.hops, h)
 }
 
-// nameSession names r's session as the options say, or if nobody has named it.
+// nameSession gives r's session the name that the options ask for, or the default one if it has
+// none.
 func (b *builder) nameSession(r *stsapi.Role) {
 	if b.asked.SessionName != "" || r.SessionName == "" {
 		r.SessionName = b.defaultName
@@ -290,8 +292,8 @@ func (b *builder) finishHops(c *chain) (err error) {
 	return nil
 }
 
-// giveWebIdentity hands the role options to a role that a token buys. One that this call doesn't
-// have must not be dropped in silence.
+// giveWebIdentity hands the role options to a role that a token buys. It refuses an option that
+// this call doesn't have: dropped in silence, the session would not be what was asked for.
 func (b *builder) giveWebIdentity(c *chain) error {
 	if options := forRoles(b.o); len(options) > 0 {
 		return problem.Bad(b.names.Hint("assume another role on top: %v", problem.RoleARN),
@@ -304,7 +306,7 @@ func (b *builder) giveWebIdentity(c *chain) error {
 	return stsapi.CheckDuration(b.names.Input(problem.Duration), r.Duration)
 }
 
-// serveBase serves the base credentials themselves. A role option must not be dropped in silence.
+// serveBase serves the base credentials themselves. It refuses role options for the same reason.
 func (b *builder) serveBase(c *chain) (err error) {
 	if options := append(forRoles(b.o), narrowing(b.o)...); len(options) > 0 {
 		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),

@@ -69,7 +69,7 @@ func Candidates(ctx context.Context, o Options) []Candidate {
 	return b.candidates(err)
 }
 
-// candidates decides about those that are there. broken is why the profile can't be read.
+// candidates decides about each candidate. broken is why the profile can't be read; nil if it can.
 func (b *builder) candidates(broken error) (all []Candidate) {
 	begin, chosen := b.place(), ""
 	noSetting := settingOf(&b.shared) == "" && (begin == ChosenProfile || begin == ProfileOption)
@@ -96,7 +96,7 @@ func (b *builder) candidates(broken error) (all []Candidate) {
 	return all
 }
 
-// found makes a Candidate that is Absent, or not yet decided about.
+// found makes a Candidate: Absent, or one about which nothing is decided yet.
 func found(k Kind, name string, is bool, why, whyNot string) Candidate {
 	if is {
 		return Candidate{Kind: k, Name: name, Why: why}
@@ -129,7 +129,7 @@ func (b *builder) profileCandidate(k Kind, before, profile string) Candidate {
 	return c
 }
 
-// foundCandidates are those of the environment and the files.
+// foundCandidates are those of the environment, of its profile, and the last resorts.
 func (b *builder) foundCandidates() (all []Candidate) {
 	env := &b.env
 	if b.place() == RoleVariable {
@@ -158,7 +158,8 @@ func (b *builder) foundCandidates() (all []Candidate) {
 			"the last resort: nothing else has credentials", "switched off by AWS_EC2_METADATA_DISABLED"))
 }
 
-// describeKeys tells of half a pair, too, which the SDK takes for none.
+// describeKeys tells which of the key variables are set. Half a pair is told, too: the SDK takes it
+// for none.
 func (b *builder) describeKeys() string {
 	id := cmp.Or(b.vars["AWS_ACCESS_KEY_ID"], b.vars["AWS_ACCESS_KEY"])
 	secret := cmp.Or(b.vars["AWS_SECRET_ACCESS_KEY"], b.vars["AWS_SECRET_KEY"])
@@ -175,8 +176,8 @@ func (b *builder) describeKeys() string {
 	return "not set"
 }
 
-// describeProfile is what a profile says of credentials, and each that it leads to. It does not
-// tell the command of a credential_process.
+// describeProfile tells what a profile says of credentials, and each profile that it leads to. It
+// does not tell the command of a credential_process, which may hold a secret.
 func describeProfile(p *config.SharedConfig) string {
 	if p.Profile == "" {
 		return "there is no such profile"

@@ -26,9 +26,9 @@ func (c *chain) String() string { return strings.Join(c.steps, " → ") }
 
 func (c *chain) add(step string, isRole bool) { c.steps, c.isRole = append(c.steps, step), isRole }
 
-// place is where the chain begins, unless a profile says more: what an option names. Else it is
-// chosen as config.resolveCredentialChain does: the environment's keys, its token file, then
-// AWS_PROFILE or the default profile, the container endpoint, the instance.
+// place returns where the chain begins, unless a profile says more. An option decides; without one
+// it is as in config.resolveCredentialChain: the environment's keys, its token file, then
+// AWS_PROFILE or the default profile, which may lead to the container endpoint or the instance.
 func (b *builder) place() Kind {
 	o, env := b.o, &b.env
 	switch {
@@ -52,7 +52,7 @@ func (b *builder) place() Kind {
 	return ChosenProfile
 }
 
-// base begins the chain.
+// base begins the chain c.
 func (b *builder) base(c *chain) error {
 	switch b.place() {
 	case GivenBase:
@@ -84,7 +84,7 @@ func (b *builder) onlyRoleVariable() string {
 	return b.names.Hint("set, but neither AWS_WEB_IDENTITY_TOKEN_FILE nor %v", problem.RoleARN)
 }
 
-// fromProfile takes the setting of a profile that counts, and its role.
+// fromProfile begins with the setting of p that counts, and puts p's own role on top.
 func (b *builder) fromProfile(c *chain, p *config.SharedConfig) (err error) {
 	if p.Profile != "" {
 		c.add("profile "+p.Profile, false)
@@ -165,7 +165,7 @@ func (b *builder) fromCredentialSource(c *chain, p *config.SharedConfig) error {
 		"profile %s: there is no credential_source %q", p.Profile, problem.Clip(p.CredentialSource))
 }
 
-// fromLastResort is the container endpoint, or else the instance.
+// fromLastResort begins with the container endpoint, or else with the instance.
 func (b *builder) fromLastResort(c *chain) error {
 	if b.hasContainer() {
 		return b.fromContainer(c)
@@ -173,7 +173,8 @@ func (b *builder) fromLastResort(c *chain) error {
 	return b.fromInstance(c)
 }
 
-// noCredentials says where they were looked for in vain, last of all in the last resort.
+// noCredentials is the error of a search in vain: it says where it was looked, last of all in the
+// last resort.
 func (b *builder) noCredentials(last string) error {
 	where := b.files.Config + " or " + b.files.Credentials
 	if name := b.o.Profile; name != "" { // the environment's keys were left out of it
@@ -208,7 +209,7 @@ const (
 	processCommand   setting = "credential_process"
 )
 
-// settingOf is the one that counts; "" if there is none.
+// settingOf returns the setting of p that counts; "" if p has none.
 func settingOf(p *config.SharedConfig) setting {
 	if all := settingsOf(p); len(all) > 0 {
 		return all[0]
@@ -216,8 +217,8 @@ func settingOf(p *config.SharedConfig) setting {
 	return ""
 }
 
-// settingsOf follows config.resolveCredsFromProfile, case for case: the first counts, it outranks
-// the others.
+// settingsOf returns those that p has. It follows config.resolveCredsFromProfile, case for case:
+// the first counts, it outranks the others.
 func settingsOf(p *config.SharedConfig) (all []setting) {
 	for _, s := range []struct {
 		setting setting

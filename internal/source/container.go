@@ -25,7 +25,8 @@ func (b *builder) hasContainer() bool {
 	return b.env.ContainerCredentialsRelativePath != "" || b.env.ContainerCredentialsEndpoint != ""
 }
 
-// fromContainer is ECS, EKS Pod Identity, or a brs-exec outside this one.
+// fromContainer begins with the container endpoint: ECS, EKS Pod Identity, or a brs-exec outside
+// this one.
 func (b *builder) fromContainer(c *chain) error {
 	c.add("container endpoint", false)
 	endpoint := b.env.ContainerCredentialsEndpoint
@@ -88,7 +89,8 @@ func isContainerHost(host string) bool {
 	return len(addrs) > 0
 }
 
-// A container's errors say what was asked, and that nothing but the network passes by itself.
+// A container asks the endpoint. Its errors say what was asked; only the network's may pass by
+// themselves.
 type container struct {
 	s         *Source
 	tokenFile string // "": token is

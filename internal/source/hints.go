@@ -54,6 +54,8 @@ func (s *Source) explain(c call, err error) *problem.Error {
 	return e
 }
 
+// hint says what to type. AWS's codes know it best, then the kind of failure; c.hint is for the
+// rest.
 func (s *Source) hint(c call, err error) string {
 	code, message := awserr.Code(err)
 	if s.sts.SharedEndpoint != "" && c.askedSTS() && !wordedBySTS(code, message) {

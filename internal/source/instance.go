@@ -28,7 +28,7 @@ type instance struct {
 	seen bool // the service has answered before: this is an instance
 }
 
-// fromInstance is the instance's role, the SDK's last resort.
+// fromInstance begins with this EC2 instance's role, the SDK's last resort.
 func (b *builder) fromInstance(c *chain) error {
 	c.add("instance metadata", true)
 	if b.env.EC2IMDSClientEnableState == imds.ClientDisabled {
@@ -57,8 +57,8 @@ func (i *instance) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// explain tells an instance without a role, and a machine that is none: the SDK's last resort has
-// failed there.
+// explain tells two cases from the others: an instance without a role, and a machine that is no
+// instance, where the last resort has failed.
 func (i *instance) explain(ctx context.Context, err error) error {
 	_, dial := errors.AsType[net.Error](err)
 	switch status := awserr.Status(err); {

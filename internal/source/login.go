@@ -20,7 +20,7 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// fromLogin is the console session that `aws login` left.
+// fromLogin begins with the console session that `aws login` left.
 func (b *builder) fromLogin(c *chain, p *config.SharedConfig) error {
 	c.add("aws login", false)
 	cache, err := logincreds.StandardCachedTokenFilepath(p.LoginSession, b.vars["AWS_LOGIN_CACHE_DIRECTORY"])
@@ -88,8 +88,8 @@ func (l *login) changes(ctx context.Context, before string, pause time.Duration)
 	return l.content() != before
 }
 
-// explain tells what a person cures by logging in from what passes, and from a role that isn't
-// theirs. What the SDK says of the token is one of the former.
+// explain says how err is cured. Logging in again cures what the SDK says of the token, but not a
+// role that isn't the user's; what comes from the network may pass.
 func (l *login) explain(err error) error {
 	e := &problem.Error{Err: err, Hint: l.again, Verdict: problem.Permanent}
 	status := awserr.Status(err)
@@ -112,7 +112,7 @@ func (l *login) explain(err error) error {
 	return e
 }
 
-// until is when a person has to log in again.
+// until returns when a person has to log in again; zero if the cache doesn't say.
 func (l *login) until() time.Time {
 	var t struct {
 		ExpiresAt             time.Time `json:"expiresAt"`

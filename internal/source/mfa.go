@@ -114,8 +114,8 @@ func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.
 	return stsapi.Caller{Keys: keys, Serial: m.serial, Code: code}, err
 }
 
-// margin is how long before its end a new session is sought: the caller looks at half the life of a
-// role.
+// margin is how long before its end a new session is sought. At most an hour: a role is refreshed
+// at half its life, so the caller looks often enough.
 func (m *mfa) margin() time.Duration {
 	return min(time.Hour, m.session.Expires.Sub(m.bought)/4)
 }
@@ -155,7 +155,7 @@ func (m *mfa) buy(ctx context.Context, keys aws.Credentials) (aws.Credentials, e
 	return session, nil
 }
 
-// get is a code that STS has not seen.
+// get returns a code that STS has not seen yet.
 func (m *mfa) get(ctx context.Context) (string, error) {
 	if m.code != "" && time.Since(m.asked) < codeLife {
 		return m.code, nil
@@ -175,7 +175,7 @@ func (m *mfa) seen(err error) {
 	}
 }
 
-// ask gets a code: the given one, the command's, or a person's.
+// ask gets a new code: the given one, the command's, or a person's.
 func (m *mfa) ask(ctx context.Context) (string, error) {
 	names := m.s.names
 	switch {

@@ -24,7 +24,7 @@ func (b *builder) newProcess(from problem.Input, line string) *process {
 	return &process{b.s, from.String(), b.newCommand(line)}
 }
 
-// newCommand makes the task of running line.
+// newCommand makes a task that runs the command line.
 func (b *builder) newCommand(line string) *command.Task[[]byte] {
 	return command.NewTask(b.s.tasks, func(ctx context.Context) ([]byte, error) { return b.commands.Run(ctx, line) })
 }
@@ -41,7 +41,7 @@ func (p *process) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
-// parseProcess shows nothing of what it reads.
+// parseProcess reads the JSON of a credential_process. Its errors show nothing of it.
 func parseProcess(out []byte, now time.Time) (c aws.Credentials, err error) {
 	var a struct {
 		Version                                                int

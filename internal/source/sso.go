@@ -11,7 +11,7 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// fromSSO is IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache,
+// fromSSO begins with IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache,
 // refreshed by the SDK.
 func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	c.add("sso", true)

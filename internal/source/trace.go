@@ -45,7 +45,7 @@ func (w *webIdentity) step() Step {
 	return Step{Kind: RoleStep, What: "assume role " + w.role.ARN + " with a web identity token"}
 }
 
-// begins starts the clock of a step; whoever begins one ends it.
+// begins starts the clock of a step. ends, which its caller must call, tells Trace of it.
 func (s *Source) begins(step Step) (ends func(error)) {
 	if s.trace == nil {
 		return func(error) {}

@@ -9,14 +9,14 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// variableKeys are AWS_ACCESS_KEY_ID and its like: they never change under us.
+// variableKeys are AWS_ACCESS_KEY_ID and its like. They can't change while brs-exec runs.
 type variableKeys struct {
 	keys  aws.Credentials
 	names problem.Names
 }
 
-// fromVariables makes them the base. AWS_CREDENTIAL_EXPIRATION is what `aws configure
-// export-credentials` adds to a session's.
+// fromVariables begins with the keys in the environment. AWS_CREDENTIAL_EXPIRATION is what `aws
+// configure export-credentials` adds to a session's keys.
 func (b *builder) fromVariables(c *chain) error {
 	c.add("environment variables", false)
 	v := variableKeys{b.env.Credentials, b.names}

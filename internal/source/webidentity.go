@@ -34,8 +34,8 @@ func (o *Options) usesToken() bool {
 	return o.WebIdentityTokenFile+o.WebIdentityTokenCommand+o.WebIdentity != ""
 }
 
-// fromTokenFile is web identity by variables (IRSA) or by a profile. from is where role's ARN
-// stands.
+// fromTokenFile begins with web identity by variables (IRSA) or by a profile. from is where role's
+// ARN stands.
 func (b *builder) fromTokenFile(c *chain, file string, role stsapi.Role, from problem.Input) error {
 	if role.ARN == "" {
 		return problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
@@ -64,7 +64,8 @@ func (b *builder) buy(c *chain, w *webIdentity) {
 	c.provider, c.web = w, w
 }
 
-// fromWebIdentityOptions is a token for the first of the roles that the options name.
+// fromWebIdentityOptions begins with a token that buys the first of the roles that the options
+// name.
 func (b *builder) fromWebIdentityOptions(c *chain) (err error) {
 	o := b.o
 	if len(o.RoleARNs) == 0 {
@@ -138,8 +139,8 @@ func (w *webIdentity) read(file string) (jwt, error) {
 // A jwt is an OIDC token.
 type jwt string
 
-// checkToken never shows any of it. STS judges more than the size, but an empty token is somebody's
-// mistake here.
+// checkToken takes the token out of s, and shows none of it in errors. STS judges more than the
+// size; an empty token is somebody's mistake here.
 func checkToken(s, from string) (jwt, error) {
 	s = strings.TrimSpace(s)
 	switch {
@@ -152,8 +153,8 @@ func checkToken(s, from string) (jwt, error) {
 	return jwt(s), nil
 }
 
-// end is when a token in a file ends, if whoever wrote it may not write another. The kubelet does
-// (IRSA).
+// end returns when a token in a file ends; zero if that is unknown, or if the kubelet writes a new
+// one in time (IRSA).
 func (t jwt) end() time.Time {
 	parts := strings.Split(string(t), ".")
 	if len(parts) != 3 {
