@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -53,15 +56,33 @@ func TestFetchTellsAnEarlierEnd(t *testing.T) {
 // What is no answer of an endpoint is an error, never credentials.
 func TestFetchRefusesOtherAnswers(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{
-		"", "{}", "hush", `{"AccessKeyId":""}`, `{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"soon"}`,
+	for _, tt := range []struct {
+		status int
+		body   string
+		want   string
+		again  bool
+	}{
+		{200, "", "the endpoint's answer is no JSON of credentials", false},
+		{200, "{}", "the endpoint's answer is no JSON of credentials", false},
+		{200, "hush", "the endpoint's answer is no JSON of credentials", false},
+		{200, `{"AccessKeyId":""}`, "the endpoint's answer is no JSON of credentials", false},
+		{200, `{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"soon"}`, "the endpoint's answer is no JSON of credentials", false},
+		{503, `{"code":"Throttling","message":"later"}`, "the endpoint has no credentials: Throttling: later", true},
+		{403, `{"code":"AccessDenied","message":"no"}`, "the endpoint has no credentials: AccessDenied: no", false},
 	} {
-		if creds, err := readAnswer(200, []byte(body), time.Now()); err == nil {
-			t.Errorf("%s: got %v; want an error", body, creds.AccessKeyID)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "token" {
+				t.Errorf("got token %q", r.Header.Get("Authorization"))
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(tt.status)
+			io.WriteString(w, tt.body)
+		}))
+		env := []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + srv.URL + "/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=token"}
+		_, again, err := get(t.Context(), env)
+		srv.Close()
+		if err == nil || err.Error() != tt.want || again != tt.again {
+			t.Errorf("%d %s: got %v, %t; want %s, %t", tt.status, tt.body, err, again, tt.want, tt.again)
 		}
-	}
-	if _, err := readAnswer(503, []byte(`{"Code":"Throttling","Message":"later"}`), time.Now()); err == nil ||
-		err.Error() != "the endpoint has no credentials: Throttling: later" {
-		t.Errorf("got %v", err)
 	}
 }

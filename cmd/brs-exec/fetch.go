@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/smithy-go"
 
 	"brs-exec/internal/credformat"
 	"brs-exec/internal/message"
@@ -37,7 +38,11 @@ func fetchOnce(ctx context.Context, env []string, stdout io.Writer) error {
 	for end := time.Now().Add(fetchPatience); ; {
 		creds, again, err := get(ctx, env)
 		if err == nil {
-			return printProcess(stdout, creds)
+			text, err := credformat.Process(creds)
+			if err == nil {
+				_, err = io.WriteString(stdout, text)
+			}
+			return err
 		}
 		if !again || time.Now().After(end) {
 			return fmt.Errorf("--fetch: %w", err)
@@ -50,55 +55,61 @@ func fetchOnce(ctx context.Context, env []string, stdout io.Writer) error {
 	}
 }
 
-func printProcess(w io.Writer, creds aws.Credentials) error {
-	text, err := credformat.Process(creds)
-	if err == nil {
-		_, err = io.WriteString(w, text)
-	}
-	return err
-}
-
-// get asks once; again says that another time it may go better.
+// get asks once, as an SDK does; again says that another time it may go better. Only loopback gets
+// the token.
 func get(ctx context.Context, env []string) (creds aws.Credentials, again bool, err error) {
-	req, err := endpointRequest(ctx, env)
-	if err != nil {
-		return aws.Credentials{}, false, err
+	endpoint := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+	u, err := url.Parse(endpoint)
+	if endpoint == "" || err != nil || u.Hostname() != "127.0.0.1" {
+		return creds, false, message.WithHint(errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI names no endpoint of brs-exec"),
+			"it is for a credential_process under brs-exec --deliver process, whose environment has it")
 	}
-	// A new transport has no proxy: what loopback answers is not asked through one.
-	client := http.Client{Timeout: fetchTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	token, err := endpointToken(env)
 	if err != nil {
-		err = fmt.Errorf("the endpoint does not answer: %w", errors.Unwrap(err)) // without the URL
-		return aws.Credentials{}, false, message.WithHint(err, endsWithRun)
+		return creds, false, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return aws.Credentials{}, false, fmt.Errorf("the endpoint's answer: %w", err)
+	provider := endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
+		o.AuthorizationToken, o.Retryer = token, aws.NopRetryer{}
+		// A transport of one's own has no proxy.
+		o.HTTPClient = &http.Client{Timeout: fetchTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	})
+	creds, err = provider.Retrieve(ctx)
+	if err == nil && creds.HasKeys() {
+		creds.Expires = earlier(creds.Expires, time.Now())
+		return creds, false, nil
 	}
-	creds, err = readAnswer(resp.StatusCode, body, time.Now())
-	return creds, resp.StatusCode == http.StatusServiceUnavailable, err
+	var refusal interface {
+		smithy.APIError
+		HTTPStatusCode() int
+	}
+	switch noAnswer, failed := errors.AsType[*url.Error](err); {
+	case failed:
+		err = fmt.Errorf("the endpoint does not answer: %w", noAnswer.Err) // without the URL
+		return creds, false, message.WithHint(err, endsWithRun)
+	case errors.As(err, &refusal):
+		err = fmt.Errorf("the endpoint has no credentials: %s: %s", refusal.ErrorCode(), refusal.ErrorMessage())
+		return creds, refusal.HTTPStatusCode() == http.StatusServiceUnavailable, err
+	}
+	return creds, false, errors.New("the endpoint's answer is no JSON of credentials")
 }
 
 const endsWithRun = "it ends with the brs-exec that started this program"
 
-func readAnswer(status int, body []byte, now time.Time) (aws.Credentials, error) {
-	var a struct {
-		AccessKeyID, SecretAccessKey, Token, AccountID string
-		Expiration                                     time.Time
-		Code, Message                                  string
+// endpointToken is what SDKs send: the file's token, else the variable's.
+func endpointToken(env []string) (string, error) {
+	token := getenv(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+	file := getenv(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+	if file == "" {
+		return token, nil
 	}
-	err := json.Unmarshal(body, &a)
+	b, err := os.ReadFile(file)
 	switch {
-	case status != http.StatusOK:
-		return aws.Credentials{}, fmt.Errorf("the endpoint has no credentials: %s: %s", a.Code, a.Message)
-	case err != nil || a.AccessKeyID == "":
-		return aws.Credentials{}, errors.New("the endpoint's answer is no JSON of credentials")
+	case err == nil:
+		return string(b), nil
+	case token == "":
+		return "", message.WithHint(errors.New("the token file is gone"), endsWithRun)
 	}
-	return aws.Credentials{
-		AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey, SessionToken: a.Token, AccountID: a.AccountID,
-		CanExpire: !a.Expiration.IsZero(), Expires: earlier(a.Expiration, now),
-	}, nil
+	return token, nil
 }
 
 // earlier tells the end a tenth of the remaining life early. Go's SDKs, which ask an endpoint anew
@@ -110,31 +121,4 @@ func earlier(end, now time.Time) time.Time {
 		return end // or it would be over at once
 	}
 	return told
-}
-
-// endpointRequest is what an SDK sends: the token from the file, else from the variable. Only
-// loopback gets it.
-func endpointRequest(ctx context.Context, env []string) (*http.Request, error) {
-	const hint = "it is for a credential_process under brs-exec --deliver process, whose environment has it"
-	full := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-	u, err := url.Parse(full)
-	if full == "" || err != nil || u.Hostname() != "127.0.0.1" {
-		return nil, message.WithHint(errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI names no endpoint of brs-exec"), hint)
-	}
-	token := getenv(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN")
-	if file := getenv(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
-		b, err := os.ReadFile(file)
-		if err != nil && token == "" {
-			return nil, message.WithHint(errors.New("the token file is gone"), endsWithRun)
-		}
-		if err == nil {
-			token = string(b)
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, full, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", token)
-	return req, nil
 }
