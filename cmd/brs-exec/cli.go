@@ -204,7 +204,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		case o.isBool():
 			value = "true"
 		case len(args) == 0 || strings.HasPrefix(args[0], "-"): // most likely its value was forgotten
-			return message.WithHint(fmt.Errorf("%s needs a value", word), word+"=VALUE, if it begins with a hyphen")
+			return message.Errorf(word+"=VALUE, if it begins with a hyphen", "%s needs a value", word)
 		default:
 			value, args = args[0], args[1:]
 		}
@@ -217,16 +217,11 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 }
 
 func unknownFlag(options map[string]*option, word string) error {
-	err := fmt.Errorf("unknown flag %s", word)
-	name, known := strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(options))
-	near := nearest.To(name, known)
-	if i := slices.IndexFunc(known, func(flag string) bool { return strings.HasPrefix(flag, name) }); near == "" && i >= 0 && name != "" {
-		near = known[i]
-	}
+	near := nearest.To(strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(options)))
 	if near == "" {
-		return err
+		return fmt.Errorf("unknown flag %s", word)
 	}
-	return message.WithHint(err, "did you mean --"+near+"?")
+	return message.Errorf("did you mean --"+near+"?", "unknown flag %s", word)
 }
 
 // set reads a value. given is what it was given by.
@@ -262,9 +257,9 @@ func verify(options map[string]*option, given func(flag string) string) error {
 		choices, limited := o.tag.Lookup("oneof")
 		switch words := strings.Split(choices, ","); {
 		case limited && !slices.Contains(words, *text):
-			return message.WithHint(fmt.Errorf("%s: there is no %q", given(name), *text), "one of "+strings.Join(words, ", "))
+			return message.Errorf("one of "+strings.Join(words, ", "), "%s: there is no %q", given(name), *text)
 		case *text == "":
-			return message.WithHint(fmt.Errorf("%s is empty", given(name)), "leave it out, or look where its value comes from")
+			return message.Errorf("leave it out, or look where its value comes from", "%s is empty", given(name))
 		}
 	}
 	return nil
@@ -277,7 +272,7 @@ func readBool(text string) (bool, error) {
 	case "false", "0", "no":
 		return false, nil
 	}
-	return false, message.WithHint(fmt.Errorf("%q is neither true nor false", text), "true or false")
+	return false, message.Errorf("true or false", "%q is neither true nor false", text)
 }
 
 func readNumber(text string) (int, error) {
@@ -299,9 +294,9 @@ func readDuration(text string) (time.Duration, error) {
 	}
 	switch {
 	case err != nil:
-		return 0, message.WithHint(fmt.Errorf("%q is no duration", text), hint)
+		return 0, message.Errorf(hint, "%q is no duration", text)
 	case d < 0:
-		return 0, message.WithHint(fmt.Errorf("%q: a duration can't be negative", text), hint)
+		return 0, message.Errorf(hint, "%q: a duration can't be negative", text)
 	}
 	return d, nil
 }
@@ -331,7 +326,7 @@ func (c *cli) readVariables(options map[string]*option, env []string) error {
 		case !known:
 			return unknownVariable(options, name)
 		case !hasVariable(o.tag):
-			return message.WithHint(fmt.Errorf("no such variable: %s", name), "--"+flag+" has none: give the flag")
+			return message.Errorf("--"+flag+" has none: give the flag", "no such variable: %s", name)
 		default:
 			c.byVariable = append(c.byVariable, flag)
 			if err := o.setByVariable(name, value); err != nil {
@@ -367,9 +362,9 @@ func unknownVariable(options map[string]*option, name string) error {
 		}
 	}
 	slices.Sort(known)
-	err := fmt.Errorf("no such variable: %s", name)
+	hint := "unset it; --help lists the variables"
 	if near := nearest.To(strings.TrimPrefix(name, variablePrefix), known); near != "" {
-		return message.WithHint(err, "did you mean "+variablePrefix+near+"?")
+		hint = "did you mean " + variablePrefix + near + "?"
 	}
-	return message.WithHint(err, "unset it; --help lists the variables")
+	return message.Errorf(hint, "no such variable: %s", name)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -35,9 +34,9 @@ func parseDelivery(given string, list []string) (d delivery, err error) {
 		switch i := slices.Index(ways, name); {
 		case i < 0:
 			hint := "one of " + strings.Join(ways, ", ") + ", or several with commas"
-			return d, message.WithHint(fmt.Errorf("%s: there is no %q", given, name), hint)
+			return d, message.Errorf(hint, "%s: there is no %q", given, name)
 		case *chosen[i]:
-			return d, message.WithHint(fmt.Errorf("%s: %s is there twice", given, name), "drop one")
+			return d, message.Errorf("drop one", "%s: %s is there twice", given, name)
 		default:
 			*chosen[i] = true
 		}
@@ -59,7 +58,8 @@ func (c *cli) deliveryRules() []rule {
 	return []rule{
 		{c.NoSession && c.Deliver != nil, c.given("no-session") + " says itself how keys are delivered: as variables",
 			"drop --deliver, or --no-session"},
-		{c.NoIsolation && (d.process || d.file), given + " writes the command's AWS files, which --no-isolation leaves alone",
+		{c.NoIsolation && (d.process || d.file),
+			given + " writes the command's AWS files, which --no-isolation leaves alone",
 			"drop --no-isolation, or --deliver endpoint"},
 		{c.StartEarly && (d.file || d.env), given + " needs the credentials before the command starts",
 			"drop --start-early"},
@@ -82,7 +82,7 @@ const (
 
 func (f *keyFile) firstWrite() error {
 	if err := f.update(context.Background()); err != nil {
-		return message.WithHint(fmt.Errorf("--deliver file: %w", err), "--deliver endpoint needs no file")
+		return message.Errorf("--deliver endpoint needs no file", "--deliver file: %w", err)
 	}
 	return nil
 }
@@ -145,12 +145,11 @@ func fetchCommand() (string, error) {
 		_, err = os.Stat(self) // it may have been removed since it was started
 	}
 	if err != nil {
-		err = fmt.Errorf("--deliver process: find brs-exec itself: %w", err)
-		return "", message.WithHint(err, "start it by a path that stays")
+		return "", message.Errorf("start it by a path that stays", "--deliver process: find brs-exec itself: %w", err)
 	}
 	command, err := credformat.ProcessCommand(self, fetchFlag)
 	if err != nil {
-		return "", message.WithHint(fmt.Errorf("--deliver process: %w", err), "put brs-exec elsewhere")
+		return "", message.Errorf("put brs-exec elsewhere", "--deliver process: %w", err)
 	}
 	return command, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +33,7 @@ SDK client; every %v it asks STS who it is, and STS refuses what has expired.
 // Each credential is a line, each call that went well a dot on it.
 func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
 	if os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") == "" {
-		return message.WithHint(errors.New("--demo-client is the demonstration's own"), "--sandbox")
+		return message.Errorf("--sandbox", "--demo-client is the demonstration's own")
 	}
 	fmt.Fprintf(w, demoIntro, life, demoPause)
 	cfg, err := demoConfig()
@@ -61,7 +60,8 @@ func demoConfig() (aws.Config, error) {
 	provider := endpointcreds.New(env.ContainerCredentialsEndpoint, func(o *endpointcreds.Options) {
 		o.AuthorizationToken = env.ContainerAuthorizationToken
 	})
-	cache := aws.NewCredentialsCache(provider, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 5 * time.Minute })
+	early := func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 5 * time.Minute }
+	cache := aws.NewCredentialsCache(provider, early)
 	return aws.Config{Region: env.Region, Credentials: cache, ConfigSources: []any{env}}, nil
 }
 

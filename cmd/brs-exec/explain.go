@@ -314,7 +314,8 @@ func (t *stepTrace) report(announced []source.Step, err error) []explain.Step {
 		anyFailed = true
 	}
 	for _, s := range t.steps {
-		announced = slices.DeleteFunc(announced, func(a source.Step) bool { return a.Kind == s.Kind && a.What == s.What })
+		same := func(a source.Step) bool { return a.Kind == s.Kind && a.What == s.What }
+		announced = slices.DeleteFunc(announced, same)
 		told := explain.Step{Name: s.What, Outcome: explain.OK, Milliseconds: s.Took.Milliseconds()}
 		if s.Err != nil {
 			fail(&told, s.Err)

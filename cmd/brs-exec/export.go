@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -18,7 +16,7 @@ import (
 // configure export-credentials --format`.
 func (s *session) export(ctx context.Context, w io.Writer) error {
 	if runner.StdoutClosed() {
-		return message.WithHint(errors.New("--export: stdout is closed"), "whoever runs it must read what it prints")
+		return message.Errorf("whoever runs it must read what it prints", "--export: stdout is closed")
 	}
 	if err := s.firstCredentials(ctx); err != nil {
 		return err
@@ -35,10 +33,10 @@ func (s *session) export(ctx context.Context, w io.Writer) error {
 		text, err = credformat.Shell(creds, s.flags.Format)
 	}
 	if err != nil {
-		return message.WithHint(fmt.Errorf("--export: %w", err), "--format process can say everything")
+		return message.Errorf("--format process can say everything", "--export: %w", err)
 	}
 	if _, err := io.WriteString(w, text); err != nil { // at once: half of it would say something odd
-		return message.WithHint(fmt.Errorf("--export: %w", err), "whoever runs it must read what it prints")
+		return message.Errorf("whoever runs it must read what it prints", "--export: %w", err)
 	}
 	return nil
 }

@@ -61,8 +61,9 @@ func get(ctx context.Context, env []string) (creds aws.Credentials, again bool, 
 	endpoint := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 	u, err := url.Parse(endpoint)
 	if endpoint == "" || err != nil || u.Hostname() != "127.0.0.1" {
-		return creds, false, message.WithHint(errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI names no endpoint of brs-exec"),
-			"it is for a credential_process under brs-exec --deliver process, whose environment has it")
+		return creds, false, message.Errorf(
+			"it is for a credential_process under brs-exec --deliver process, whose environment has it",
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI names no endpoint of brs-exec")
 	}
 	token, err := endpointToken(env)
 	if err != nil {
@@ -84,8 +85,7 @@ func get(ctx context.Context, env []string) (creds aws.Credentials, again bool, 
 	}
 	switch noAnswer, failed := errors.AsType[*url.Error](err); {
 	case failed:
-		err = fmt.Errorf("the endpoint does not answer: %w", noAnswer.Err) // without the URL
-		return creds, false, message.WithHint(err, endsWithRun)
+		return creds, false, message.Errorf(endsWithRun, "the endpoint does not answer: %w", noAnswer.Err)
 	case errors.As(err, &refusal):
 		err = fmt.Errorf("the endpoint has no credentials: %s: %s", refusal.ErrorCode(), refusal.ErrorMessage())
 		return creds, refusal.HTTPStatusCode() == http.StatusServiceUnavailable, err
@@ -107,7 +107,7 @@ func endpointToken(env []string) (string, error) {
 	case err == nil:
 		return string(b), nil
 	case token == "":
-		return "", message.WithHint(errors.New("the token file is gone"), endsWithRun)
+		return "", message.Errorf(endsWithRun, "the token file is gone")
 	}
 	return token, nil
 }

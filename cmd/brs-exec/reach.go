@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -24,25 +23,35 @@ var outOfReach = []struct {
 	order    string // what to type instead
 }{
 	{"sudo doas", "", "it drops the environment", "sudo brs-exec … -- COMMAND, or brs-exec … -- sudo -E COMMAND"},
-	{"su runuser", "- -l --login", "a login shell drops the environment", "brs-exec … -- runuser -u USER COMMAND, or brs-exec inside"},
+	{"su runuser", "- -l --login", "a login shell drops the environment",
+		"brs-exec … -- runuser -u USER COMMAND, or brs-exec inside"},
 	{"pkexec machinectl", "", "it drops the environment", "brs-exec inside"},
 	{"env", "- -i --ignore-environment", "-i drops the environment", "env -i … brs-exec … -- COMMAND"},
-	{"tmux screen", "", "a server that runs already has the environment of its own start", "brs-exec inside the window, or a server of its own: brs-exec … -- tmux -L NAME"},
+	{"tmux screen", "", "a server that runs already has the environment of its own start",
+		"brs-exec inside the window, or a server of its own: brs-exec … -- tmux -L NAME"},
 	{"ssh autossh mosh pdsh", "", "the endpoint is on this machine only", "ssh HOST brs-exec … -- COMMAND"},
-	{"parallel", "-S --sshlogin --sshloginfile --slf", "the endpoint is on this machine only", "parallel -S HOST brs-exec … -- COMMAND"},
+	{"parallel", "-S --sshlogin --sshloginfile --slf", "the endpoint is on this machine only",
+		"parallel -S HOST brs-exec … -- COMMAND"},
 	{"srun sbatch qsub bsub mpirun mpiexec", "", "the endpoint is on this machine only", "srun brs-exec … -- COMMAND"},
-	{"spark-submit ray dask", "", "executors elsewhere don't see this machine's endpoint", "brs-exec on each worker, or the cluster's own role"},
-	{"docker podman nerdctl docker-compose lxc", "", "a container has an environment and a loopback of its own", "brs-exec in the image: ENTRYPOINT [\"brs-exec\", …, \"--\"]"},
-	{"kubectl oc", "exec run debug", "the pod has an environment and a loopback of its own", "kubectl exec POD -- brs-exec … -- COMMAND"},
+	{"spark-submit ray dask", "", "executors elsewhere don't see this machine's endpoint",
+		"brs-exec on each worker, or the cluster's own role"},
+	{"docker podman nerdctl docker-compose lxc", "", "a container has an environment and a loopback of its own",
+		"brs-exec in the image: ENTRYPOINT [\"brs-exec\", …, \"--\"]"},
+	{"kubectl oc", "exec run debug", "the pod has an environment and a loopback of its own",
+		"kubectl exec POD -- brs-exec … -- COMMAND"},
 	{"ip", "netns", "a network namespace has a loopback of its own", "ip netns exec NS brs-exec … -- COMMAND"},
-	{"unshare", "-n --net", "a network namespace has a loopback of its own", "unshare -n brs-exec … -- COMMAND, with a way to STS"},
+	{"unshare", "-n --net", "a network namespace has a loopback of its own",
+		"unshare -n brs-exec … -- COMMAND, with a way to STS"},
 	{"nsenter", "", "another namespace has a loopback of its own", "nsenter … brs-exec … -- COMMAND"},
-	{"systemd-run systemctl service", "", "the service manager starts it in an environment of its own", "systemd-run … brs-exec … -- COMMAND, or ExecStart=brs-exec … -- COMMAND"},
+	{"systemd-run systemctl service", "", "the service manager starts it in an environment of its own",
+		"systemd-run … brs-exec … -- COMMAND, or ExecStart=brs-exec … -- COMMAND"},
 	{"at batch crontab", "", "it runs when this brs-exec has ended", "brs-exec in the job's own line"},
 	{"gradle gradlew mvnd", "", "a daemon that runs already does the work", "brs-exec … -- gradle --no-daemon"},
 	{"sbtn", "", "a server that runs already does the work", "brs-exec … -- sbt"},
-	{"bazel bazelisk", "", "its actions and tests see only the variables that are named", "--action_env and --test_env with AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN"},
-	{"watchman watchman-make", "", "a server that runs already starts the triggers", "brs-exec … -- watchman --foreground, or brs-exec in the trigger"},
+	{"bazel bazelisk", "", "its actions and tests see only the variables that are named",
+		"--action_env and --test_env with AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN"},
+	{"watchman watchman-make", "", "a server that runs already starts the triggers",
+		"brs-exec … -- watchman --foreground, or brs-exec in the trigger"},
 }
 
 // adviseReach says, if the command failed and nobody ever came to the endpoint, that it may be of
@@ -63,8 +72,9 @@ func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.
 func reachHint(command []string) string {
 	name := strings.TrimSuffix(filepath.Base(command[0]), ".exe")
 	for _, row := range outOfReach {
-		if slices.Contains(strings.Fields(row.commands), name) && mentions(own(name, command[1:]), strings.Fields(row.words)) {
-			return fmt.Sprintf("nobody asked for credentials, perhaps because of %s: %s; try %s", name, row.why, row.order)
+		commands, words := strings.Fields(row.commands), strings.Fields(row.words)
+		if slices.Contains(commands, name) && mentions(own(name, command[1:]), words) {
+			return "nobody asked for credentials, perhaps because of " + name + ": " + row.why + "; try " + row.order
 		}
 	}
 	return ""
@@ -75,11 +85,12 @@ func own(name string, args []string) []string {
 	if name != "env" && name != "unshare" {
 		return args
 	}
-	i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") && !strings.Contains(arg, "=") })
-	if i < 0 {
-		return args
+	for i, arg := range args {
+		if !strings.HasPrefix(arg, "-") && !strings.Contains(arg, "=") {
+			return args[:i]
+		}
 	}
-	return args[:i]
+	return args
 }
 
 // mentions tells whether one of the words is an argument, as it is, with =VALUE, or as a letter
@@ -87,7 +98,7 @@ func own(name string, args []string) []string {
 func mentions(args, words []string) bool {
 	return len(words) == 0 || slices.ContainsFunc(args, func(arg string) bool {
 		name, _, _ := strings.Cut(arg, "=")
-		return slices.Contains(words, name) || slices.ContainsFunc(words, func(word string) bool { return hasLetter(name, word) })
+		return slices.ContainsFunc(words, func(word string) bool { return name == word || hasLetter(name, word) })
 	})
 }
 

@@ -23,7 +23,8 @@ func (c *cli) rehearsalRules() []rule {
 	given := c.given("rehearse")
 	return []rule{
 		{!rehearse.Supported, given + ": only Linux tells which process fetched", "leave it out, or rehearse on Linux"},
-		{c.Rehearse < shortestRehearsal, fmt.Sprintf("%s %v is too short: expiries are whole seconds", given, c.Rehearse),
+		{c.Rehearse < shortestRehearsal,
+			fmt.Sprintf("%s %v is too short: expiries are whole seconds", given, c.Rehearse),
 			"--rehearse 1m; SDKs that fetch late need 10s or more"},
 		{c.runsNothing(), given + " needs a command to watch", "give one, or drop --rehearse"},
 		// The process of --deliver process fetches in the program's place.

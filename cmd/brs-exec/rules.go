@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,9 +20,10 @@ func (c *cli) check() error {
 	if c.DemoClient != 0 {
 		return nil
 	}
-	for _, r := range slices.Concat(c.taskRules(), c.valueRules(), c.rehearsalRules(), c.sandboxRules(), c.deliveryRules()) {
+	rules := slices.Concat(c.taskRules(), c.valueRules(), c.rehearsalRules(), c.sandboxRules(), c.deliveryRules())
+	for _, r := range rules {
 		if r.broken {
-			return message.WithHint(errors.New(r.text), r.hint)
+			return message.Errorf(r.hint, "%s", r.text)
 		}
 	}
 	return nil
@@ -39,7 +39,8 @@ func (c *cli) taskRules() []rule {
 		{c.Whoami && hasCommand, "--whoami runs no command", "drop the command, or --whoami"},
 		{c.Output != "" && !c.Explain, "--output is for --explain", "drop it, or add --explain"},
 		{c.Explain && hasCommand, "--explain runs no command", "drop the command, or --explain"},
-		{c.Explain && c.Whoami, "--explain and --whoami are two things", "drop one: --explain tells all that --whoami does"},
+		{c.Explain && c.Whoami, "--explain and --whoami are two things",
+			"drop one: --explain tells all that --whoami does"},
 		{c.Export && hasCommand, "--export runs no command", "drop the command, or --export"},
 		{c.Export && c.Whoami, "--export and --whoami each print something else", "drop one"},
 		{c.Format != "process" && !c.Export, "--format is for --export", "add --export, or drop --format"},
@@ -64,7 +65,8 @@ func (c *cli) sandboxRules() []rule {
 		{c.SandboxTTL != 0 && c.SandboxTTL < demoLife,
 			fmt.Sprintf("%s %v is too short: expiries are whole seconds", c.given("sandbox-ttl"), c.SandboxTTL),
 			fmt.Sprintf("--sandbox-ttl %v, or longer", demoLife)},
-		{c.Sandbox && c.STSEndpointURL != "", "--sandbox is an STS of its own", "drop --sts-endpoint-url, or --sandbox"},
+		{c.Sandbox && c.STSEndpointURL != "", "--sandbox is an STS of its own",
+			"drop --sts-endpoint-url, or --sandbox"},
 		{c.SandboxTTL != 0 && !c.Sandbox, c.given("sandbox-ttl") + " is for the sandbox only", "add --sandbox"},
 		{c.NoSession && c.StartEarly, c.given("no-session") + " needs the keys before the command starts",
 			"drop --start-early"},

@@ -54,9 +54,9 @@ func (s *session) start(ctx context.Context) error {
 	left := time.Until(end)
 	switch {
 	case left < s.flags.MustLast:
-		err := fmt.Errorf("%s can be renewed unattended for %s; --must-last asks %s",
+		return message.Errorf("log in anew first, or use a source that renews itself",
+			"%s can be renewed unattended for %s; --must-last asks %s",
 			s.src.Describe(), left.Round(time.Second), s.flags.MustLast)
-		return message.WithHint(err, "log in anew first, or use a source that renews itself")
 	case left < time.Hour:
 		s.log.Warn("the credentials can't be renewed unattended for an hour", "until", end, "source", s.src.Describe())
 	}
@@ -79,8 +79,8 @@ func (s *session) expectAccount(ctx context.Context) error {
 		}
 	}
 	if account != expected {
-		err := fmt.Errorf("the credentials are of account %s; --expect-account asks %s", account, expected)
-		return message.WithHint(err, "check --role-arn and --profile: "+s.src.Describe())
+		return message.Errorf("check --role-arn and --profile: "+s.src.Describe(),
+			"the credentials are of account %s; --expect-account asks %s", account, expected)
 	}
 	return nil
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -41,8 +41,8 @@ func newLogger(flags *cli, stderr io.Writer) (log *slog.Logger, closeLog func() 
 	if flags.LogFile != "" {
 		f, err := os.OpenFile(flags.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
-			err = fmt.Errorf("%s: %w", flags.given("log-file"), err)
-			return nil, nil, message.WithHint(err, "name a file in a directory that is there and can be written to")
+			return nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
+				"%s: %w", flags.given("log-file"), err)
 		}
 		w, closeLog = f, f.Close
 	}
@@ -158,8 +158,8 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	}
 	if s.flags.NoIsolation {
 		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
-			err := fmt.Errorf("--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
-			return "", nil, message.WithHint(err, "give that profile another name, or drop --no-isolation")
+			return "", nil, message.Errorf("give that profile another name, or drop --no-isolation",
+				"--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
 		}
 	}
 	fromEnv, _ := awsconfig.ChosenProfile(env)
@@ -197,9 +197,8 @@ func inheritsDescriptors(flags *cli, args, env []string) bool {
 	ours := slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
 		return !strings.HasPrefix(entry, "AWS_") && !strings.HasPrefix(entry, variablePrefix)
 	})
-	return slices.ContainsFunc(append(ours, args...), func(s string) bool {
-		return strings.Contains(s, "/dev/fd/") || strings.Contains(s, "/dev/std") || strings.Contains(s, "/proc/self/fd/")
-	})
+	descriptor := regexp.MustCompile(`/dev/fd/|/dev/std|/proc/self/fd/`)
+	return slices.ContainsFunc(append(ours, args...), descriptor.MatchString)
 }
 
 // getenv returns a variable as getenv(3) does: the first entry counts. An empty variable is an

@@ -137,9 +137,11 @@ func (p *Page) Text(coloured bool) string {
 func (p *Page) facts() [][2]string {
 	facts := [][2]string{{"Source", p.Source}, {"Account", p.Account}, {"Key", p.AccessKeyID}}
 	if p.AccessKeyID != "" {
-		facts = append(facts, [][2]string{{"Expires", p.expires()}, {"Refreshed", p.refreshed()}, {"Renewable", p.renewable()}}...)
+		facts = append(facts, [2]string{"Expires", p.expires()}, [2]string{"Refreshed", p.refreshed()},
+			[2]string{"Renewable", p.renewable()})
 	}
-	return append(facts, [][2]string{{"STS", p.STS}, {"Clock", p.Clock()}, {"brs-exec", p.Version + ", " + p.Platform}}...)
+	return append(facts, [2]string{"STS", p.STS}, [2]string{"Clock", p.Clock()},
+		[2]string{"brs-exec", p.Version + ", " + p.Platform})
 }
 
 func (p *Page) expires() string {

@@ -11,13 +11,14 @@ package message
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"unicode"
 )
 
-// WithHint adds what to type to an error.
-func WithHint(err error, hint string) error { return hinted{err, hint} }
+// Errorf is fmt.Errorf with a hint: what to type.
+func Errorf(hint, format string, args ...any) error { return hinted{fmt.Errorf(format, args...), hint} }
 
 type hinted struct {
 	error
