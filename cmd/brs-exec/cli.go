@@ -1,106 +1,60 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"brs-exec/internal/childenv"
+	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/message"
 	"brs-exec/internal/nearest"
+	"brs-exec/internal/refresh"
+	"brs-exec/internal/runner"
+	"brs-exec/internal/source"
 )
 
-// cli is the command line: the only place that makes a flag. What the flags say of themselves
-// stands in manual.go.
-//
-// A flag without `novar` has the variable BRS_EXEC_<FLAG>. Names are those of `aws sts assume-role`
-// and the aws cli.
+// cli is the command line. What flags say goes to where it is used; manual.go tells which goes
+// where.
 type cli struct {
-	RoleARN           []string      `name:"role-arn" sep:"none"`
-	RoleSessionName   string        `name:"role-session-name"`
-	Duration          time.Duration `name:"duration-seconds"`
-	ExternalID        string        `name:"external-id"`
-	Policy            string        `name:"policy"`
-	PolicyARNs        []string      `name:"policy-arns" sep:"none"`
-	Tags              []string      `name:"tags" sep:"none"`
-	TransitiveTagKeys []string      `name:"transitive-tag-keys" sep:"none"`
-	SourceIdentity    string        `name:"source-identity"`
-	ProvidedContexts  []string      `name:"provided-contexts" sep:"none"`
+	source  source.Options
+	refresh refresh.Options
+	server  ecsserver.Options
+	child   childenv.Endpoint
+	runner  runner.Command // Args is the command
 
-	ExpectAccount string `name:"expect-account"`
+	expectAccount          string
+	mustLast               time.Duration
+	startEarly             bool
+	deliver                []string
+	logLevel, logFormat    string
+	logFile                string
+	whoami, explain        bool
+	output                 string
+	export                 bool
+	format                 string
+	rehearse               time.Duration
+	rehearseFail           bool
+	version, help, sandbox bool
+	sandboxTTL, demoClient time.Duration
 
-	SerialNumber string `name:"serial-number"`
-	TokenCode    string `name:"token-code" novar:""`
-	MFACommand   string `name:"mfa-command"`
+	delivery delivery          // deliver, read
+	setBy    map[string]string // what gave each flag that was given: the flag, or its variable
+}
 
-	Profile                 string        `name:"profile"`
-	Region                  string        `name:"region"`
-	WebIdentityTokenFile    string        `name:"web-identity-token-file"`
-	WebIdentityTokenCommand string        `name:"web-identity-token-command"`
-	WebIdentity             string        `name:"web-identity"`
-	Audience                string        `name:"audience"`
-	CredentialCommand       string        `name:"credential-command"`
-	IoTEndpoint             string        `name:"iot-endpoint"`
-	IoTRoleAlias            string        `name:"iot-role-alias"`
-	IoTCertificate          string        `name:"iot-certificate"`
-	IoTPrivateKey           string        `name:"iot-private-key"`
-	IoTThingName            string        `name:"iot-thing-name"`
-	IoTCA                   string        `name:"iot-ca"`
-	NoSession               bool          `name:"no-session"`
-	MustLast                time.Duration `name:"must-last"`
-
-	STSEndpointURL       string        `name:"sts-endpoint-url"`
-	CABundle             string        `name:"ca-bundle"`
-	UseFIPSEndpoint      bool          `name:"use-fips-endpoint"`
-	UseDualstackEndpoint bool          `name:"use-dualstack-endpoint"`
-	ConnectTimeout       time.Duration `name:"connect-timeout"`
-	ReadTimeout          time.Duration `name:"read-timeout"`
-	StartTimeout         time.Duration `name:"start-timeout"`
-	RetryDenied          time.Duration `name:"retry-denied"`
-
-	MaxTTL    time.Duration `name:"max-ttl"`
-	Port      int           `name:"port"`
-	Lazy      bool          `name:"lazy"`
-	TokenIn   string        `name:"token-in" default:"both" oneof:"both,env,file"`
-	SameUser  bool          `name:"same-user"`
-	AllowHost []string      `name:"allow-host" sep:"none"`
-
-	PTY            bool          `name:"pty"`
-	KillAfter      time.Duration `name:"kill-after"`
-	OnWrapperDeath string        `name:"on-wrapper-death" default:"term" oneof:"term,hup,kill,none"`
-	StartEarly     bool          `name:"start-early"`
-	Deliver        []string      `name:"deliver" sep:"none"`
-	NoIsolation    bool          `name:"no-isolation"`
-	AllowIMDS      bool          `name:"allow-imds"`
-
-	LogLevel  string `name:"log-level" default:"warn" oneof:"error,warn,info,debug"`
-	LogFormat string `name:"log-format" default:"text" oneof:"text,json"`
-	LogFile   string `name:"log-file"`
-	Whoami    bool   `name:"whoami" novar:""`
-	Explain   bool   `name:"explain" novar:""`
-	Output    string `name:"output" novar:"" oneof:"text,json"`
-	Export    bool   `name:"export" novar:""`
-	Format    string `name:"format" novar:"" default:"process" oneof:"process,env,env-no-export,fish,powershell,windows-cmd"`
-
-	Rehearse     time.Duration `name:"rehearse"`
-	RehearseFail bool          `name:"rehearse-fail"`
-
-	Version bool `name:"version" novar:""`
-	Help    bool `name:"help" novar:"" short:"h"`
-
-	Sandbox    bool          `name:"sandbox" novar:""`
-	SandboxTTL time.Duration `name:"sandbox-ttl"`
-	DemoClient time.Duration `name:"demo-client" novar:"" hidden:""`
-
-	Command []string `arg:"" optional:"" passthrough:"partial"`
-
-	delivery   delivery // Deliver, read
-	byVariable []string // the flags that variables gave
+func newCLI() *cli {
+	return &cli{
+		child:    childenv.Endpoint{TokenIn: "both"},
+		runner:   runner.Command{OnWrapperDeath: "term"},
+		logLevel: "warn", logFormat: "text", format: "process",
+		setBy: make(map[string]string),
+	}
 }
 
 // parse reads the command line and the BRS_EXEC_* variables of env. With --help or --version it has
@@ -111,62 +65,44 @@ type cli struct {
 // would have to be searched; and it reads variables otherwise than DESIGN has it. FuzzParse holds
 // the two to the same grammar.
 func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) {
-	c = new(cli)
+	c = newCLI()
 	options := c.options()
 	if err := c.readFlags(options, args); err != nil {
 		return nil, false, err
 	}
-	if c.Help || c.Version {
+	if c.help || c.version {
 		return nil, true, c.printPage(stdout) // whatever the variables are: the manual lists them
 	}
 	if err := c.readVariables(options, env); err != nil {
 		return nil, false, err
 	}
-	if c.delivery, err = parseDelivery(c.given("deliver"), c.Deliver); err != nil {
+	if c.delivery, err = parseDelivery(c.given("deliver"), c.deliver); err != nil {
 		return nil, false, err
 	}
 	return c, false, c.check()
 }
 
 // printPage answers --help and --version.
-func (c *cli) printPage(stdout io.Writer) error {
+func (c *cli) printPage(stdout io.Writer) (err error) {
 	page := "brs-exec " + version() + "\n"
-	if c.Help {
-		var err error
-		if page, err = help(); err != nil {
+	if c.help {
+		if page, err = c.helpPage(); err != nil {
 			return err
 		}
 	}
-	_, err := io.WriteString(stdout, page)
+	_, err = io.WriteString(stdout, page)
 	return err
 }
 
 // given is what the user wrote to set a flag: the flag, or its variable. Errors begin with it.
-func (c *cli) given(flag string) string {
-	if slices.Contains(c.byVariable, flag) {
-		return variable(flag)
-	}
-	return "--" + flag
-}
+func (c *cli) given(flag string) string { return cmp.Or(c.setBy[flag], "--"+flag) }
 
-// option is a flag of one cli.
-type option struct {
-	field any // a pointer to it
-	tag   reflect.StructTag
-	isSet bool
-}
-
-// options are all flags, by name. It sets those that have a default.
+// options are all flags, by name.
 func (c *cli) options() map[string]*option {
-	options := make(map[string]*option)
-	v := reflect.ValueOf(c).Elem()
-	for i := range v.NumField() {
-		tag := v.Type().Field(i).Tag
-		if name := tag.Get("name"); name != "" {
-			options[name] = &option{field: v.Field(i).Addr().Interface(), tag: tag}
-		}
-		if value := tag.Get("default"); value != "" {
-			v.Field(i).SetString(value)
+	options := map[string]*option{"demo-client": {name: "demo-client", field: &c.demoClient}} // --help has none of it
+	for _, g := range c.groups() {
+		for _, o := range g.flags {
+			options[o.name] = o
 		}
 	}
 	return options
@@ -177,11 +113,7 @@ func (o *option) isBool() bool {
 	return ok
 }
 
-// hasVariable says whether the flag configures, and isn't about this one call.
-func hasVariable(tag reflect.StructTag) bool {
-	_, without := tag.Lookup("novar")
-	return !without
-}
+func (o *option) hasVariable() bool { return !slices.Contains(withoutVariable, o.name) }
 
 // readFlags takes the flags from args; the rest is the command.
 func (c *cli) readFlags(options map[string]*option, args []string) error {
@@ -196,7 +128,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		o := options[name]
 		switch {
 		case !long && strings.Trim(arg[1:], "h") == "":
-			c.Help = true
+			c.help = true
 			continue
 		case !long || o == nil:
 			return unknownFlag(options, word)
@@ -208,12 +140,12 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		default:
 			value, args = args[0], args[1:]
 		}
-		if err := o.set(word, value); err != nil {
+		if err := c.set(o, word, value); err != nil {
 			return err
 		}
 	}
-	c.Command = args
-	return verify(options, c.given)
+	c.runner.Args = args
+	return c.verify(options)
 }
 
 func unknownFlag(options map[string]*option, word string) error {
@@ -224,9 +156,9 @@ func unknownFlag(options map[string]*option, word string) error {
 	return message.Errorf("did you mean --"+near+"?", "unknown flag %s", word)
 }
 
-// set reads a value. given is what it was given by.
-func (o *option) set(given, text string) (err error) {
-	o.isSet = true
+// set reads a value. by is the flag or the variable that gave it.
+func (c *cli) set(o *option, by, text string) (err error) {
+	c.setBy[o.name] = by
 	switch field := o.field.(type) {
 	case *string:
 		*field = text
@@ -240,26 +172,24 @@ func (o *option) set(given, text string) (err error) {
 		*field, err = readDuration(text)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", given, err)
+		return fmt.Errorf("%s: %w", by, err)
 	}
 	return nil
 }
 
 // verify refuses words that are not among those of a flag, and empty ones: they would silently
 // widen what the command may do.
-func verify(options map[string]*option, given func(flag string) string) error {
-	for _, name := range slices.Sorted(maps.Keys(options)) {
-		o := options[name]
-		text, ok := o.field.(*string)
-		if !ok || !o.isSet {
+func (c *cli) verify(options map[string]*option) error {
+	for _, name := range slices.Sorted(maps.Keys(c.setBy)) {
+		text, ok := options[name].field.(*string)
+		if !ok {
 			continue
 		}
-		choices, limited := o.tag.Lookup("oneof")
-		switch words := strings.Split(choices, ","); {
-		case limited && !slices.Contains(words, *text):
-			return message.Errorf("one of "+strings.Join(words, ", "), "%s: there is no %q", given(name), *text)
+		switch words := choices[name]; {
+		case words != nil && !slices.Contains(words, *text):
+			return message.Errorf("one of "+strings.Join(words, ", "), "%s: there is no %q", c.setBy[name], *text)
 		case *text == "":
-			return message.Errorf("leave it out, or look where its value comes from", "%s is empty", given(name))
+			return message.Errorf("leave it out, or look where its value comes from", "%s is empty", c.setBy[name])
 		}
 	}
 	return nil
@@ -318,36 +248,33 @@ func (c *cli) readVariables(options map[string]*option, env []string) error {
 			continue
 		}
 		seen[name] = true
-		flag := strings.ToLower(strings.ReplaceAll(short, "_", "-"))
-		o := options[flag]
-		known := o != nil && variable(flag) == name
+		o := options[strings.ToLower(strings.ReplaceAll(short, "_", "-"))]
 		switch {
-		case value == "" || known && o.isSet:
-		case !known:
+		case value == "":
+		case o == nil || variable(o.name) != name:
 			return unknownVariable(options, name)
-		case !hasVariable(o.tag):
-			return message.Errorf("--"+flag+" has none: give the flag", "no such variable: %s", name)
-		default:
-			c.byVariable = append(c.byVariable, flag)
-			if err := o.setByVariable(name, value); err != nil {
+		case !o.hasVariable():
+			return message.Errorf("--"+o.name+" has none: give the flag", "no such variable: %s", name)
+		case c.setBy[o.name] == "":
+			if err := c.setByVariable(o, name, value); err != nil {
 				return err
 			}
 		}
 	}
-	return verify(options, c.given)
+	return c.verify(options)
 }
 
 // setByVariable takes a list as one value a line.
-func (o *option) setByVariable(name, value string) error {
+func (c *cli) setByVariable(o *option, name, value string) error {
 	if _, isList := o.field.(*[]string); !isList {
-		return o.set(name, value)
+		return c.set(o, name, value)
 	}
 	for line := range strings.Lines(value) {
 		if line = strings.TrimRight(line, "\r\n"); line != "" {
-			o.set(name, line)
+			c.set(o, name, line)
 		}
 	}
-	if !o.isSet {
+	if c.setBy[o.name] == "" {
 		return fmt.Errorf("%s: holds only empty lines", name)
 	}
 	return nil
@@ -357,7 +284,7 @@ func (o *option) setByVariable(name, value string) error {
 func unknownVariable(options map[string]*option, name string) error {
 	var known []string // without the prefix, or it would count as likeness
 	for flag, o := range options {
-		if hasVariable(o.tag) {
+		if o.hasVariable() {
 			known = append(known, strings.TrimPrefix(variable(flag), variablePrefix))
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,33 +18,21 @@ import (
 	"brs-exec/internal/rehearse"
 )
 
-// flags are all flags of the command line, from the model itself.
-func flags(t *testing.T) []*kong.Flag {
-	t.Helper()
-	k, err := kong.New(new(cli), kong.NoDefaultHelp(), kong.PostBuild(describe))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(k.Model.Flags) < 30 {
-		t.Fatalf("only %d flags", len(k.Model.Flags))
-	}
-	return k.Model.Flags
-}
-
 // sample is a value that each flag takes.
-func sample(f *kong.Flag) string {
-	switch {
-	case f.Tag.Has("oneof"):
-		other := slices.DeleteFunc(strings.Split(f.Tag.Get("oneof"), ","), func(v string) bool { return v == f.Default })
-		return other[0]
-	case f.Name == "deliver":
-		return "file,env"
-	case f.IsBool():
+func sample(o *option) string {
+	if words := choices[o.name]; words != nil {
+		return words[len(words)-1] // no default is last
+	}
+	switch o.field.(type) {
+	case *bool:
 		return "true"
-	case f.Target.Type() == reflect.TypeFor[time.Duration]():
+	case *time.Duration:
 		return "90m"
-	case f.Target.Kind().String() == "int":
+	case *int:
 		return "4711"
+	}
+	if o.name == "deliver" {
+		return "file,env"
 	}
 	return "some, value; with=everything"
 }
@@ -51,57 +40,65 @@ func sample(f *kong.Flag) string {
 // Every flag that configures does the same by its variable.
 func TestEachFlagHasItsVariable(t *testing.T) {
 	t.Parallel()
-	for _, f := range flags(t) {
-		if f.Tag.Has("novar") {
+	for name, o := range newCLI().options() {
+		if !o.hasVariable() {
 			continue
 		}
-		if f.Name == "sandbox-ttl" || f.Name == "rehearse-fail" || f.Name == "rehearse" && !rehearse.Supported {
+		if name == "sandbox-ttl" || name == "rehearse-fail" || name == "rehearse" && !rehearse.Supported {
 			continue // for --sandbox and --rehearse alone; tested by their scripts
 		}
-		byFlag, _, err := parse([]string{"--" + f.Name + "=" + sample(f), "--", "true"}, nil, io.Discard)
+		byFlag, _, err := parse([]string{"--" + name + "=" + sample(o), "--", "true"}, nil, io.Discard)
 		if err != nil {
-			t.Errorf("--%s: %v", f.Name, err)
+			t.Errorf("--%s: %v", name, err)
 			continue
 		}
-		byVariable, _, err := parse([]string{"true"}, []string{variable(f.Name) + "=" + sample(f)}, io.Discard)
+		byVariable, _, err := parse([]string{"true"}, []string{variable(name) + "=" + sample(o)}, io.Discard)
 		if err == nil {
-			byVariable.byVariable = nil // that it was one is the only difference
+			byFlag.setBy, byVariable.setBy = nil, nil // that it was one is the only difference
 		}
 		if err != nil || !reflect.DeepEqual(byFlag, byVariable) {
-			t.Errorf("%s: got %+v, %v; want as by the flag", variable(f.Name), byVariable, err)
+			t.Errorf("%s: got %+v, %v; want as by the flag", variable(name), byVariable, err)
 		}
-		neither, _, err := parse([]string{"true"}, []string{variable(f.Name) + "="}, io.Discard)
+		neither, _, err := parse([]string{"true"}, []string{variable(name) + "="}, io.Discard)
+		if err == nil {
+			neither.setBy = nil
+		}
 		if err != nil || reflect.DeepEqual(byFlag, neither) {
-			t.Errorf("%s=: %v; want an empty variable to be an unset one", variable(f.Name), err)
+			t.Errorf("%s=: %v; want an empty variable to be an unset one", variable(name), err)
 		}
 	}
 }
 
-// The manual shows every flag, and nothing else is a flag.
+// The manual shows every flag, and each goes to a place of its own.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	var manual bytes.Buffer
 	if _, done, err := parse([]string{"--help"}, nil, &manual); err != nil || !done {
 		t.Fatal(done, err)
 	}
-	for _, f := range flags(t) {
-		if f.Hidden {
+	c := newCLI()
+	options, places := c.options(), map[any]string{}
+	if len(options) < 60 {
+		t.Fatalf("only %d flags", len(options))
+	}
+	for name, o := range options {
+		if other := places[o.field]; other != "" {
+			t.Errorf("--%s goes where --%s goes", name, other)
+		}
+		places[o.field] = name
+		if name == "demo-client" {
 			continue
 		}
-		if !strings.Contains(manual.String(), "--"+f.Name) || f.Help == "" {
-			t.Errorf("--%s is not in the manual", f.Name)
+		if !strings.Contains(manual.String(), "--"+name) || o.help == "" {
+			t.Errorf("--%s is not in the manual", name)
 		}
-		if !f.Tag.Has("novar") && !strings.Contains(manual.String(), "$"+variable(f.Name)) {
-			t.Errorf("%s is not in the manual", variable(f.Name))
+		if o.hasVariable() && !strings.Contains(manual.String(), "$"+variable(name)) {
+			t.Errorf("%s is not in the manual", variable(name))
 		}
 	}
-	all, err := kong.New(new(cli), kong.NoDefaultHelp())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range all.Model.Flags {
-		if !f.Hidden && !strings.Contains(manual.String(), "--"+f.Name) {
-			t.Errorf("--%s is not in the manual", f.Name)
+	for _, name := range append(slices.Collect(maps.Keys(choices)), withoutVariable...) {
+		if options[name] == nil {
+			t.Errorf("--%s is no flag", name)
 		}
 	}
 }
@@ -114,8 +111,8 @@ func TestReadmeFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{"--query": true, "--output": true} // the aws cli's
-	for _, f := range flags(t) {
-		known["--"+f.Name] = true
+	for name := range newCLI().options() {
+		known["--"+name] = true
 	}
 	for _, word := range strings.FieldsFunc(string(readme), func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
 		if strings.HasPrefix(word, "--") && strings.Trim(word, "-") != "" && !known[word] {
@@ -148,8 +145,8 @@ func TestDuration(t *testing.T) {
 		c, _, err := parse([]string{"--kill-after=" + test.in, "true"}, nil, io.Discard)
 		switch {
 		case test.want < 0 && err == nil:
-			t.Errorf("%q: got %v; want an error", test.in, c.KillAfter)
-		case test.want >= 0 && (err != nil || c.KillAfter != test.want):
+			t.Errorf("%q: got %v; want an error", test.in, c.runner.KillAfter)
+		case test.want >= 0 && (err != nil || c.runner.KillAfter != test.want):
 			t.Errorf("%q: got %v; want %v", test.in, err, test.want)
 		}
 	}
@@ -157,7 +154,8 @@ func TestDuration(t *testing.T) {
 
 // byKong reads the flags as kong does, for FuzzParse.
 func byKong(args []string) (*cli, error) {
-	grammar := new(cli)
+	c := newCLI()
+	grammar := c.grammar()
 	duration := func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
 		if err := ctx.Scan.PopValueInto("duration", &text); err != nil {
@@ -167,23 +165,38 @@ func byKong(args []string) (*cli, error) {
 		target.SetInt(int64(d))
 		return err
 	}
-	k, err := kong.New(grammar, kong.NoDefaultHelp(), kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)))
+	k, err := kong.New(grammar.Interface(), kong.NoDefaultHelp(),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)))
 	if err != nil {
 		return nil, err
 	}
 	if _, err := k.Parse(args); err != nil {
 		return nil, err
 	}
-	if len(grammar.Command) > 0 && grammar.Command[0] == "--" {
-		grammar.Command = grammar.Command[1:] // kong leaves the one that ended our flags
-	}
-	parsed := *grammar
-	options := grammar.options() // sets defaults once more
-	*grammar = parsed
+	options := c.options()
 	for _, f := range k.Model.Flags {
-		options[f.Name].isSet = f.Set
+		if f.Set {
+			c.setBy[f.Name] = "--" + f.Name
+			reflect.ValueOf(options[f.Name].field).Elem().Set(f.Target)
+		}
 	}
-	return grammar, verify(options, grammar.given)
+	c.runner.Args = grammar.Elem().Field(0).Interface().([]string)
+	if len(c.runner.Args) > 0 && c.runner.Args[0] == "--" {
+		c.runner.Args = c.runner.Args[1:] // kong leaves the one that ended our flags
+	}
+	return c, c.verify(options)
+}
+
+// same compares what the flags say.
+func same(a, b *cli) bool {
+	noArgs := len(a.runner.Args)+len(b.runner.Args) == 0
+	for name, o := range a.options() {
+		other := b.options()[name]
+		if !reflect.DeepEqual(o.field, other.field) {
+			return false
+		}
+	}
+	return noArgs || slices.Equal(a.runner.Args, b.runner.Args)
 }
 
 // FuzzParse: whatever the arguments, we read them as kong does; parse neither panics nor turns a
@@ -199,23 +212,23 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, joined, variable string) {
 		args := strings.Split(joined, "\x00")
 		if utf8.ValidString(joined) { // or kong changes it
-			ours := new(cli)
+			ours := newCLI()
 			err := ours.readFlags(ours.options(), args)
 			kongs, kongErr := byKong(args)
-			same := err != nil || reflect.DeepEqual(ours, kongs) || len(ours.Command)+len(kongs.Command) == 0
-			if (err == nil) != (kongErr == nil) || !same {
+			equal := err != nil || same(ours, kongs)
+			if (err == nil) != (kongErr == nil) || !equal {
 				t.Errorf("%q: got %+v, %v; kong reads %+v, %v", args, ours, err, kongs, kongErr)
 			}
 		}
 		c, done, err := parse(args, []string{variable}, io.Discard)
-		if err != nil || done || len(c.Command) == 0 {
+		if err != nil || done || len(c.runner.Args) == 0 {
 			return
 		}
-		if tail := args[len(args)-len(c.Command):]; !reflect.DeepEqual(tail, c.Command) {
-			t.Errorf("%q: the command is %q; want the tail of the arguments", args, c.Command)
+		if tail := args[len(args)-len(c.runner.Args):]; !reflect.DeepEqual(tail, c.runner.Args) {
+			t.Errorf("%q: the command is %q; want the tail of the arguments", args, c.runner.Args)
 		}
-		if before := len(args) - len(c.Command); strings.HasPrefix(c.Command[0], "--") && (before == 0 || args[before-1] != "--") {
-			t.Errorf("%q: the command is a flag, %q", args, c.Command[0])
+		if before := len(args) - len(c.runner.Args); strings.HasPrefix(c.runner.Args[0], "--") && (before == 0 || args[before-1] != "--") {
+			t.Errorf("%q: the command is a flag, %q", args, c.runner.Args[0])
 		}
 	})
 }
@@ -240,7 +253,7 @@ func TestInheritsDescriptors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := inheritsDescriptors(c, args[:len(args)-len(c.Command)], tt.env); got != tt.want {
+			if got := inheritsDescriptors(c, args[:len(args)-len(c.runner.Args)], tt.env); got != tt.want {
 				t.Errorf("%q, %q: got %v; want %v", args, tt.env, got, tt.want)
 			}
 		}

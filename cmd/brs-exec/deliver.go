@@ -50,20 +50,20 @@ func (d delivery) served() bool { return d.endpoint || d.process }
 // envOnly says whether nothing will ever renew the keys that the command has.
 func (d delivery) envOnly() bool { return d == delivery{env: true} }
 
-func (c *cli) deliverList() string { return strings.Join(c.Deliver, ",") }
+func (c *cli) deliverList() string { return strings.Join(c.deliver, ",") }
 
 // deliveryRules refuse what can't go together with --deliver.
 func (c *cli) deliveryRules() []rule {
 	d, given := c.delivery, c.given("deliver")+" "+c.deliverList()
 	return []rule{
-		{c.NoSession && c.Deliver != nil, c.given("no-session") + " says itself how keys are delivered: as variables",
+		{c.source.NoSession && c.deliver != nil, c.given("no-session") + " says itself how keys are delivered: as variables",
 			"drop --deliver, or --no-session"},
-		{c.NoIsolation && (d.process || d.file),
+		{c.child.NoIsolation && (d.process || d.file),
 			given + " writes the command's AWS files, which --no-isolation leaves alone",
 			"drop --no-isolation, or --deliver endpoint"},
-		{c.StartEarly && (d.file || d.env), given + " needs the credentials before the command starts",
+		{c.startEarly && (d.file || d.env), given + " needs the credentials before the command starts",
 			"drop --start-early"},
-		{c.Lazy && d.file, c.given("lazy") + " fetches what is asked for, and a file asks for nothing", "drop --lazy"},
+		{c.refresh.Lazy && d.file, c.given("lazy") + " fetches what is asked for, and a file asks for nothing", "drop --lazy"},
 	}
 }
 

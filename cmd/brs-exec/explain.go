@@ -33,7 +33,7 @@ func explainTo(ctx context.Context, w io.Writer, flags *cli, sts *sandboxSTS, en
 		return runner.Failed, context.Cause(ctx)
 	}
 	var printed error
-	if flags.Output == "json" {
+	if flags.output == "json" {
 		printed = printJSON(w, page)
 	} else {
 		_, printed = io.WriteString(w, page.Text(coloured(w, env)))
@@ -48,7 +48,7 @@ func explainTo(ctx context.Context, w io.Writer, flags *cli, sts *sandboxSTS, en
 // explanation makes the page. The error is why a run wouldn't work.
 func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string) (*explain.Page, error) {
 	page := &explain.Page{Version: version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Steps: []explain.Step{}}
-	log, said := message.NewRecorder(flags.logLevel())
+	log, said := message.NewRecorder(flags.level())
 	trace := new(stepTrace)
 	o := sourceOptions(flags, sts, env, log)
 	o.Trace = trace.add
@@ -103,7 +103,7 @@ const defaultStartTimeout = 30 * time.Second // as refresh has it
 // quarter of what is left. Each call of it has --read-timeout.
 func askOnce(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 	o := refreshOptions(flags, src, log)
-	all := cmp.Or(flags.StartTimeout, defaultStartTimeout)
+	all := cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout)
 	o.StartTimeout, o.ReadTimeout, o.RetryDenied = 4*all, all, 0
 	o.Permanent = func(error) bool { return true }
 	return o
@@ -129,7 +129,7 @@ func (s *session) askFor(ctx context.Context, page *explain.Page, env []string) 
 	if _, _, err := s.childConfig(env); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.flags.ReadTimeout, 10*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.flags.source.ReadTimeout, 10*time.Second))
 	defer cancel()
 	page.Account, page.Arn, page.UserId, err = s.src.CallerIdentity(ctx, creds)
 	page.ClockAhead = clockAhead(s.src)
@@ -161,12 +161,12 @@ func clockAhead(src *source.Source) *float64 {
 func (s *session) tellLife(page *explain.Page, creds aws.Credentials) {
 	page.AccessKeyID = "…" + tail(creds.AccessKeyID)
 	switch longTerm := creds.SessionToken == ""; {
-	case !creds.CanExpire && longTerm && s.flags.NoSession:
+	case !creds.CanExpire && longTerm && s.flags.source.NoSession:
 		page.NoEndpoint = true
 		page.Unrefreshed = "never: --no-session hands the keys over as they are"
 	case s.flags.delivery.envOnly():
 		page.Unrefreshed = "never in the command: it has the keys as variables (--deliver env)"
-	case s.flags.Lazy:
+	case s.flags.refresh.Lazy:
 		page.OnRequest = "--lazy"
 	}
 	if !creds.CanExpire {
@@ -184,12 +184,12 @@ func (s *session) tellLife(page *explain.Page, creds aws.Credentials) {
 // remedies are what to type about an error.
 func remedies(flags *cli, err error, trace *stepTrace) []string {
 	list := []string{cmp.Or(message.HintOf(err), "nothing is known that cures it; below is how it came")}
-	again := cmp.Or(flags.StartTimeout, defaultStartTimeout)
+	again := cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout)
 	switch {
 	case !trace.failedUnattended(err):
 	case source.Denied(err):
-		if flags.RetryDenied != 0 {
-			list = append(list, "or wait: it may pass, and a run tries again for "+explain.Short(flags.RetryDenied))
+		if flags.refresh.RetryDenied != 0 {
+			list = append(list, "or wait: it may pass, and a run tries again for "+explain.Short(flags.refresh.RetryDenied))
 		}
 	case source.Permanent(err):
 	case errors.Is(err, context.DeadlineExceeded):
@@ -231,7 +231,7 @@ func outrankedProfile(candidates []source.Candidate) (list []string) {
 
 // nextSteps are what to type where all works.
 func nextSteps(flags *cli, rivals []childenv.Rival) (list []string) {
-	if flags.TokenCode != "" {
+	if flags.source.TokenCode != "" {
 		list = append(list, "a new --token-code for the run: this one is used up")
 	}
 	var names []string
@@ -259,7 +259,7 @@ func tellRivals(flags *cli, rivals []childenv.Rival) []explain.Rival {
 		if r.Key != "" {
 			told.Name += " (" + r.Key + ")"
 		}
-		if r.Key != "" && flags.NoIsolation {
+		if r.Key != "" && flags.child.NoIsolation {
 			told.Does = "--no-isolation leaves the file: refused"
 		}
 		list = append(list, told)

@@ -25,12 +25,12 @@ func (s *session) export(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	creds = endBy(creds, s.flags.MaxTTL, time.Now())
+	creds = endBy(creds, s.flags.server.MaxTTL, time.Now())
 	var text string
-	if s.flags.Format == "process" {
+	if s.flags.format == "process" {
 		text, err = credformat.Process(creds)
 	} else {
-		text, err = credformat.Shell(creds, s.flags.Format)
+		text, err = credformat.Shell(creds, s.flags.format)
 	}
 	if err != nil {
 		return message.Errorf("--format process can say everything", "--export: %w", err)

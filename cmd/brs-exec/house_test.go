@@ -151,12 +151,13 @@ func literals(t *testing.T, root string, do func(at token.Position, text string)
 	}
 }
 
-// Flags are named in cmd/brs-exec alone: other packages are told how what they were given is written, since the same
-// comes from a variable or a profile. The aws cli's own flags, some of which have the same names, are for people to type.
+// Flags are named in cmd/brs-exec alone: other packages are told how what they were given is
+// written, since the same comes from a variable or a profile. The aws cli's own flags, some of
+// which have the same names, are for people to type.
 func TestFlagsAreNamedHereOnly(t *testing.T) {
 	t.Parallel()
 	known := make(map[string]bool)
-	for name := range new(cli).options() {
+	for name := range newCLI().options() {
 		known[name] = true
 	}
 	flag := regexp.MustCompile(`--([a-z][a-z-]*[a-z])`)

@@ -56,8 +56,8 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	switch {
 	case err != nil || done:
 		return statusOf(err)
-	case flags.DemoClient != 0:
-		return statusOf(demoClient(ctx, flags.DemoClient, os.Stdout))
+	case flags.demoClient != 0:
+		return statusOf(demoClient(ctx, flags.demoClient, os.Stdout))
 	}
 	log, closeLog, err := newLogger(flags, runner.Stderr)
 	if err != nil {
@@ -69,7 +69,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		return runner.Failed, err
 	}
 	defer sts.stop()
-	if flags.Explain {
+	if flags.explain {
 		return explainTo(ctx, os.Stdout, flags, sts, env)
 	}
 	s, err := newSession(ctx, flags, sts, env, log)
@@ -78,12 +78,12 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	}
 	defer s.src.Close()
 	switch {
-	case flags.Whoami:
+	case flags.whoami:
 		return statusOf(s.whoami(ctx, os.Stdout))
-	case flags.Export:
+	case flags.export:
 		return statusOf(s.export(ctx, os.Stdout))
 	}
-	given := args[:max(0, len(args)-len(flags.Command))] // without the command's own
+	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
 	return s.runCommand(ctx, sigs, env, inheritsDescriptors(flags, given, env))
 }
 

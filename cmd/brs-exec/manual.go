@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -29,131 +30,211 @@ Examples:
   $ brs-exec --sandbox -- aws sts get-caller-identity
 `
 
-// manual is what --help says of each flag, in its order: flag, placeholder, help. A fragment
-// without a full stop; the default named; the variable is added.
-var manual = []struct {
+// An option is a flag: what --help says of it, and where its value goes. Help is a fragment without
+// a full stop; the default is named, the variable is added.
+type option struct {
+	name, placeholder, help string
+	field                   any // *string, *[]string, *bool, *int or *time.Duration
+}
+
+// A group of flags has a heading in --help.
+type group struct {
 	title string
-	flags [][3]string
-}{
-	{"Role:", [][3]string{
-		{"role-arn", "ARN", "Role to assume; repeat it for a chain, assumed in order"},
-		{"role-session-name", "NAME", "Session name; default $AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST"},
-		{"duration-seconds", "DURATION", "Life to ask for each credential; default 3600 s"},
-		{"external-id", "ID", "External id that the role's trust policy asks for"},
-		{"policy", "JSON", "Session policy: JSON, or file://PATH"},
-		{"policy-arns", "ARN", "Managed session policy, as ARN or arn=ARN; repeatable"},
-		{"tags", "K=V", "Session tag, as K=V or Key=K,Value=V; repeatable"},
-		{"transitive-tag-keys", "KEY", "Session tag that later roles of the chain inherit; repeatable"},
-		{"source-identity", "NAME", "Source identity that CloudTrail shows through the chain"},
-		{"provided-contexts", "CONTEXT", "ProviderArn=ARN,ContextAssertion=TEXT; repeatable"},
-		{"expect-account", "ID", "Fail unless the identity that comes out is of this account"},
-	}},
-	{"MFA (else a prompt on the terminal):", [][3]string{
-		{"serial-number", "ARN", "MFA device; default the profile's mfa_serial"},
-		{"token-code", "CODE", "MFA code, good for one use"},
-		{"mfa-command", "COMMAND", "Shell command whose output's last 6-digit number is the MFA code"},
-	}},
-	{"Base credentials (else the AWS SDK's default chain):", [][3]string{
-		{"profile", "NAME", "Profile of ~/.aws/config that yields the base credentials"},
-		{"region", "REGION", "Region of STS and of the command"},
+	flags []*option
+}
+
+// withoutVariable are the flags that ask for something once, and configure nothing.
+var withoutVariable = []string{
+	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox", "demo-client",
+}
+
+// choices are the values of the flags that have but a few.
+var choices = map[string][]string{
+	"token-in":         {"both", "env", "file"},
+	"on-wrapper-death": {"term", "hup", "kill", "none"},
+	"log-level":        {"error", "warn", "info", "debug"},
+	"log-format":       {"text", "json"},
+	"output":           {"text", "json"},
+	"format":           {"process", "env", "env-no-export", "fish", "powershell", "windows-cmd"},
+}
+
+// groups are all flags but one, in the order of --help. Names are those of `aws sts assume-role`
+// and the aws cli.
+func (c *cli) groups() []group {
+	return []group{
+		c.roleFlags(), c.codeFlags(), c.baseFlags(), c.stsFlags(),
+		c.serverFlags(), c.commandFlags(), c.tellingFlags(), c.tryingFlags(),
+	}
+}
+
+func (c *cli) roleFlags() group {
+	o := &c.source
+	return group{"Role:", []*option{
+		{"role-arn", "ARN", "Role to assume; repeat it for a chain, assumed in order", &o.RoleARNs},
+		{"role-session-name", "NAME",
+			"Session name; default $AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST", &o.RoleSessionName},
+		{"duration-seconds", "DURATION", "Life to ask for each credential; default 3600 s", &o.Duration},
+		{"external-id", "ID", "External id that the role's trust policy asks for", &o.ExternalID},
+		{"policy", "JSON", "Session policy: JSON, or file://PATH", &o.Policy},
+		{"policy-arns", "ARN", "Managed session policy, as ARN or arn=ARN; repeatable", &o.PolicyARNs},
+		{"tags", "K=V", "Session tag, as K=V or Key=K,Value=V; repeatable", &o.Tags},
+		{"transitive-tag-keys", "KEY",
+			"Session tag that later roles of the chain inherit; repeatable", &o.TransitiveTagKeys},
+		{"source-identity", "NAME", "Source identity that CloudTrail shows through the chain", &o.SourceIdentity},
+		{"provided-contexts", "CONTEXT", "ProviderArn=ARN,ContextAssertion=TEXT; repeatable", &o.ProvidedContexts},
+		{"expect-account", "ID", "Fail unless the identity that comes out is of this account", &c.expectAccount},
+	}}
+}
+
+func (c *cli) codeFlags() group {
+	o := &c.source
+	return group{"MFA (else a prompt on the terminal):", []*option{
+		{"serial-number", "ARN", "MFA device; default the profile's mfa_serial", &o.SerialNumber},
+		{"token-code", "CODE", "MFA code, good for one use", &o.TokenCode},
+		{"mfa-command", "COMMAND", "Shell command whose output's last 6-digit number is the MFA code", &o.MFACommand},
+	}}
+}
+
+func (c *cli) baseFlags() group {
+	o := &c.source
+	return group{"Base credentials (else the AWS SDK's default chain):", []*option{
+		{"profile", "NAME", "Profile of ~/.aws/config that yields the base credentials", &o.Profile},
+		{"region", "REGION", "Region of STS and of the command", &o.Region},
 		{"web-identity-token-file", "FILE",
-			"Web identity token that buys the first --role-arn; read again at every refresh"},
-		{"web-identity-token-command", "COMMAND", "Shell command that prints such a token"},
-		{"web-identity", "ISSUER", "Where such a token is asked for: github-actions"},
-		{"audience", "NAME", "Audience of the --web-identity token; default sts.amazonaws.com"},
-		{"credential-command", "COMMAND", "Shell command that prints credential_process JSON"},
-		{"iot-endpoint", "HOST", "AWS IoT credential provider endpoint, with the five below"},
-		{"iot-role-alias", "NAME", "Role alias to ask it for"},
-		{"iot-certificate", "FILE", "Device certificate, PEM"},
-		{"iot-private-key", "FILE", "Its private key, PEM, not encrypted"},
-		{"iot-thing-name", "NAME", "Thing name, if the policy asks for it"},
-		{"iot-ca", "FILE", "PEM file of the roots that the endpoint is verified against"},
-		{"no-session", "", "Without a role: hand long-term keys to the command as variables, instead of a session"},
-		{"must-last", "DURATION", "Fail at the start unless the credentials can be renewed unattended for so long"},
-	}},
-	{"STS client (brs-exec's own; the command does not see it):", [][3]string{
-		{"sts-endpoint-url", "URL", "STS to ask; http only on loopback"},
-		{"ca-bundle", "FILE", "PEM file of the roots that STS is verified against"},
-		{"use-fips-endpoint", "", "Ask STS's FIPS endpoint"},
-		{"use-dualstack-endpoint", "", "Ask STS's dual-stack endpoint"},
-		{"connect-timeout", "DURATION", "Longest wait for a connection; default 5s"},
-		{"read-timeout", "DURATION", "Longest wait for an answer; default 10s"},
-		{"start-timeout", "DURATION", "All that the first credentials may take, retries included; default 30s"},
+			"Web identity token that buys the first --role-arn; read again at every refresh", &o.WebIdentityTokenFile},
+		{"web-identity-token-command", "COMMAND", "Shell command that prints such a token", &o.WebIdentityTokenCommand},
+		{"web-identity", "ISSUER", "Where such a token is asked for: github-actions", &o.WebIdentity},
+		{"audience", "NAME", "Audience of the --web-identity token; default sts.amazonaws.com", &o.Audience},
+		{"credential-command", "COMMAND", "Shell command that prints credential_process JSON", &o.CredentialCommand},
+		{"iot-endpoint", "HOST", "AWS IoT credential provider endpoint, with the five below", &o.IoTEndpoint},
+		{"iot-role-alias", "NAME", "Role alias to ask it for", &o.IoTRoleAlias},
+		{"iot-certificate", "FILE", "Device certificate, PEM", &o.IoTCertificate},
+		{"iot-private-key", "FILE", "Its private key, PEM, not encrypted", &o.IoTPrivateKey},
+		{"iot-thing-name", "NAME", "Thing name, if the policy asks for it", &o.IoTThingName},
+		{"iot-ca", "FILE", "PEM file of the roots that the endpoint is verified against", &o.IoTCA},
+		{"no-session", "",
+			"Without a role: hand long-term keys to the command as variables, instead of a session", &o.NoSession},
+		{"must-last", "DURATION",
+			"Fail at the start unless the credentials can be renewed unattended for so long", &c.mustLast},
+	}}
+}
+
+func (c *cli) stsFlags() group {
+	o := &c.source
+	return group{"STS client (brs-exec's own; the command does not see it):", []*option{
+		{"sts-endpoint-url", "URL", "STS to ask; http only on loopback", &o.STSEndpointURL},
+		{"ca-bundle", "FILE", "PEM file of the roots that STS is verified against", &o.CABundle},
+		{"use-fips-endpoint", "", "Ask STS's FIPS endpoint", &o.UseFIPSEndpoint},
+		{"use-dualstack-endpoint", "", "Ask STS's dual-stack endpoint", &o.UseDualstackEndpoint},
+		{"connect-timeout", "DURATION", "Longest wait for a connection; default 5s", &o.ConnectTimeout},
+		{"read-timeout", "DURATION", "Longest wait for an answer; default 10s", &o.ReadTimeout},
+		{"start-timeout", "DURATION",
+			"All that the first credentials may take, retries included; default 30s", &c.refresh.StartTimeout},
 		{"retry-denied", "DURATION",
-			"How long AccessDenied counts as passing at the start, for a role made seconds ago"},
-	}},
-	{"Serving:", [][3]string{
-		{"max-ttl", "DURATION", "Tell the command that each answer expires at most this far ahead"},
-		{"port", "PORT", "Port of the endpoint; default any free one"},
-		{"lazy", "", "Fetch nothing that nobody asked for: past half of the life an answer starts the refresh"},
-		{"token-in", "WHERE", "Give the endpoint token by variable (env), by file, or both; default both"},
-		{"same-user", "", "Answer no other user of this machine but root (Linux)"},
-		{"allow-host", "NAME", "Further Host header to answer; repeatable"},
-	}},
-	{"Command:", [][3]string{
-		{"pty", "", "Give the command a terminal of its own"},
-		{"kill-after", "DURATION", "Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on"},
+			"How long AccessDenied counts as passing at the start, for a role made seconds ago",
+			&c.refresh.RetryDenied},
+	}}
+}
+
+func (c *cli) serverFlags() group {
+	s := &c.server
+	return group{"Serving:", []*option{
+		{"max-ttl", "DURATION", "Tell the command that each answer expires at most this far ahead", &s.MaxTTL},
+		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
+		{"lazy", "",
+			"Fetch nothing that nobody asked for: past half of the life an answer starts the refresh", &c.refresh.Lazy},
+		{"token-in", "WHERE",
+			"Give the endpoint token by variable (env), by file, or both; default both", &c.child.TokenIn},
+		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
+		{"allow-host", "NAME", "Further Host header to answer; repeatable", &s.AllowHosts},
+	}}
+}
+
+func (c *cli) commandFlags() group {
+	run := &c.runner
+	return group{"Command:", []*option{
+		{"pty", "", "Give the command a terminal of its own", &run.PTY},
+		{"kill-after", "DURATION",
+			"Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on", &run.KillAfter},
 		{"on-wrapper-death", "SIGNAL",
-			"What the command gets if brs-exec is killed: term, hup, kill or none; default term (Linux)"},
-		{"start-early", "", "Start the command while the role is still being assumed; its first request waits"},
+			"What the command gets if brs-exec is killed: term, hup, kill or none; default term (Linux)",
+			&run.OnWrapperDeath},
+		{"start-early", "",
+			"Start the command while the role is still being assumed; its first request waits", &c.startEarly},
 		{"deliver", "WAYS",
 			"How the command gets its credentials: endpoint, process, file, env, or several with commas; " +
-				"default endpoint"},
-		{"no-isolation", "", "Leave the AWS files visible to the command, for one that needs other profiles"},
-		{"allow-imds", "", "Let the command's SDK ask the instance metadata service"},
-	}},
-	{"Telling:", [][3]string{
-		{"log-level", "LEVEL", "error, warn, info or debug; default warn"},
-		{"log-format", "FORMAT", "text or json; default text"},
-		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr"},
-		{"whoami", "", "Run nothing: print as JSON who the command would be"},
-		{"explain", "", "Run nothing: print why it works or doesn't, and what to type; no secret is in it"},
-		{"output", "FORMAT", "text or json, of --explain; default text"},
-		{"export", "", "Run nothing: print the credentials once, as credential_process does"},
-		{"format", "FORMAT",
-			"Format of --export: process, env, env-no-export, fish, powershell, windows-cmd; default process"},
-		{"rehearse", "DURATION",
-			"Tell the command that each answer expires so soon; at the end, tell which processes refresh (Linux)"},
-		{"rehearse-fail", "", "Exit with 124 if a process of the rehearsal would fail"},
-		{"version", "", "Print the version"},
-		{"help", "", "Print this help"},
-	}},
-	{"Trying:", [][3]string{
-		{"sandbox", "", "Use an embedded STS on loopback: no AWS account needed; without a command a demonstration"},
-		{"sandbox-ttl", "DURATION", "Life of the sandbox's credentials; default 15m"},
-	}},
+				"default endpoint", &c.deliver},
+		{"no-isolation", "",
+			"Leave the AWS files visible to the command, for one that needs other profiles", &c.child.NoIsolation},
+		{"allow-imds", "", "Let the command's SDK ask the instance metadata service", &c.child.AllowIMDS},
+	}}
 }
 
-// describe puts the manual into kong's model, which makes the page of it.
-func describe(k *kong.Kong) error {
-	known := make(map[string]*kong.Flag)
-	for _, f := range k.Model.Flags {
-		known[f.Name] = f
-	}
-	ordered := k.Model.Flags[:0:0]
-	for _, group := range manual {
-		g := &kong.Group{Key: group.title, Title: group.title}
-		for _, entry := range group.flags {
-			f := known[entry[0]]
-			if f == nil {
-				return fmt.Errorf("the manual describes --%s, which is no flag", entry[0])
-			}
-			f.Group, f.PlaceHolder, f.Help = g, entry[1], entry[2]
-			if !f.Tag.Has("novar") {
-				f.Help += " ($" + variable(f.Name) + ")"
-			}
-			ordered = append(ordered, f)
+func (c *cli) tellingFlags() group {
+	return group{"Telling:", []*option{
+		{"log-level", "LEVEL", "error, warn, info or debug; default warn", &c.logLevel},
+		{"log-format", "FORMAT", "text or json; default text", &c.logFormat},
+		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr", &c.logFile},
+		{"whoami", "", "Run nothing: print as JSON who the command would be", &c.whoami},
+		{"explain", "", "Run nothing: print why it works or doesn't, and what to type; no secret is in it", &c.explain},
+		{"output", "FORMAT", "text or json, of --explain; default text", &c.output},
+		{"export", "", "Run nothing: print the credentials once, as credential_process does", &c.export},
+		{"format", "FORMAT",
+			"Format of --export: process, env, env-no-export, fish, powershell, windows-cmd; default process",
+			&c.format},
+		{"rehearse", "DURATION",
+			"Tell the command that each answer expires so soon; at the end, tell which processes refresh (Linux)",
+			&c.rehearse},
+		{"rehearse-fail", "", "Exit with 124 if a process of the rehearsal would fail", &c.rehearseFail},
+		{"version", "", "Print the version", &c.version},
+		{"help", "", "Print this help", &c.help},
+	}}
+}
+
+func (c *cli) tryingFlags() group {
+	return group{"Trying:", []*option{
+		{"sandbox", "",
+			"Use an embedded STS on loopback: no AWS account needed; without a command a demonstration", &c.sandbox},
+		{"sandbox-ttl", "DURATION", "Life of the sandbox's credentials; default 15m", &c.sandboxTTL},
+	}}
+}
+
+// grammar is a struct of the flags for kong, which makes the page of --help from it.
+func (c *cli) grammar() reflect.Value {
+	short := map[string]string{"help": `short:"h"`}
+	fields := []reflect.StructField{{
+		Name: "Command", Type: reflect.TypeFor[[]string](), Tag: `arg:"" optional:"" passthrough:"partial" help:"Program to run, with its arguments"`,
+	}}
+	for _, g := range c.groups() {
+		for _, o := range g.flags {
+			fields = append(fields, reflect.StructField{
+				Name: fmt.Sprintf("Flag%d", len(fields)), Type: reflect.TypeOf(o.field).Elem(),
+				Tag: reflect.StructTag(fmt.Sprintf(`name:%q sep:"none" %s`, o.name, short[o.name])),
+			})
 		}
 	}
-	k.Model.Flags = ordered
-	k.Model.Positional[0].Help = "Program to run, with its arguments"
-	return nil
+	return reflect.New(reflect.StructOf(fields))
 }
 
-// help is the page that --help shows.
-func help() (string, error) {
+// helpPage is the page that --help shows.
+func (c *cli) helpPage() (string, error) {
+	describe := func(k *kong.Kong) error {
+		flags := k.Model.Flags
+		for _, g := range c.groups() {
+			heading := &kong.Group{Key: g.title, Title: g.title}
+			for _, o := range g.flags {
+				flags[0].Group, flags[0].PlaceHolder, flags[0].Help = heading, o.placeholder, o.help
+				if o.hasVariable() {
+					flags[0].Help += " ($" + variable(o.name) + ")"
+				}
+				flags = flags[1:]
+			}
+		}
+		return nil
+	}
 	var page strings.Builder
-	k, err := kong.New(new(cli),
+	k, err := kong.New(c.grammar().Interface(),
+		kong.Name("brs-exec"),
 		kong.Description(usage),
 		kong.NoDefaultHelp(),
 		kong.Writers(&page, &page),

@@ -17,20 +17,20 @@ const shortestRehearsal = 2 * time.Second
 
 // rehearsalRules refuse what could only end in a verdict that says nothing.
 func (c *cli) rehearsalRules() []rule {
-	if c.Rehearse == 0 {
-		return []rule{{c.RehearseFail, c.given("rehearse-fail") + " is for a rehearsal", "add --rehearse 1m"}}
+	if c.rehearse == 0 {
+		return []rule{{c.rehearseFail, c.given("rehearse-fail") + " is for a rehearsal", "add --rehearse 1m"}}
 	}
 	given := c.given("rehearse")
 	return []rule{
 		{!rehearse.Supported, given + ": only Linux tells which process fetched", "leave it out, or rehearse on Linux"},
-		{c.Rehearse < shortestRehearsal,
-			fmt.Sprintf("%s %v is too short: expiries are whole seconds", given, c.Rehearse),
+		{c.rehearse < shortestRehearsal,
+			fmt.Sprintf("%s %v is too short: expiries are whole seconds", given, c.rehearse),
 			"--rehearse 1m; SDKs that fetch late need 10s or more"},
 		{c.runsNothing(), given + " needs a command to watch", "give one, or drop --rehearse"},
 		// The process of --deliver process fetches in the program's place.
 		{!c.delivery.endpoint, given + " watches who fetches from the endpoint, which this --deliver leaves out",
 			"drop --deliver, or --rehearse"},
-		{c.NoSession, given + " watches who fetches; --no-session hands the keys over as variables",
+		{c.source.NoSession, given + " watches who fetches; --no-session hands the keys over as variables",
 			"drop --no-session, or --rehearse"},
 	}
 }
@@ -38,13 +38,13 @@ func (c *cli) rehearsalRules() []rule {
 // rehearsal has the server tell a watch who fetches, and shortens what it advertises. It is nil
 // without --rehearse.
 func (s *session) rehearsal(o *ecsserver.Options) *rehearse.Watch {
-	if s.flags.Rehearse == 0 {
+	if s.flags.rehearse == 0 {
 		return nil
 	}
 	watch := rehearse.New()
 	o.Watch = func(f ecsserver.Fetch) { watch.Fetched(f.PID, f.Expires, f.Ends) }
-	if o.MaxTTL == 0 || s.flags.Rehearse < o.MaxTTL {
-		o.MaxTTL = s.flags.Rehearse
+	if o.MaxTTL == 0 || s.flags.rehearse < o.MaxTTL {
+		o.MaxTTL = s.flags.rehearse
 	}
 	return watch
 }
@@ -57,13 +57,13 @@ func (s *session) tellVerdicts(w io.Writer, watch *rehearse.Watch, status runner
 	verdicts := watch.Verdicts()
 	for _, v := range verdicts {
 		fmt.Fprintf(w, "brs-exec: rehearsal: %s\n", message.OneLine(v.String()))
-		if v.Kind == rehearse.WouldFail && s.flags.RehearseFail {
+		if v.Kind == rehearse.WouldFail && s.flags.rehearseFail {
 			status = runner.RunFailed
 		}
 	}
 	if len(verdicts) == 0 {
 		fmt.Fprintf(w, "brs-exec: rehearsal: no process fetched credentials: not exercised: "+
-			"must run until it calls AWS, and then longer than %v\n", s.flags.Rehearse)
+			"must run until it calls AWS, and then longer than %v\n", s.flags.rehearse)
 	}
 	return status
 }

@@ -38,17 +38,11 @@ func (s *session) runCommand(
 	defer refuse(nil)
 	defer s.background(e, refuse)()
 	var began time.Time // of the command; zero: it could not be started
-	status, err = runner.Run(sigs, runner.Command{
-		Path:           path,
-		Args:           command,
-		Env:            s.environment(env, e),
-		PTY:            s.flags.PTY,
-		KillAfter:      s.flags.KillAfter,
-		OnWrapperDeath: s.flags.OnWrapperDeath,
-		KeepOpen:       keepOpen,
-		Stop:           refused.Done(),
-		Started:        func(pid int, at time.Time) { began = at; s.tellStart(command[0], pid) },
-	})
+	run := s.flags.runner
+	run.Path, run.Args, run.Env, run.KeepOpen = path, command, s.environment(env, e), keepOpen
+	run.Stop = refused.Done()
+	run.Started = func(pid int, at time.Time) { began = at; s.tellStart(command[0], pid) }
+	status, err = runner.Run(sigs, run)
 	if !began.IsZero() {
 		s.tellEnd(status, began)
 	}
@@ -110,7 +104,7 @@ func (s *session) equip(ctx context.Context, env []string) (*equipment, error) {
 
 // askFirst is firstCredentials, but for the part that --start-early leaves to background.
 func (s *session) askFirst(ctx context.Context) error {
-	if s.flags.StartEarly {
+	if s.flags.startEarly {
 		return s.src.Prepare(ctx)
 	}
 	return s.firstCredentials(ctx)
@@ -134,7 +128,7 @@ func (s *session) checkDir(dir *childenv.Dir) error {
 // where --no-session found long-term keys, since SDKs demand a session token of an endpoint.
 func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error) {
 	asVariables := s.flags.delivery.env
-	if !asVariables && !s.flags.NoSession {
+	if !asVariables && !s.flags.source.NoSession {
 		return aws.Credentials{}, nil
 	}
 	keys, err := s.creds.Retrieve(ctx)
@@ -153,16 +147,10 @@ func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error)
 
 // environment is the command's.
 func (s *session) environment(parent []string, e *equipment) []string {
-	told := childenv.Endpoint{
-		Keys:           e.keys,
-		Region:         s.src.Region(),
-		RegionExplicit: s.flags.Region != "",
-		TokenIn:        s.flags.TokenIn,
-		AllowIMDS:      s.flags.AllowIMDS,
-		NoIsolation:    s.flags.NoIsolation,
-		RoleARN:        s.src.RoleARN(),
-	}
-	longTerm := s.flags.NoSession && e.keys.HasKeys() // which the endpoint can't hand out
+	told := s.flags.child
+	told.Keys, told.RoleARN = e.keys, s.src.RoleARN()
+	told.Region, told.RegionExplicit = s.src.Region(), s.flags.source.Region != ""
+	longTerm := s.flags.source.NoSession && e.keys.HasKeys() // which the endpoint can't hand out
 	if e.srv != nil && !longTerm {
 		told.URL, told.Token = e.srv.URL(), e.srv.Token()
 	}
@@ -182,7 +170,7 @@ func (s *session) background(e *equipment, refuse context.CancelCauseFunc) (stop
 	ctx, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if s.flags.StartEarly {
+		if s.flags.startEarly {
 			if err := s.start(ctx); err != nil {
 				refuse(err)
 				return

@@ -32,7 +32,7 @@ type sandboxSTS struct {
 
 // startSandbox starts the STS; without --sandbox it returns nil.
 func startSandbox(flags *cli) (*sandboxSTS, error) {
-	if !flags.Sandbox {
+	if !flags.sandbox {
 		return nil, nil
 	}
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -43,7 +43,7 @@ func startSandbox(flags *cli) (*sandboxSTS, error) {
 	if flags.demonstrates() {
 		life = demoLife
 	}
-	sts := sandbox.New(sandbox.Options{TTL: cmp.Or(flags.SandboxTTL, life)})
+	sts := sandbox.New(sandbox.Options{TTL: cmp.Or(flags.sandboxTTL, life)})
 	s := &sandboxSTS{
 		sts: sts,
 		url: "http://" + ln.Addr().String(),
@@ -72,16 +72,16 @@ func (s *sandboxSTS) standIn(o *source.Options) {
 }
 
 // demonstrates says whether the demonstration is the command.
-func (c *cli) demonstrates() bool { return c.Sandbox && len(c.Command) == 0 && !c.runsNothing() }
+func (c *cli) demonstrates() bool { return c.sandbox && len(c.runner.Args) == 0 && !c.runsNothing() }
 
 // commandOrDemo returns what is to run.
 func (c *cli) commandOrDemo() ([]string, error) {
 	if !c.demonstrates() {
-		return c.Command, nil
+		return c.runner.Args, nil
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
 	}
-	return []string{self, "--demo-client=" + cmp.Or(c.SandboxTTL, demoLife).String()}, nil
+	return []string{self, "--demo-client=" + cmp.Or(c.sandboxTTL, demoLife).String()}, nil
 }

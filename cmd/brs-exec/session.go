@@ -53,10 +53,10 @@ func (s *session) start(ctx context.Context) error {
 	}
 	left := time.Until(end)
 	switch {
-	case left < s.flags.MustLast:
+	case left < s.flags.mustLast:
 		return message.Errorf("log in anew first, or use a source that renews itself",
 			"%s can be renewed unattended for %s; --must-last asks %s",
-			s.src.Describe(), left.Round(time.Second), s.flags.MustLast)
+			s.src.Describe(), left.Round(time.Second), s.flags.mustLast)
 	case left < time.Hour:
 		s.log.Warn("the credentials can't be renewed unattended for an hour", "until", end, "source", s.src.Describe())
 	}
@@ -64,7 +64,7 @@ func (s *session) start(ctx context.Context) error {
 }
 
 func (s *session) expectAccount(ctx context.Context) error {
-	expected := s.flags.ExpectAccount
+	expected := s.flags.expectAccount
 	if expected == "" {
 		return nil
 	}

@@ -38,67 +38,30 @@ func version() string {
 // and made for its owner alone.
 func newLogger(flags *cli, stderr io.Writer) (log *slog.Logger, closeLog func() error, err error) {
 	w, closeLog := stderr, func() error { return nil }
-	if flags.LogFile != "" {
-		f, err := os.OpenFile(flags.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if flags.logFile != "" {
+		f, err := os.OpenFile(flags.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
 				"%s: %w", flags.given("log-file"), err)
 		}
 		w, closeLog = f, f.Close
 	}
-	if flags.LogFormat == "json" {
-		return message.NewJSONLogger(w, flags.logLevel()), closeLog, nil
+	if flags.logFormat == "json" {
+		return message.NewJSONLogger(w, flags.level()), closeLog, nil
 	}
-	return message.NewLogger(w, flags.logLevel()), closeLog, nil
+	return message.NewLogger(w, flags.level()), closeLog, nil
 }
 
-func (c *cli) logLevel() slog.Level {
+func (c *cli) level() slog.Level {
 	return map[string]slog.Level{
 		"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
-	}[c.LogLevel]
+	}[c.logLevel]
 }
 
 // sourceOptions hands the identity flags to the source. sts is nil without --sandbox.
 func sourceOptions(flags *cli, sts *sandboxSTS, env []string, log *slog.Logger) source.Options {
-	o := source.Options{
-		RoleARNs:                flags.RoleARN,
-		RoleSessionName:         flags.RoleSessionName,
-		Duration:                flags.Duration,
-		ExternalID:              flags.ExternalID,
-		Policy:                  flags.Policy,
-		PolicyARNs:              flags.PolicyARNs,
-		Tags:                    flags.Tags,
-		TransitiveTagKeys:       flags.TransitiveTagKeys,
-		SourceIdentity:          flags.SourceIdentity,
-		ProvidedContexts:        flags.ProvidedContexts,
-		SerialNumber:            flags.SerialNumber,
-		TokenCode:               flags.TokenCode,
-		MFACommand:              flags.MFACommand,
-		Profile:                 flags.Profile,
-		WebIdentityTokenFile:    flags.WebIdentityTokenFile,
-		WebIdentityTokenCommand: flags.WebIdentityTokenCommand,
-		WebIdentity:             flags.WebIdentity,
-		Audience:                flags.Audience,
-		CredentialCommand:       flags.CredentialCommand,
-		IoTEndpoint:             flags.IoTEndpoint,
-		IoTRoleAlias:            flags.IoTRoleAlias,
-		IoTCertificate:          flags.IoTCertificate,
-		IoTPrivateKey:           flags.IoTPrivateKey,
-		IoTThingName:            flags.IoTThingName,
-		IoTCA:                   flags.IoTCA,
-		NoSession:               flags.NoSession,
-		Region:                  flags.Region,
-		STSEndpointURL:          flags.STSEndpointURL,
-		CABundle:                flags.CABundle,
-		UseFIPSEndpoint:         flags.UseFIPSEndpoint,
-		UseDualstackEndpoint:    flags.UseDualstackEndpoint,
-		ConnectTimeout:          flags.ConnectTimeout,
-		ReadTimeout:             flags.ReadTimeout,
-		Env:                     env,
-		Names:                   flags.optionNames,
-		Version:                 version(),
-		Log:                     log,
-	}
+	o := flags.source
+	o.Env, o.Names, o.Version, o.Log = env, flags.optionNames, version(), log
 	if sts != nil {
 		sts.standIn(&o)
 	}
@@ -111,30 +74,17 @@ func (c *cli) optionNames(o source.Option) (flag, given string) {
 }
 
 func refreshOptions(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
-	return refresh.Options{
-		Log:          log,
-		Permanent:    source.Permanent,
-		Throttled:    source.Throttled,
-		StartTimeout: flags.StartTimeout,
-		ReadTimeout:  flags.ReadTimeout,
-		Lazy:         flags.Lazy,
-		RetryDenied:  flags.RetryDenied,
-		Denied:       source.Denied,
-		Skew:         src.Skew,
-	}
+	o := flags.refresh
+	o.ReadTimeout, o.Skew, o.Log = flags.source.ReadTimeout, src.Skew, log
+	o.Permanent, o.Throttled, o.Denied = source.Permanent, source.Throttled, source.Denied
+	return o
 }
 
 // listen opens the endpoint, and with --rehearse watches who fetches from it.
 func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
-	o := ecsserver.Options{
-		MaxTTL:     s.flags.MaxTTL,
-		Wait:       400 * time.Millisecond, // an answer is promised within 600 ms, on a busy machine too
-		Port:       s.flags.Port,
-		Permanent:  source.Permanent,
-		SameUser:   s.flags.SameUser,
-		AllowHosts: s.flags.AllowHost,
-		Log:        s.log,
-	}
+	o := s.flags.server
+	o.Wait = 400 * time.Millisecond // an answer is promised within 600 ms, on a busy machine too
+	o.Permanent, o.Log = source.Permanent, s.log
 	watch := s.rehearsal(&o)
 	srv, err := ecsserver.Listen(s.creds, o)
 	if bad, ok := errors.AsType[*ecsserver.OptionError](err); ok {
@@ -156,17 +106,17 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	if err != nil {
 		return "", nil, err
 	}
-	if s.flags.NoIsolation {
+	if s.flags.child.NoIsolation {
 		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
 			return "", nil, message.Errorf("give that profile another name, or drop --no-isolation",
 				"--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
 		}
 	}
 	fromEnv, _ := awsconfig.ChosenProfile(env)
-	profile = cmp.Or(s.flags.Profile, fromEnv, awsconfig.Default)
+	profile = cmp.Or(s.flags.source.Profile, fromEnv, awsconfig.Default)
 	c := childenv.Chosen{
 		Name:      profile,
-		CarryOver: s.src.Profile() == profile && !s.flags.NoSession, // the endpoint's identity is the profile's
+		CarryOver: s.src.Profile() == profile && !s.flags.source.NoSession, // the endpoint's identity is the profile's
 		InFile:    s.flags.delivery.file && !s.flags.delivery.served(),
 		InEnv:     s.flags.delivery.envOnly(),
 	}
@@ -182,7 +132,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 // by variable only, and no settings.
 func (s *session) newDir(env []string, config []byte, srv *ecsserver.Server) *childenv.Dir {
 	o := childenv.Options{Places: childenv.Places(env), Config: config, Log: s.log}
-	if srv != nil && s.flags.TokenIn != childenv.TokenInEnv {
+	if srv != nil && s.flags.child.TokenIn != childenv.TokenInEnv {
 		o.Token = srv.Token()
 	}
 	return childenv.NewDir(o)
@@ -191,7 +141,7 @@ func (s *session) newDir(env []string, config []byte, srv *ecsserver.Server) *ch
 // inheritsDescriptors tells whether a refresh may want a descriptor that came to us: a token in
 // /dev/fd/3, a command of ours that reads from one. args are without the command's own.
 func inheritsDescriptors(flags *cli, args, env []string) bool {
-	if flags.MFACommand+flags.CredentialCommand+flags.WebIdentityTokenCommand != "" {
+	if flags.source.MFACommand+flags.source.CredentialCommand+flags.source.WebIdentityTokenCommand != "" {
 		return true
 	}
 	ours := slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
