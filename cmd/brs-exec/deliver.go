@@ -56,14 +56,16 @@ func (c *cli) deliverList() string { return strings.Join(c.deliver, ",") }
 func (c *cli) deliveryRules() []rule {
 	d, given := c.delivery, c.given("deliver")+" "+c.deliverList()
 	return []rule{
-		{c.source.NoSession && c.deliver != nil, c.given("no-session") + " says itself how keys are delivered: as variables",
+		{c.source.NoSession && c.deliver != nil,
+			c.given("no-session") + " says itself how keys are delivered: as variables",
 			"drop --deliver, or --no-session"},
 		{c.child.NoIsolation && (d.process || d.file),
 			given + " writes the command's AWS files, which --no-isolation leaves alone",
 			"drop --no-isolation, or --deliver endpoint"},
 		{c.startEarly && (d.file || d.env), given + " needs the credentials before the command starts",
 			"drop --start-early"},
-		{c.refresh.Lazy && d.file, c.given("lazy") + " fetches what is asked for, and a file asks for nothing", "drop --lazy"},
+		{c.refresh.Lazy && d.file, c.given("lazy") + " fetches what is asked for, and a file asks for nothing",
+			"drop --lazy"},
 	}
 }
 

@@ -184,14 +184,15 @@ func (s *session) tellLife(page *explain.Page, creds aws.Credentials) {
 // remedies are what to type about an error.
 func remedies(flags *cli, err error, trace *stepTrace) []string {
 	list := []string{cmp.Or(message.HintOf(err), "nothing is known that cures it; below is how it came")}
-	again := cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout)
+	again := cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout) // how long a run would try
 	switch {
-	case !trace.failedUnattended(err):
 	case source.Denied(err):
-		if flags.refresh.RetryDenied != 0 {
-			list = append(list, "or wait: it may pass, and a run tries again for "+explain.Short(flags.refresh.RetryDenied))
-		}
+		again = flags.refresh.RetryDenied
 	case source.Permanent(err):
+		again = 0
+	}
+	switch {
+	case again == 0 || !trace.failedUnattended(err):
 	case errors.Is(err, context.DeadlineExceeded):
 		list = append(list, "or give it longer than "+explain.Short(again)+": --start-timeout")
 	default:

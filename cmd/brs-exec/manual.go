@@ -203,7 +203,8 @@ func (c *cli) tryingFlags() group {
 func (c *cli) grammar() reflect.Value {
 	short := map[string]string{"help": `short:"h"`}
 	fields := []reflect.StructField{{
-		Name: "Command", Type: reflect.TypeFor[[]string](), Tag: `arg:"" optional:"" passthrough:"partial" help:"Program to run, with its arguments"`,
+		Name: "Command", Type: reflect.TypeFor[[]string](),
+		Tag: `arg:"" optional:"" passthrough:"partial" help:"Program to run, with its arguments"`,
 	}}
 	for _, g := range c.groups() {
 		for _, o := range g.flags {

@@ -52,7 +52,8 @@ func (c *cli) taskRules() []rule {
 
 func (c *cli) valueRules() []rule {
 	return []rule{
-		{c.server.Port < 0 || c.server.Port > 65535, fmt.Sprintf("%s %d: a port is 0 to 65535", c.given("port"), c.server.Port),
+		{c.server.Port < 0 || c.server.Port > 65535,
+			fmt.Sprintf("%s %d: a port is 0 to 65535", c.given("port"), c.server.Port),
 			"leave it out: any free port will do"},
 		{c.server.MaxTTL != 0 && c.server.MaxTTL < time.Second,
 			fmt.Sprintf("%s %v: an expiry is a whole second", c.given("max-ttl"), c.server.MaxTTL),
@@ -70,6 +71,7 @@ func (c *cli) sandboxRules() []rule {
 		{c.sandboxTTL != 0 && !c.sandbox, c.given("sandbox-ttl") + " is for the sandbox only", "add --sandbox"},
 		{c.source.NoSession && c.startEarly, c.given("no-session") + " needs the keys before the command starts",
 			"drop --start-early"},
-		{c.sandbox && c.source.Profile != "", "--sandbox has base credentials of its own", "drop --profile, or --sandbox"},
+		{c.sandbox && c.source.Profile != "", "--sandbox has base credentials of its own",
+			"drop --profile, or --sandbox"},
 	}
 }

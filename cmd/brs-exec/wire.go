@@ -88,14 +88,14 @@ func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
 	watch := s.rehearsal(&o)
 	srv, err := ecsserver.Listen(s.creds, o)
 	if bad, ok := errors.AsType[*ecsserver.OptionError](err); ok {
-		bad.Option = serverFlags[bad.Option]
+		bad.Option = s.flags.given(serverFlags[bad.Option])
 	}
 	return srv, watch, err
 }
 
 // serverFlags are the flags that the server's options come from.
 var serverFlags = map[string]string{
-	"MaxTTL": "--max-ttl", "Port": "--port", "SameUser": "--same-user", "AllowHosts": "--allow-host",
+	"MaxTTL": "max-ttl", "Port": "port", "SameUser": "same-user", "AllowHosts": "allow-host",
 }
 
 // childConfig returns the profile that was chosen, perhaps one without credentials of its own, and
