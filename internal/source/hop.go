@@ -41,14 +41,14 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	ends := h.s.begins(h.step())
+	done := h.s.startStep(h.step())
 	creds, err := h.s.sts.AssumeRole(ctx, &h.role, caller)
 	if err != nil {
 		about := call{op: "assume role " + h.role.ARN, by: h.by, role: h.role.ARN, keys: caller.Keys,
 			withCode: h.mfa != nil}
 		err = h.s.explain(about, err)
 	}
-	ends(err)
+	done(err)
 	if caller.Code != "" {
 		h.mfa.seen(err)
 		h.mfa.until.set(creds.Expires)

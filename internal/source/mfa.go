@@ -80,9 +80,9 @@ func checkCode(o *Options) error {
 // which the first credentials must be there: it waits as long as the person takes.
 func (s *Source) Prepare(ctx context.Context) error {
 	for _, m := range s.mfas {
-		ends := s.begins(Step{Kind: CodeStep, What: "MFA code"})
+		done := s.startStep(Step{Kind: CodeStep, What: "MFA code"})
 		_, err := m.get(ctx)
-		ends(err)
+		done(err)
 		if err != nil {
 			return err
 		}

@@ -52,11 +52,11 @@ func (w *withoutRole) withMFA(ctx context.Context) (aws.Credentials, error) {
 func (s *Source) sessionToken(
 	ctx context.Context, caller stsapi.Caller, by string, life time.Duration,
 ) (aws.Credentials, error) {
-	ends := s.begins(Step{Kind: SessionStep, What: "get session token"})
+	done := s.startStep(Step{Kind: SessionStep, What: "get session token"})
 	creds, err := s.sts.SessionToken(ctx, caller, life)
 	if err != nil {
 		err = s.explain(call{op: "get session token with " + by, by: by, keys: caller.Keys}, err)
 	}
-	ends(err)
+	done(err)
 	return creds, err
 }

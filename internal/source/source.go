@@ -62,10 +62,7 @@ type Source struct {
 func New(ctx context.Context, o Options) (*Source, error) { return newBuilder(&o).build(ctx) }
 
 // Close ends the commands and prompts that are under way, and returns when they have ended.
-func (s *Source) Close() error {
-	s.tasks.Close()
-	return nil
-}
+func (s *Source) Close() { s.tasks.Close() }
 
 // Retrieve asks for new credentials, through the whole chain.
 func (s *Source) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -78,12 +75,12 @@ func (s *Source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // CallerIdentity asks STS whose creds are.
 func (s *Source) CallerIdentity(ctx context.Context, creds aws.Credentials) (account, arn, userID string, err error) {
-	ends := s.begins(Step{Kind: IdentityStep, What: "get caller identity"})
+	done := s.startStep(Step{Kind: IdentityStep, What: "get caller identity"})
 	account, arn, userID, err = s.sts.CallerIdentity(ctx, creds)
 	if err != nil {
 		err = s.explain(call{op: "get caller identity", by: s.Describe(), keys: creds}, err)
 	}
-	ends(err)
+	done(err)
 	return account, arn, userID, err
 }
 

@@ -45,8 +45,8 @@ func (w *webIdentity) step() Step {
 	return Step{Kind: RoleStep, What: "assume role " + w.role.ARN + " with a web identity token"}
 }
 
-// begins starts the clock of a step. ends, which its caller must call, tells Trace of it.
-func (s *Source) begins(step Step) (ends func(error)) {
+// startStep starts the clock of a step. done, which its caller must call, tells Trace of it.
+func (s *Source) startStep(step Step) (done func(error)) {
 	if s.trace == nil {
 		return func(error) {}
 	}
@@ -64,9 +64,9 @@ type traced struct {
 }
 
 func (t traced) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	ends := t.s.begins(t.s.baseStep)
+	done := t.s.startStep(t.s.baseStep)
 	creds, err := t.CredentialsProvider.Retrieve(ctx)
-	ends(err)
+	done(err)
 	return creds, err
 }
 

@@ -105,9 +105,9 @@ func tokenCommand(in problem.Input, running *command.Task[[]byte]) func(context.
 }
 
 func (w *webIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	ends := w.s.begins(w.step())
+	done := w.s.startStep(w.step())
 	creds, err := w.retrieve(ctx)
-	ends(err)
+	done(err)
 	return creds, err
 }
 

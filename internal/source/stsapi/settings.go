@@ -23,7 +23,7 @@ func Settings(env *config.EnvConfig, shared *config.SharedConfig, region, versio
 		Region:                     cmp.Or(region, env.Region, shared.Region),
 		AppID:                      cmp.Or(env.AppID, shared.AppID),
 		HTTPClient:                 h,
-		Retryer:                    func() aws.Retryer { return onceForClock{} },
+		Retryer:                    func() aws.Retryer { return retryForClock{} },
 		Logger:                     logging.Nop{},
 		ConfigSources:              []any{*env, *shared},
 		APIOptions:                 []func(*smithymiddleware.Stack) error{agent},
@@ -41,13 +41,13 @@ func isTrue(env, shared *bool) bool {
 	return aws.ToBool(cmp.Or(env, shared)) // the first that is set
 }
 
-// onceForClock leaves all retries to the caller's one layer, but for a request that a wrong local
+// retryForClock leaves all retries to the caller's one layer, but for a request that a wrong local
 // clock has spoilt: the SDK has learnt STS's time from the refusal, and signs the second one by it.
-type onceForClock struct{ aws.NopRetryer }
+type retryForClock struct{ aws.NopRetryer }
 
-func (onceForClock) MaxAttempts() int                             { return 2 }
-func (onceForClock) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
-func (onceForClock) IsErrorRetryable(err error) bool {
+func (retryForClock) MaxAttempts() int                             { return 2 }
+func (retryForClock) RetryDelay(int, error) (time.Duration, error) { return 0, nil }
+func (retryForClock) IsErrorRetryable(err error) bool {
 	if code, _ := awserr.Code(err); code == "" {
 		return false
 	}
