@@ -1,9 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/xml"
 	"maps"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -38,7 +38,8 @@ func (s *STS) assumeRole(r request) (any, error) {
 		return nil, err
 	}
 	if r.caller.Role && life > time.Hour {
-		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed " +
+			"by role chaining")
 	}
 	if err := checkPolicies(p); err != nil {
 		return nil, err
@@ -52,13 +53,11 @@ func (s *STS) assumeRole(r request) (any, error) {
 		return nil, err
 	}
 	source := p.Get("SourceIdentity")
-	kept := r.caller.SourceIdentity // once set it goes with every hop and can't be changed
-	if role.deny(mfa || r.caller.MFA) || kept != "" && source != "" && source != kept {
+	inherited := r.caller.SourceIdentity // once set it goes with every hop and can't be changed
+	if role.deny(mfa || r.caller.MFA) || inherited != "" && source != "" && source != inherited {
 		return nil, AccessDenied(Call{Action: "AssumeRole", Params: p, CallerARN: r.caller.ARN})
 	}
-	if source == "" {
-		source = kept
-	}
+	source = cmp.Or(source, inherited)
 	id := role.session(p.Get("RoleSessionName"))
 	id.SourceIdentity, id.Transitive, id.MFA = source, transitive, mfa
 	return assumeRoleResult{
@@ -116,13 +115,14 @@ func parseRole(arn string) (role, error) {
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	account := parts[4]
 	if !strings.HasPrefix(parts[1], "aws") || parts[2] != "iam" || parts[3] != "" || kind != "role" ||
-		len(account) != 12 || !only(account, "", isDigit) || name == "" || len(name) > 64 || !only(name, wordChars, isWord) {
+		len(account) != 12 || !only(account, "", isDigit) ||
+		name == "" || len(name) > 64 || !only(name, wordChars, isWord) {
 		return role{}, invalid("Request ARN is invalid")
 	}
 	return role{arn: arn, partition: parts[1], account: account, name: name}, nil
 }
 
-// deny is the trust policy: the package comment has it.
+// deny is the trust policy that the package comment gives.
 func (r role) deny(mfa bool) bool {
 	return strings.Contains(r.name, "denied") || strings.Contains(r.name, "mfa") && !mfa
 }
@@ -137,12 +137,14 @@ func (r role) session(name string) identity {
 	}
 }
 
-// passOn returns the session tags that the next hop inherits: the caller's and those of tags that keys names.
+// passOn returns the session tags that the next hop inherits: the caller's and those of tags that
+// keys names.
 func passOn(inherited, tags map[string]string, keys []string) (map[string]string, error) {
 	out := maps.Clone(inherited)
 	for key := range tags {
 		if _, ok := inherited[key]; ok {
-			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with " +
+				"a transitive tag key from the calling session.")
 		}
 	}
 	for _, key := range keys {
@@ -165,16 +167,20 @@ func (s *STS) checkMFA(p url.Values, caller identity, now time.Time) (bool, erro
 	case serial == "" && code == "":
 		return false, nil
 	case serial == "" || code == "":
-		return false, forbidden("AccessDenied", "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+		return false, forbidden("AccessDenied",
+			"MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
 	case strings.Contains(serial, ":") && !strings.Contains(serial, ":iam::"+caller.Account+":mfa/"):
-		return false, forbidden("AccessDenied", "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+		return false, forbidden("AccessDenied", "MultiFactorAuthentication failed, unable to validate MFA code.  "+
+			"Please verify your MFA serial number is valid and associated with this user.")
 	case !s.useCode(code, now):
-		return false, forbidden("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+		return false, forbidden("AccessDenied",
+			"MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 	}
 	return true, nil
 }
 
-// useCode accepts a code once in 90 s, three steps of a TOTP clock, which is what AWS remembers of one.
+// useCode accepts a code once in 90 s, three steps of a TOTP clock, which is what AWS remembers of
+// one.
 func (s *STS) useCode(code string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,6 +192,4 @@ func (s *STS) useCode(code string, now time.Time) bool {
 	return true
 }
 
-func invalid(msg string) Error {
-	return Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: msg}
-}
+func invalid(msg string) Error { return badRequest("ValidationError", msg) }

@@ -83,7 +83,8 @@ func TestCLI(t *testing.T) {
 	}
 }
 
-// env is all that a client may see: nothing of the machine's own AWS settings, proxies or certificates.
+// env is all that a client may see: nothing of the machine's own AWS settings, proxies or
+// certificates.
 func (w *world) env(t *testing.T, c aws.Credentials) []string {
 	dir := t.TempDir()
 	env := []string{

@@ -23,27 +23,29 @@ func (e Error) Error() string { return e.Code + ": " + e.Message }
 
 // Passing faults, worded as AWS words them.
 var (
-	Throttling         = Error{Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"}
-	InternalFailure    = Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure."}
-	ServiceUnavailable = Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server."}
+	Throttling      = badRequest("Throttling", "Rate exceeded")
+	InternalFailure = Error{Status: http.StatusInternalServerError, Code: "InternalFailure",
+		Message: "The request processing has failed because of an unknown error, exception or failure."}
+	ServiceUnavailable = Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
+		Message: "The request has failed due to a temporary failure of the server."}
 )
 
-// After is e with a Retry-After header.
+// After returns e with a Retry-After header.
 func (e Error) After(d time.Duration) Error {
 	e.RetryAfter = d
 	return e
 }
 
-// AccessDenied is what a caller hears whom no policy allows c.
+// AccessDenied is the answer to a caller whom no policy allows c.
 func AccessDenied(c Call) Error {
 	if c.Action == "AssumeRoleWithWebIdentity" {
-		return Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+		return forbidden("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 	}
 	msg := "User: " + c.CallerARN + " is not authorized to perform: sts:" + c.Action
 	if arn := c.Params.Get("RoleArn"); arn != "" {
 		msg += " on resource: " + arn
 	}
-	return Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: msg}
+	return forbidden("AccessDenied", msg)
 }
 
 // A fault is no answer at all, or none that can be understood.
@@ -52,7 +54,7 @@ type fault string
 // The faults of a network and of what sits in it.
 const (
 	Hang      fault = "hang"      // no answer until the client leaves
-	Reset     fault = "reset"     // the connection ends with RST (as far as it can be told to)
+	Reset     fault = "reset"     // the connection ends with RST; over HTTP/2 it is only closed
 	Garbage   fault = "garbage"   // 200 with HTML instead of XML, as a captive portal answers
 	Truncated fault = "truncated" // 200 whose XML ends in the middle
 )

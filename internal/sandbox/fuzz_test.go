@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// FuzzServeHTTP: whatever arrives is answered with XML, and only what was signed with the key is let in.
+// FuzzServeHTTP: whatever arrives is answered with XML, and only what was signed with the key is
+// let in.
 func FuzzServeHTTP(f *testing.F) {
 	s := New(Options{TTL: time.Minute})
 	const whoami = "Action=GetCallerIdentity&Version=2011-06-15"

@@ -1,31 +1,35 @@
 // Package sandbox is an STS on loopback that checks signatures and expiry as AWS does.
 //
-// It is for trying brs-exec without an AWS account (--sandbox) and for tests: a program that sends an expired credential is
-// told ExpiredToken, one that signs with the wrong secret SignatureDoesNotMatch, and so on, in the words, codes and statuses of
-// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and of the pages of each action. Actions: AssumeRole,
-// AssumeRoleWithWebIdentity, GetSessionToken, GetCallerIdentity. It is no security boundary: it says yes to whom it knows.
+// It is for trying brs-exec without an AWS account and for tests. A program that sends an expired
+// credential is told ExpiredToken, one that signs with the wrong secret SignatureDoesNotMatch, and
+// so on, in the words, codes and statuses of
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and of the pages of each
+// action. Actions: AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken, GetCallerIdentity. It is
+// no security boundary: whoever has its keys may do everything.
 //
 // # What is known
 //
-// One user, arn:aws:iam::ACCOUNT:user/sandbox, whose long-term keys are BaseCredentials: random, new in each STS. Every role
-// exists, in every account and partition, and trusts everybody, but by its name:
+// One user, arn:aws:iam::ACCOUNT:user/sandbox, whose long-term keys are BaseCredentials: random,
+// new in each STS. Every role exists, in every account and partition, and trusts everybody, but by
+// its name:
 //
 //   - a name that contains "denied" is AccessDenied;
 //   - a name that contains "mfa" demands a caller, or a call, with an MFA code.
 //
-// Any six digits but 000000 are a good MFA code, each once in 90 seconds, with any device of the caller's account.
-// A web identity token is a JWT whose times are checked and whose signature is not. Any https issuer is trusted; Issuer is the
-// one to use when it doesn't matter, and WebIdentityToken makes a token of it.
+// Any six digits but 000000 are a good MFA code, each once in 90 seconds, with any device of the
+// caller's account. A web identity token is a JWT whose times are checked and whose signature is
+// not. Any https issuer is trusted; WebIdentityToken makes a token of Issuer.
 //
 // # Stateless
 //
-// A session token is the identity and its expiry, sealed with a key of this STS; the secret access key is derived from it.
-// So the life of a credential is judged at every later call without a table that grows, and another STS's credentials are
-// as unknown as they would be in another partition.
+// A session token is the identity and its expiry, sealed with a key of this STS; the secret access
+// key is derived from it. So each call can judge its credential without a table that grows, and
+// another STS's credentials are unknown, as in another partition.
 //
 // # Concurrency
 //
-// An STS is an http.Handler, safe for concurrent use. Fault and OnCall run in the request's goroutine.
+// An STS is an http.Handler, safe for concurrent use. Fault and OnCall run in the request's
+// goroutine.
 package sandbox
 
 import (
@@ -44,26 +48,30 @@ const (
 	namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 	version   = "2011-06-15"
 
-	// maxBody is more than any valid call needs: a web identity token is at most 20,000 characters, a policy 2,048.
+	// maxBody is more than any valid call needs: a web identity token is at most 20,000 characters,
+	// a policy 2,048.
 	maxBody = 1 << 20
 )
 
 // Options change what an STS answers; the zero value is AWS with the account 000000000000.
 type Options struct {
-	// TTL caps the life that is asked by DurationSeconds; it may be seconds, which AWS never gives. 0: the life that is asked.
+	// TTL caps the life that DurationSeconds asks for; it may be seconds, which AWS never gives. 0:
+	// no cap.
 	TTL time.Duration
 
-	// Now is STS's clock, by which it judges expiry and signatures and fills its Date header. nil: time.Now.
+	// Now is STS's clock, by which it judges expiry and signatures and fills its Date header. nil:
+	// time.Now.
 	Now func() time.Time
 
 	// Account is the base user's, 12 digits. Default 000000000000.
 	Account string
 
-	// Fault is asked once a call's signature has been verified. What it returns is answered instead of the result:
-	// an Error, Hang, Reset, Garbage or Truncated; nil lets the call pass. It may also sleep, to be slow.
+	// Fault is asked once a call's signature has been verified. Its error is answered instead of
+	// the result: an Error, Hang, Reset, Garbage or Truncated. nil lets the call pass. It may also
+	// sleep, to be slow.
 	Fault func(Call) error
 
-	// OnCall is told of every call, also of refused ones, just before the answer is sent.
+	// OnCall gets every call, also refused ones, just before the answer is sent.
 	OnCall func(Call)
 }
 
@@ -81,10 +89,10 @@ type Call struct {
 // STS is the service.
 type STS struct {
 	o         Options
-	key       []byte
+	key       []byte // seals session tokens and derives secrets
 	base      aws.Credentials
-	mu        sync.Mutex // guards codes
-	usedCodes map[string]time.Time
+	mu        sync.Mutex           // guards usedCodes
+	usedCodes map[string]time.Time // MFA codes, and when they were used
 }
 
 // New returns an STS with new keys.
@@ -125,7 +133,8 @@ func (s *STS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *STS) serve(c *Call, w http.ResponseWriter, r *http.Request, now time.Time) (any, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return nil, Error{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the request body is longer than a sandbox reads", 0}
+		return nil, Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
+			Message: "the request body is longer than a sandbox reads"}
 	}
 	if c.Params, err = params(r.URL.RawQuery, string(body)); err != nil {
 		return nil, err
@@ -166,9 +175,10 @@ func (s *STS) action(name, v string) (func(request) (any, error), error) {
 	}[name]
 	switch {
 	case name == "":
-		return nil, Error{http.StatusBadRequest, "MissingAction", "The request is missing an action or a required parameter.", 0}
+		return nil, badRequest("MissingAction", "The request is missing an action or a required parameter.")
 	case !ok || v != version:
-		return nil, Error{http.StatusBadRequest, "InvalidAction", "Could not find operation " + name + " for version " + cmp.Or(v, "NO_VERSION_SPECIFIED"), 0}
+		return nil, badRequest("InvalidAction",
+			"Could not find operation "+name+" for version "+cmp.Or(v, "NO_VERSION_SPECIFIED"))
 	}
 	return run, nil
 }
@@ -179,7 +189,7 @@ func params(query, form string) (url.Values, error) {
 	for _, raw := range []string{query, form} {
 		v, err := url.ParseQuery(raw)
 		if err != nil {
-			return nil, Error{http.StatusBadRequest, "MalformedQueryString", "The query string contains a syntax error.", 0}
+			return nil, badRequest("MalformedQueryString", "The query string contains a syntax error.")
 		}
 		for name, values := range v {
 			all[name] = append(all[name], values...)

@@ -126,7 +126,8 @@ func TestAssumedRole(t *testing.T) {
 	}
 }
 
-// TestEveryParameterArrives also proves that a comma in a role's name and a semicolon in a tag arrive whole.
+// TestEveryParameterArrives also proves that a comma in a role's name and a semicolon in a tag
+// arrive whole.
 func TestEveryParameterArrives(t *testing.T) {
 	w := newWorld(t, Options{})
 	in := assume("arn:aws-cn:iam::111122223333:role/a,b=c@d")
@@ -177,7 +178,8 @@ func TestExpiryBoundary(t *testing.T) {
 			t.Errorf("TTL %v: got a life of %v", ttl, got)
 		}
 		call := func(now time.Time) error {
-			// Sealing and judging are under test, not the skew of a date that the SDK takes from the real clock.
+			// Sealing and judging are under test, not the skew of a date that the SDK takes from
+			// the real clock.
 			if d := time.Since(now).Abs(); d > 10*time.Minute {
 				return w.verifyAt(issued(out.Credentials), now)
 			}
@@ -303,7 +305,8 @@ func TestRefusedCallers(t *testing.T) {
 	}
 }
 
-// TestClockSkew: a date is good within 15 minutes of STS's clock, whose Date header says what that is.
+// TestClockSkew: a date is good within 15 minutes of STS's clock, whose Date header says what that
+// is.
 func TestClockSkew(t *testing.T) {
 	w := newWorld(t, Options{})
 	now := time.Date(2026, 3, 1, 0, 5, 0, 0, time.UTC) // 15 minutes around it lie on two days

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// This file verifies https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html from the description,
-// without the SDK's signer: a mistake there must not be its own proof.
+// This file verifies signatures by
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html and not by the SDK's signer:
+// what the SDK would sign wrongly must not pass.
 
 const (
 	algorithm = "AWS4-HMAC-SHA256"
@@ -27,7 +28,7 @@ const (
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
 )
 
-// signature is what a request says of its own signing.
+// A signature is what a request says about how it was signed.
 type signature struct {
 	keyID, day, region, service, terminator string // the credential scope
 
@@ -39,7 +40,8 @@ type signature struct {
 	presigned bool
 }
 
-// authenticate returns who signed r. It fills c's key and region as soon as they are known.
+// authenticate returns who signed r, or AWS's error. It fills c's key, region and caller as soon as
+// they are known.
 func (s *STS) authenticate(c *Call, r *http.Request, body []byte, now time.Time) (identity, error) {
 	sig, err := parseSignature(r)
 	if err != nil {
@@ -75,7 +77,8 @@ func (s *STS) resolve(keyID, token string) (identity, string, error) {
 	}
 	id, ok := s.open(token)
 	if !ok || id.KeyID != keyID {
-		return identity{}, "", forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
+		return identity{}, "", forbidden("InvalidClientTokenId",
+			"The security token included in the request is invalid.")
 	}
 	return id, s.secret(token), nil
 }
@@ -105,7 +108,8 @@ func parseAuthorization(auth string, h http.Header) (signature, error) {
 	for part := range strings.SplitSeq(rest, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok {
-			return signature{}, incomplete("'" + name + "' not a valid key=value pair (missing equal-sign) in Authorization header.")
+			return signature{}, incomplete("'" + name +
+				"' not a valid key=value pair (missing equal-sign) in Authorization header.")
 		}
 		fields[name] = value
 	}
@@ -120,7 +124,8 @@ func parseAuthorization(auth string, h http.Header) (signature, error) {
 		if t, err := http.ParseTime(h.Get("Date")); err == nil {
 			sig.date = t.UTC().Format(dateForm)
 		} else {
-			missing = append(missing, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+			missing = append(missing,
+				"Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 		}
 	}
 	if missing != nil {
@@ -156,24 +161,28 @@ func parsePresigned(q url.Values) (signature, error) {
 	return sig.withScope(q.Get("X-Amz-Credential"), q.Get("X-Amz-SignedHeaders"))
 }
 
+// withScope adds the credential scope and the names of the signed headers.
 func (g signature) withScope(credential, headers string) (signature, error) {
 	parts := strings.Split(credential, "/")
 	if len(parts) != 5 {
-		return signature{}, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
+		return signature{}, incomplete(
+			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
 	}
 	g.keyID, g.day, g.region, g.service, g.terminator = parts[0], parts[1], parts[2], parts[3], parts[4]
 	g.headers = strings.Split(strings.ToLower(headers), ";")
 	if !slices.Contains(g.headers, "host") {
-		return signature{}, forbidden("SignatureDoesNotMatch", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return signature{}, forbidden("SignatureDoesNotMatch",
+			"'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	return g, nil
 }
 
-// checkScope returns the time of signing.
+// checkScope holds the scope to this service and returns the time of signing.
 func (g signature) checkScope() (time.Time, error) {
 	signed, err := time.Parse(dateForm, g.date)
 	if err != nil {
-		return time.Time{}, incomplete("Date must be in ISO-8601 'basic format'. Got '" + g.date + "'. See http://en.wikipedia.org/wiki/ISO_8601")
+		return time.Time{}, incomplete("Date must be in ISO-8601 'basic format'. Got '" + g.date +
+			"'. See http://en.wikipedia.org/wiki/ISO_8601")
 	}
 	var wrong []string
 	if g.region == "" {
@@ -183,10 +192,12 @@ func (g signature) checkScope() (time.Time, error) {
 		wrong = append(wrong, "Credential should be scoped to correct service: 'sts'.")
 	}
 	if g.terminator != "aws4_request" {
-		wrong = append(wrong, "Credential should be scoped with a valid terminator: 'aws4_request', not '"+g.terminator+"'.")
+		wrong = append(wrong,
+			"Credential should be scoped with a valid terminator: 'aws4_request', not '"+g.terminator+"'.")
 	}
 	if day := signed.Format("20060102"); g.day != day {
-		wrong = append(wrong, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '"+
+		wrong = append(wrong, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of "+
+			"date from HTTP: '"+
 			g.day+"' != '"+day+"', from '"+g.date+"'.")
 	}
 	if wrong != nil {
@@ -203,8 +214,8 @@ func (g signature) checkDate(signed, now time.Time) error {
 		return forbidden("SignatureDoesNotMatch", "Signature expired: "+g.date+" is now earlier than "+form(oldest)+
 			" ("+form(now)+" - "+strconv.Itoa(int(life/time.Minute))+" min.)")
 	case signed.After(newest):
-		return forbidden("SignatureDoesNotMatch", "Signature not yet current: "+g.date+" is still later than "+form(newest)+
-			" ("+form(now)+" + 15 min.)")
+		return forbidden("SignatureDoesNotMatch", "Signature not yet current: "+g.date+
+			" is still later than "+form(newest)+" ("+form(now)+" + 15 min.)")
 	}
 	return nil
 }
@@ -223,6 +234,7 @@ func (g signature) sign(secret, canonical string) string {
 	return hex.EncodeToString(key)
 }
 
+// canonicalRequest is the text whose hash is signed.
 func canonicalRequest(r *http.Request, g signature, body []byte) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL.RawQuery, g.presigned) + "\n")
@@ -234,7 +246,8 @@ func canonicalRequest(r *http.Request, g signature, body []byte) string {
 	return b.String()
 }
 
-// canonicalPath encodes the path that was sent once more: every service but S3 signs it doubly encoded.
+// canonicalPath encodes the path that was sent once more: every service but S3 signs it doubly
+// encoded.
 func canonicalPath(u *url.URL) string {
 	segments := strings.Split(cmp.Or(u.EscapedPath(), "/"), "/")
 	for i, s := range segments {
@@ -264,8 +277,8 @@ func canonicalQuery(raw string, presigned bool) string {
 	return strings.Join(out, "&")
 }
 
-// canonicalHeader joins a header's values as RFC 9110 5.3 does and folds runs of spaces.
-// net/http's server takes Host away from the headers.
+// canonicalHeader joins a header's values as RFC 9110 5.3 does and folds runs of spaces. net/http's
+// server takes Host away from the headers.
 func canonicalHeader(r *http.Request, name string) string {
 	if name == "host" {
 		return r.Host
@@ -278,28 +291,16 @@ func canonicalHeader(r *http.Request, name string) string {
 	return strings.Join(folded, ",")
 }
 
-// escape is RFC 3986's encoding of everything that is not unreserved, in upper-case hex.
-func escape(s string) string {
-	const digits = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; isAlnum(c) || strings.IndexByte("-._~", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
-		}
-	}
-	return b.String()
-}
-
-func isAlnum(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-}
+// escape is RFC 3986's encoding of everything that is not unreserved, in upper-case hex: as
+// QueryEscape's but for the space.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func forbidden(code, msg string) Error {
 	return Error{Status: http.StatusForbidden, Code: code, Message: msg}
 }
 
-func incomplete(msg string) Error {
-	return Error{Status: http.StatusBadRequest, Code: "IncompleteSignature", Message: msg}
+func incomplete(msg string) Error { return badRequest("IncompleteSignature", msg) }
+
+func badRequest(code, msg string) Error {
+	return Error{Status: http.StatusBadRequest, Code: code, Message: msg}
 }

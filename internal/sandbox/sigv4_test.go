@@ -10,7 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// signRequest signs r at any time, which the SDK's client can't. What the SDK signs is verified in the tests beside it.
+// signRequest signs r at any time, which the SDK's client can't. What the SDK signs is verified in
+// the tests beside it.
 func signRequest(r *http.Request, c aws.Credentials, region, service string, now time.Time, body string) {
 	date := now.UTC().Format(dateForm)
 	r.Header.Set("X-Amz-Date", date)
@@ -24,8 +25,10 @@ func signRequest(r *http.Request, c aws.Credentials, region, service string, now
 		strings.Join(names, ";")+", Signature="+g.sign(c.SecretAccessKey, canonicalRequest(r, g, []byte(body))))
 }
 
-// TestAWSExamples: the examples that AWS publishes with their signatures, so that signer and verifier can't agree on a mistake.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html and the general SigV4 page (ListUsers).
+// TestAWSExamples: the examples that AWS publishes with their signatures, so that signer and
+// verifier can't agree on a mistake.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html and the general
+// SigV4 page (ListUsers).
 func TestAWSExamples(t *testing.T) {
 	const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 	for _, tt := range []struct {

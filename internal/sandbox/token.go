@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// identity is who a credential speaks for. As JSON it is what a session token seals.
+// An identity is whom a credential stands for. As JSON it is what a session token seals.
 type identity struct {
 	KeyID          string            `json:"k"`
 	ARN            string            `json:"arn"`
@@ -44,7 +44,8 @@ func (s *STS) issue(id identity, now time.Time, life time.Duration) credentials 
 		life = min(life, s.o.TTL)
 	}
 	id.KeyID = keyID("ASIA")
-	// What is enforced is what is told, and that is whole seconds: a life may be shorter than asked by less than one.
+	// Expiration has whole seconds, and the same instant is enforced: a life may be shorter than
+	// asked by less than one.
 	expires := now.Add(life).Truncate(time.Second)
 	id.Expires = expires.Unix()
 	token := s.seal(id)

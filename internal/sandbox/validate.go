@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,7 +12,8 @@ import (
 // wordChars is what AWS allows in names beside \w: [\w+=,.@-].
 const wordChars = "+=,.@-"
 
-// validation collects what is wrong with a call's parameters, as AWS does, before anything else is looked at.
+// A validation collects all that is wrong with a call's parameters: AWS tells it at once and before
+// anything else.
 type validation []string
 
 func (v validation) err() error {
@@ -48,7 +48,8 @@ func (v *validation) required(at string, p url.Values, name string) {
 	}
 }
 
-// text checks length and characters (\w and extra; any if extra is "") of a parameter that is given.
+// text checks length and characters (\w and extra; any if extra is "") of a parameter that is
+// given.
 func (v *validation) text(at string, p url.Values, name string, least, most int, extra string) {
 	if !p.Has(name) {
 		return
@@ -73,10 +74,10 @@ func (v *validation) mfa(p url.Values) {
 	}
 }
 
-// duration returns DurationSeconds, from 900 to most.
-func (v *validation) duration(p url.Values, unsaid, most time.Duration) time.Duration {
+// duration returns DurationSeconds, from 900 to most, or standard if it isn't given.
+func (v *validation) duration(p url.Values, standard, most time.Duration) time.Duration {
 	if !p.Has("DurationSeconds") {
-		return unsaid
+		return standard
 	}
 	text := p.Get("DurationSeconds")
 	n, err := strconv.ParseInt(text, 10, 32)
@@ -110,7 +111,8 @@ func (v *validation) tags(p url.Values) map[string]string {
 	return tags
 }
 
-// list returns the members NAME.member.1 … (or NAME.member.1.Field …, then as empty strings) up to the first gap.
+// list returns the members NAME.member.1 … (or NAME.member.1.Field …, then as empty strings) up to
+// the first gap.
 func (v *validation) list(p url.Values, name, at string, most int) []string {
 	named := make(map[string]bool)
 	for key := range p {
@@ -149,11 +151,10 @@ func checkPolicies(p url.Values) error {
 	return nil
 }
 
-func malformedPolicy(msg string) Error {
-	return Error{Status: http.StatusBadRequest, Code: "MalformedPolicyDocument", Message: msg}
-}
+func malformedPolicy(msg string) Error { return badRequest("MalformedPolicyDocument", msg) }
 
-// packed is a PackedPolicySize in per cent; AWS's packing is its own, so this one only grows with what is sent.
+// packed is a PackedPolicySize in per cent; AWS's packing is its own, so this one only grows with
+// what is sent.
 func packed(p url.Values, tags map[string]string) int {
 	n := len(p.Get("Policy"))
 	for key, value := range tags {
@@ -162,7 +163,7 @@ func packed(p url.Values, tags map[string]string) int {
 	return min(99, (n+40)/41)
 }
 
-// only reports whether s has nothing but what class says yes to and extra.
+// only reports whether each byte of s is of class or in extra.
 func only(s, extra string, class func(byte) bool) bool {
 	for i := range len(s) {
 		if !class(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
@@ -172,6 +173,8 @@ func only(s, extra string, class func(byte) bool) bool {
 	return true
 }
 
-func isWord(c byte) bool { return isAlnum(c) || c == '_' }
+func isWord(c byte) bool {
+	return isDigit(c) || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c == '_'
+}
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -6,7 +6,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -14,8 +13,8 @@ import (
 // Issuer is the identity provider of the tokens that WebIdentityToken makes.
 const Issuer = "https://oidc.sandbox.invalid"
 
-// WebIdentityToken returns a JWT of Issuer that AssumeRoleWithWebIdentity takes until expires.
-// Its signature is a constant: a script can as well write a token itself.
+// WebIdentityToken returns a JWT of Issuer that AssumeRoleWithWebIdentity takes until expires. Its
+// signature is a constant: a script can as well write a token itself.
 func WebIdentityToken(subject, audience string, expires time.Time) string {
 	part := func(v any) string {
 		b, err := json.Marshal(v)
@@ -39,7 +38,8 @@ type webIdentityResult struct {
 	Provider                    string // as AWS answers it: the provider's ARN
 }
 
-// assumeRoleWithWebIdentity is https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html.
+// assumeRoleWithWebIdentity is
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html.
 func (s *STS) assumeRoleWithWebIdentity(r request) (any, error) {
 	p := r.params
 	var v validation
@@ -73,7 +73,8 @@ func (s *STS) assumeRoleWithWebIdentity(r request) (any, error) {
 		AssumedRoleUser:             assumedRoleUser{id.UserID, id.ARN},
 		Credentials:                 s.issue(id, r.now, life),
 		PackedPolicySize:            packed(p, nil),
-		Provider:                    "arn:" + role.partition + ":iam::" + role.account + ":oidc-provider/" + strings.TrimPrefix(t.Iss, "https://"),
+		Provider: "arn:" + role.partition + ":iam::" + role.account + ":oidc-provider/" +
+			strings.TrimPrefix(t.Iss, "https://"),
 	}, nil
 }
 
@@ -115,8 +116,8 @@ func parseJWT(token string, now time.Time) (jwt, error) {
 		return jwt{}, badToken("No OpenIDConnect provider found in your account for " + t.Iss)
 	}
 	if exp := int64(*t.Exp); now.Unix() >= exp {
-		return jwt{}, Error{Status: http.StatusBadRequest, Code: "ExpiredTokenException",
-			Message: fmt.Sprintf("Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), exp)}
+		return jwt{}, badRequest("ExpiredTokenException", fmt.Sprintf(
+			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), exp))
 	}
 	if t.Nbf > float64(now.Add(5*time.Minute).Unix()) {
 		return jwt{}, badToken("The token is not yet valid")
@@ -124,6 +125,4 @@ func parseJWT(token string, now time.Time) (jwt, error) {
 	return t, nil
 }
 
-func badToken(msg string) Error {
-	return Error{Status: http.StatusBadRequest, Code: "InvalidIdentityToken", Message: msg}
-}
+func badToken(msg string) Error { return badRequest("InvalidIdentityToken", msg) }
