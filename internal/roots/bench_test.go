@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// BenchmarkFirstVerification is what a start pays once: one chain against this machine's roots. The baseline beside it is
-// what crypto/x509 does at first use, the bundle and its directory.
+// BenchmarkFirstVerification is what a start pays once: one chain against this machine's roots. The
+// baseline beside it is what crypto/x509 does at first use, the bundle and its directory.
 func BenchmarkFirstVerification(b *testing.B) {
 	const file, dir = "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs"
 	system, err := os.ReadFile(file)

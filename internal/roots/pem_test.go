@@ -28,7 +28,8 @@ func everything(data []byte) (out []*x509.Certificate) {
 	}
 }
 
-// TestNamedInTheSystem: of the roots that this machine trusts, each is found by its name, and no other one.
+// TestNamedInTheSystem: of the roots that this machine trusts, each is found by its name, and no
+// other one.
 func TestNamedInTheSystem(t *testing.T) {
 	file := "/etc/ssl/certs/ca-certificates.crt"
 	data, err := os.ReadFile(file)
@@ -50,7 +51,8 @@ func TestNamedInTheSystem(t *testing.T) {
 	}
 }
 
-// TestAmazonsRoots: five of the system's roots have names that are looked for first, as many as AWS's CA lists.
+// TestAmazonsRoots: five of the system's roots have names that are looked for first, as many as
+// AWS's CA lists.
 func TestAmazonsRoots(t *testing.T) {
 	file := "/etc/ssl/certs/ca-certificates.crt"
 	data, err := os.ReadFile(file)
@@ -67,8 +69,9 @@ func TestAmazonsRoots(t *testing.T) {
 	}
 }
 
-// FuzzIssuers: whatever a bundle holds, nothing is trusted that crypto/x509 would not trust, and if no header (a colon)
-// is in it nothing is missed. The certificates are files, good until 2126: each fuzzing process must know the same ones.
+// FuzzIssuers: whatever a bundle holds, nothing is trusted that crypto/x509 would not trust, and if
+// no header (a colon) is in it nothing is missed. The certificates are files, good until 2126: each
+// fuzzing process must know the same ones.
 func FuzzIssuers(f *testing.F) {
 	one, two := must(os.ReadFile("testdata/a.pem")), must(os.ReadFile("testdata/b.pem"))
 	a, b := everything(one)[0], everything(two)[0]

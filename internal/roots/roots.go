@@ -1,17 +1,20 @@
 // Package roots trusts the system's roots without parsing them all.
 //
-// On Linux crypto/x509 parses every root that it finds: a bundle file and then a directory that holds the same certificates
-// twice more, 430 in all on Debian. That is two thirds of the time in which a wrapper that makes one https call is ready.
-// This package reads the bundle file alone and parses only the certificates that an AWS server's chain can end in.
+// On Linux crypto/x509 parses every root that it finds: a bundle file and then a directory that
+// holds the same certificates twice more, 430 in all on Debian. That is two thirds of the time in
+// which a wrapper that makes one https call is ready. This package reads the bundle file alone and
+// parses only the certificates that an AWS server's chain can end in.
 //
 // # Neither stricter nor laxer
 //
-// crypto/tls verifies every handshake. The first attempt has a RootCAs pool of Amazon's roots, which are a part of what
-// crypto/x509 trusts in the same environment: a chain that passes would pass there. When a certificate fails (a company's
-// proxy, an endpoint of one's own, GitHub), the handshake is repeated once as if this package weren't there. That verdict
-// is the one returned, and all later connections are made the same way. A handshake that fails has sent nothing of the
-// request. SSL_CERT_FILE and SSL_CERT_DIR keep their meaning; a bundle of the user's own (--ca-bundle, AWS_CA_BUNDLE)
-// replaces the system's roots, as in the AWS SDKs, and is parsed whole.
+// crypto/tls verifies every handshake. The first attempt has a RootCAs pool of Amazon's roots,
+// which are a part of what crypto/x509 trusts in the same environment: a chain that passes would
+// pass there. When a certificate fails (a company's proxy, an endpoint of one's own, GitHub), the
+// handshake is repeated once as if this package weren't there. That verdict is the one returned,
+// and all later connections are made the same way. A handshake that fails has sent nothing of the
+// request. SSL_CERT_FILE and SSL_CERT_DIR keep their meaning; a bundle of the user's own
+// (--ca-bundle, AWS_CA_BUNDLE) replaces the system's roots, as in the AWS SDKs, and is parsed
+// whole.
 //
 // On macOS, Windows and the other Unixes the system's roots are crypto/x509's business alone.
 package roots
@@ -28,13 +31,15 @@ import (
 	"sync/atomic"
 )
 
-// awsNames are in the subjects of the roots that AWS's own CA asks everyone to trust. Its page says that names are no
-// ground for trust; here they only choose what to parse first. https://www.amazontrust.com/repository/
+// awsNames are in the subjects of the roots that AWS's own CA asks everyone to trust. Its page says
+// that names are no ground for trust; here they only choose what to parse first.
+// https://www.amazontrust.com/repository/
 var awsNames = [][]byte{[]byte("Amazon Root "), []byte("Starfield Services Root Certificate Authority")}
 
-// Transport returns t with its roots: the certificates in the file bundle, or the system's if it is "". t's own TLS
-// settings, such as a client certificate, stay. The error is about bundle: it can't be read, or holds no certificate.
-// The transport that is returned is safe for concurrent use and may keep a request's body in memory.
+// Transport returns t with its roots: the certificates in the file bundle, or the system's if it is
+// "". t's own TLS settings, such as a client certificate, stay. The error is about bundle: it can't
+// be read, or holds no certificate. The transport that is returned is safe for concurrent use and
+// may keep a request's body in memory.
 func Transport(t *http.Transport, bundle string) (http.RoundTripper, error) {
 	if bundle == "" {
 		data, _ := os.ReadFile(systemBundle()) // an error shows again later, in crypto/x509's words
@@ -66,8 +71,9 @@ func withRoots(t *http.Transport, pool *x509.CertPool) *http.Transport {
 	return t
 }
 
-// fallback sends requests by first until a certificate fails there, and then by system. It stands above the transports and
-// not in a DialTLSContext, which net/http doesn't call for a connection through a proxy.
+// fallback sends requests by first until a certificate fails there, and then by system. It stands
+// above the transports and not in a DialTLSContext, which net/http doesn't call for a connection
+// through a proxy.
 type fallback struct {
 	first, system *http.Transport
 	failed        atomic.Bool
@@ -78,7 +84,8 @@ func (f *fallback) RoundTrip(r *http.Request) (*http.Response, error) {
 		return f.system.RoundTrip(r)
 	}
 	var body []byte
-	if r.Body != nil && r.Body != http.NoBody { // net/http closes it after a failed handshake, and the SDK has no GetBody
+	// net/http closes the body even after a failed handshake, and the SDK's requests have no GetBody.
+	if r.Body != nil && r.Body != http.NoBody {
 		var err error
 		body, err = io.ReadAll(r.Body)
 		r.Body.Close()
@@ -87,7 +94,8 @@ func (f *fallback) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	resp, err := f.first.RoundTrip(withBody(r, body))
-	// Not x509.UnknownAuthorityError alone: a root that has expired may have been renewed in SSL_CERT_DIR.
+	// Not x509.UnknownAuthorityError alone: a root that has expired may have been renewed in
+	// SSL_CERT_DIR.
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		return resp, err
 	}

@@ -29,7 +29,8 @@ import (
 	"brs-exec/need"
 )
 
-// attempt makes one request to a server of that certificate under the name that its URL has, and returns the error.
+// attempt makes one request to a server of that certificate under the name that its URL has, and
+// returns the error.
 func attempt(t http.RoundTripper, l net.Listener, name string) error {
 	if strings.Contains(name, ":") {
 		name = "[" + strings.Replace(name, "%", "%25", 1) + "]"
@@ -74,7 +75,8 @@ type world struct {
 	want   string // part of crypto/tls's error; "" none
 }
 
-// worlds are what may happen. Every CA bears family's name, which decides whether it is looked for first.
+// worlds are what may happen. Every CA bears family's name, which decides whether it is looked for
+// first.
 func worlds(family string) []world {
 	newCA := func(name string) issuer { return newCA(family + name) }
 	caTemplate := func(name string) *x509.Certificate { return caTemplate(family + name) }
@@ -96,7 +98,8 @@ func worlds(family string) []world {
 	clientCA := selfSigned(edit(caTemplate("Client CA"), func(c *x509.Certificate) {
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}), newKey())
-	// New Root has signed the leaf; Old Root, which is what old clients trust, has signed New Root's name and key.
+	// New Root has signed the leaf; Old Root, which is what old clients trust, has signed New
+	// Root's name and key.
 	newRoot := newCA("New Root")
 	crossed := other.sign(caTemplate("New Root"), newRoot.key)
 	crossLeaf := newRoot.issue(leafTemplate("localhost"))
@@ -193,8 +196,9 @@ func TestBundleEqualsCryptoTLS(t *testing.T) {
 	}
 }
 
-// families are CAs that are looked for first, and others beside one such: there a first handshake fails, and a second
-// decides. Where the bundle has none that is looked for, Transport returns what crypto/tls is compared with.
+// families are CAs that are looked for first, and others beside one such: there a first handshake
+// fails, and a second decides. Where the bundle has none that is looked for, Transport returns what
+// crypto/tls is compared with.
 var families = []struct {
 	name, prefix string
 	beside       bool // the bundle begins with a root of Amazon's name
@@ -202,8 +206,8 @@ var families = []struct {
 	{"aws", "Amazon Root ", false}, {"beside aws", "", true},
 }
 
-// TestSystemEqualsCryptoTLS: the system's roots, as SSL_CERT_FILE and SSL_CERT_DIR name them. crypto/x509 reads them once
-// in a process, so that each case is a process of its own.
+// TestSystemEqualsCryptoTLS: the system's roots, as SSL_CERT_FILE and SSL_CERT_DIR name them.
+// crypto/x509 reads them once in a process, so that each case is a process of its own.
 func TestSystemEqualsCryptoTLS(t *testing.T) {
 	need.Place(t, runtime.GOOS == "linux", "Linux: elsewhere the system's roots are crypto/x509's own business")
 	for _, f := range families {
@@ -390,7 +394,8 @@ func TestCryptoTLSVerifies(t *testing.T) {
 	}
 }
 
-// TestFallback: the handshake is repeated once, with the whole request, and never again; through a proxy too.
+// TestFallback: the handshake is repeated once, with the whole request, and never again; through a
+// proxy too.
 func TestFallback(t *testing.T) {
 	need.Place(t, runtime.GOOS == "linux", "Linux: elsewhere the system's roots are crypto/x509's own business")
 	ca := newCA("CA")

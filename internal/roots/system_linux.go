@@ -12,8 +12,8 @@ var bundles = []string{
 	"/etc/ssl/cert.pem",                                 // Alpine
 }
 
-// systemBundle is the one file that crypto/x509 would read; it reads directories, too.
-// "" if there is none: then this package has nothing to offer.
+// systemBundle is the one file that crypto/x509 would read; it reads directories, too. "" if there
+// is none: then this package has nothing to offer.
 func systemBundle() string {
 	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
 		return file

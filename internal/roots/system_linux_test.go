@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestListIsCryptoX509s: the files that are tried are those of the toolchain that builds us, in its order.
+// TestListIsCryptoX509s: the files that are tried are those of the toolchain that builds us, in its
+// order.
 func TestListIsCryptoX509s(t *testing.T) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
