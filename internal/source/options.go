@@ -16,8 +16,8 @@ import (
 // An Option is an identity option, by the name that it has on the command line.
 type Option = problem.Option
 
-// Options has one field for each identity option, named like it and as the user wrote it. The zero
-// value is the SDK's default chain without a role.
+// Options has one field for each identity option, named like it and as the user wrote it. With Env
+// alone it is the SDK's default chain without a role.
 type Options struct {
 	RoleARNs          []string      // a chain, assumed in order, on top of the base credentials and their own role
 	RoleSessionName   string        // of every hop; "": AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST
