@@ -29,20 +29,10 @@ type cli struct {
 	child   childenv.Endpoint
 	runner  runner.Command // Args is the command
 
-	expectAccount          string
-	mustLast               time.Duration
-	startEarly             bool
-	deliver                []string
-	logLevel, logFormat    string
-	logFile                string
-	whoami, explain        bool
-	output                 string
-	export                 bool
-	format                 string
-	rehearse               time.Duration
-	rehearseFail           bool
-	version, help, sandbox bool
-	sandboxTTL, demoClient time.Duration
+	expectAccount, logLevel, logFormat, logFile, output, format               string
+	mustLast, rehearse, sandboxTTL, demoClient                                time.Duration
+	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox bool
+	deliver                                                                   []string
 
 	delivery delivery          // deliver, read
 	setBy    map[string]string // what gave each flag that was given: the flag, or its variable

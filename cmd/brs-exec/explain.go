@@ -73,13 +73,12 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	page.Messages = append(said(), unkept...)
 	page.Candidates = tellCandidates(candidates)
 	page.Outranking = tellRivals(flags, rivals)
-	switch {
-	case err != nil:
+	page.Remedy = slices.Concat(clockRemedy(page), optionRemedies(unkept))
+	if err != nil {
 		page.Error = err.Error()
-		page.Remedy = slices.Concat(remedies(flags, err, trace), clockRemedy(page), optionRemedies(unkept))
-	default:
-		page.Remedy = slices.Concat(clockRemedy(page), optionRemedies(unkept), outrankedProfile(candidates),
-			nextSteps(flags, rivals))
+		page.Remedy = slices.Concat(remedies(flags, err, trace), page.Remedy)
+	} else {
+		page.Remedy = slices.Concat(page.Remedy, outrankedProfile(candidates), nextSteps(flags, rivals))
 	}
 	page.Clean(message.OneLine)
 	return page, err

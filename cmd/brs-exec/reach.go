@@ -55,8 +55,8 @@ var outOfReach = []struct {
 }
 
 // adviseReach says, if the command failed and nobody ever came to the endpoint, that it may be of
-// those which carry their program away. A command that was killed, or tells so as shells do, was
-// stopped by somebody: that is no riddle.
+// those which carry their program away. It is silent about a command that was killed, or that says
+// so as shells do: whoever stopped it knows why it ended.
 func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.Status, asked ecsserver.Stats) {
 	stopped := status <= 0 || status > 128 && status <= 192
 	came := asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
@@ -68,20 +68,21 @@ func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.
 	}
 }
 
-// reachHint is "" for a command that the endpoint reaches, as far as is known.
+// reachHint returns "" for a command that the endpoint reaches, as far as is known.
 func reachHint(command []string) string {
 	name := strings.TrimSuffix(filepath.Base(command[0]), ".exe")
 	for _, row := range outOfReach {
 		commands, words := strings.Fields(row.commands), strings.Fields(row.words)
-		if slices.Contains(commands, name) && mentions(own(name, command[1:]), words) {
+		if slices.Contains(commands, name) && mentions(ownArguments(name, command[1:]), words) {
 			return "nobody asked for credentials, perhaps because of " + name + ": " + row.why + "; try " + row.order
 		}
 	}
 	return ""
 }
 
-// own are the arguments that are not those of the command that env(1) or unshare(1) runs.
-func own(name string, args []string) []string {
+// ownArguments leaves out those of the command that env(1) or unshare(1) runs: a "-i" there is not
+// env's.
+func ownArguments(name string, args []string) []string {
 	if name != "env" && name != "unshare" {
 		return args
 	}

@@ -52,10 +52,9 @@ func newLogger(flags *cli, stderr io.Writer) (log *slog.Logger, closeLog func() 
 	return message.NewLogger(w, flags.level()), closeLog, nil
 }
 
-func (c *cli) level() slog.Level {
-	return map[string]slog.Level{
-		"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
-	}[c.logLevel]
+func (c *cli) level() (level slog.Level) {
+	level.UnmarshalText([]byte(c.logLevel)) // each of the choices is one
+	return level
 }
 
 // sourceOptions hands the identity flags to the source. sts is nil without --sandbox.
