@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/credformat"
 	"brs-exec/internal/message"
@@ -118,7 +116,9 @@ func (f *keyFile) keep(ctx context.Context, log *slog.Logger) {
 
 // update brings the file up to date, if there is something newer.
 func (f *keyFile) update(ctx context.Context) error {
-	creds, err := heldNow(ctx, f.creds)
+	ctx, cancel := context.WithCancel(ctx)
+	cancel() // what is held now, without a wait
+	creds, err := f.creds.Retrieve(ctx)
 	if err != nil {
 		return nil // the refresher tells
 	}
@@ -131,13 +131,6 @@ func (f *keyFile) update(ctx context.Context) error {
 	}
 	f.written = content
 	return nil
-}
-
-// heldNow returns what can be had without a wait.
-func heldNow(ctx context.Context, creds *refresh.Refresher) (aws.Credentials, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	return creds.Retrieve(ctx)
 }
 
 // fetchCommand returns the credential_process of the command: this program.

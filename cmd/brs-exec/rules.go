@@ -20,8 +20,7 @@ func (c *cli) check() error {
 	if c.demoClient != 0 {
 		return nil
 	}
-	rules := slices.Concat(c.taskRules(), c.valueRules(), c.rehearsalRules(), c.sandboxRules(), c.deliveryRules())
-	for _, r := range rules {
+	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules()) {
 		if r.broken {
 			return message.Errorf(r.hint, "%s", r.text)
 		}
@@ -32,8 +31,9 @@ func (c *cli) check() error {
 // runsNothing says that what is asked needs no command.
 func (c *cli) runsNothing() bool { return c.whoami || c.explain || c.export }
 
-// taskRules refuse two things that are asked at once, and none.
-func (c *cli) taskRules() []rule {
+// rules refuse two things that are asked at once, or none, and what has no sense without another
+// flag.
+func (c *cli) rules() []rule {
 	hasCommand := len(c.runner.Args) > 0
 	return []rule{
 		{c.whoami && hasCommand, "--whoami runs no command", "drop the command, or --whoami"},
@@ -47,22 +47,12 @@ func (c *cli) taskRules() []rule {
 		{c.export && c.explain, "--export and --explain each print something else", "drop one"},
 		{!hasCommand && !c.runsNothing() && !c.sandbox, "no command to run",
 			`-- "$SHELL" runs a shell; --help lists the flags`},
-	}
-}
-
-func (c *cli) valueRules() []rule {
-	return []rule{
 		{c.server.Port < 0 || c.server.Port > 65535,
 			fmt.Sprintf("%s %d: a port is 0 to 65535", c.given("port"), c.server.Port),
 			"leave it out: any free port will do"},
 		{c.server.MaxTTL != 0 && c.server.MaxTTL < time.Second,
 			fmt.Sprintf("%s %v: an expiry is a whole second", c.given("max-ttl"), c.server.MaxTTL),
 			"--max-ttl 15m, or leave it out"},
-	}
-}
-
-func (c *cli) sandboxRules() []rule {
-	return []rule{
 		{c.sandboxTTL != 0 && c.sandboxTTL < demoLife,
 			fmt.Sprintf("%s %v is too short: expiries are whole seconds", c.given("sandbox-ttl"), c.sandboxTTL),
 			fmt.Sprintf("--sandbox-ttl %v, or longer", demoLife)},
