@@ -201,7 +201,7 @@ func BenchmarkHandler(b *testing.B) {
 	for b.Loop() {
 		h.ServeHTTP(w, r)
 	}
-	if w.status != 0 {
+	if w.status != 200 {
 		b.Fatalf("got %d", w.status)
 	}
 }

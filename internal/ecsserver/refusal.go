@@ -39,9 +39,9 @@ var refusals = [kinds]problem{
 	noToken:     {401, "MissingToken", "the request has no Authorization header"},
 	wrongToken:  {401, "WrongToken", "the Authorization header is not this endpoint's token"},
 	wrongMethod: {405, "MethodNotAllowed", "this endpoint knows GET only"},
-	wrongPath:   {404, "NotFound", "this endpoint has one path, the one that AWS_CONTAINER_CREDENTIALS_FULL_URI names"},
-	wrongHost:   {403, "HostNotAllowed", "the Host header must be 127.0.0.1, localhost or a host that brs-exec was told to allow"},
-	browser:     {403, "BrowserNotAllowed", "the request has an Origin, Referer or Sec-Fetch header, as browsers send them"},
+	wrongPath:   {404, "NotFound", "this endpoint's path is the one that AWS_CONTAINER_CREDENTIALS_FULL_URI names"},
+	wrongHost:   {403, "HostNotAllowed", "the Host header must be 127.0.0.1, localhost or one that was allowed"},
+	browser:     {403, "BrowserNotAllowed", "the request has an Origin, Referer or Sec-Fetch header, as of browsers"},
 	otherUser:   {403, "UserNotAllowed", "the client is another user of this machine"},
 }
 

@@ -9,7 +9,8 @@
 //	Host: 127.0.0.1:PORT
 //	Authorization: TOKEN
 //
-//	{"AccessKeyId":"…","SecretAccessKey":"…","Token":"…","Expiration":"2006-01-02T15:04:05Z","AccountId":"…"}
+//	{"AccessKeyId":"…","SecretAccessKey":"…","Token":"…",
+//	 "Expiration":"2006-01-02T15:04:05Z","AccountId":"…"}
 //
 // The address is the literal 127.0.0.1 (some SDKs refuse names, and localhost may mean ::1), the
 // path is never empty (Ruby fails without one), and port, path and token stay as they are:

@@ -22,21 +22,16 @@ func (k Kind) String() string {
 // Verdict is the judgement of one process, or of several that ended early.
 type Verdict struct {
 	Kind
-	Name      string // and first file argument
-	PID       int    // 0: not known, or several
-	Processes int
-	Fetches   int
-	line      string
+	line string
 }
 
 // String is one line, which holds exactly one of the three words of Kind; the name apart.
 func (v Verdict) String() string { return v.line }
 
 func (s *subject) verdict() Verdict {
-	v := Verdict{Kind: s.judge(), Name: s.name, PID: s.pid, Processes: s.processes, Fetches: s.fetches}
+	v := Verdict{Kind: s.judge()}
 	switch {
 	case s.processes > 1:
-		v.PID = 0
 		v.line = fmt.Sprintf("%s (%d processes): %s", s.name, s.processes, s.storyOfMany())
 	case s.pid == 0:
 		v.line = fmt.Sprintf("%s: fetched %s: not exercised: %s", s.name, times(s.fetches), whyUnseen)
