@@ -138,9 +138,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// contentJSON is exactly this: Go's SDK compares it literally to decode an error. net/http only reads it.
+var contentJSON = []string{"application/json"}
+
 func sendJSON(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json") // exactly: Go compares it literally to decode an error
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	header := w.Header()
+	header["Content-Type"] = contentJSON
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	w.Write(body) // fails when the client has gone
 }

@@ -168,7 +168,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
-	if errors.Is(err, os.ErrDeadlineExceeded) && c.extend.Swap(false) {
+	if err != nil && c.extend.Swap(false) && errors.Is(err, os.ErrDeadlineExceeded) {
 		c.TCPConn.SetReadDeadline(time.Now().Add(extension))
 		return c.TCPConn.Read(b)
 	}
