@@ -42,7 +42,7 @@ func (c *client) folder() string {
 var clients = []*client{
 	{name: "boto3", language: "Python", fast: true, main: true, build: pip, argv: pythonWho, env: pythonPath,
 		note: "with less than 15 minutes left it asks at each call (" + botocoreLink + "); a `profile_name` must be one that was carried over"},
-	{name: "aws-cli-v1", language: "Python", fast: true, main: true, build: pip, argv: pythonWho, env: pythonPath,
+	{name: "aws-cli-v1", language: "Python", main: true, build: pip, argv: pythonWho, env: pythonPath,
 		note: "one GET a command; a `--profile` must be one that was carried over"},
 	{name: "go-v2", language: "Go", fast: true, main: true, build: goBuild, argv: binaryWho,
 		note: "nothing"},

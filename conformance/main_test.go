@@ -1,7 +1,7 @@
 // Package conformance runs real SDK clients under the real brs-exec and writes
 // what came of it to docs/CONFORMANCE.md.
 //
-//	go test ./conformance                                       # the clients that need no build, about a minute
+//	go test ./conformance                                       # two that need no long build, and curl: half a minute
 //	CONFORMANCE=full go test ./conformance -timeout 40m         # all of them; -update writes the document
 //	CONFORMANCE=long go test ./conformance -run TestLong -timeout 45m   # half an hour; -update writes its table
 //

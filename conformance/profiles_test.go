@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
 
 // plugins is where terraform's AWS provider is: like terraform itself no registry that is reached here has it, but
@@ -65,6 +67,7 @@ func lib(t *testing.T, name string) string {
 
 func needPlugins(t *testing.T) {
 	t.Helper()
+	need.Asked(t, full, "CONFORMANCE=full")
 	if err := terraform(""); err != nil {
 		skip(t, err)
 	}
