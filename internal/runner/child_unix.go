@@ -4,7 +4,6 @@ package runner
 
 import (
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -13,41 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/runner/entry"
+	"brs-exec/internal/runner/pty"
+	"brs-exec/internal/runner/witness"
 )
-
-// Run starts the command and waits for its end, handing on what is sent to the
-// wrapper meanwhile. If a signal came before the command could be started, Run
-// returns that one's status and starts nothing.
-func Run(sigs *Signals, c Command) (Status, error) {
-	runtime.LockOSThread() // for good: see "Concurrency"
-	if !sigs.begin() {
-		s, _ := sigs.Ended()
-		return s, nil
-	}
-	defer sigs.end()
-	r := &child{Command: c, sigs: sigs, young: true}
-	began := time.Now()
-	if err := r.start(); err != nil {
-		return r.status, err
-	}
-	defer r.finish() // after a panic, too: the terminal may be raw
-	sigs.mark()
-	if c.Started != nil {
-		c.Started(r.pid, began)
-	}
-	return r.run(), nil
-}
-
-// finish ends what start and run have begun.
-func (c *child) finish() {
-	c.probe.stop()
-	if c.process != nil {
-		c.process.Close()
-	}
-	if c.relay != nil {
-		c.relay.finish(c.asked, c.sigs.events)
-	}
-}
 
 // child is the running command. Run's goroutine owns it.
 type child struct {
@@ -55,58 +22,60 @@ type child struct {
 	sigs *Signals
 	pid  int
 
-	process *entry.Process   // nil: by the syscall package
-	young   bool             // the mark that follows its start has not been read
-	waiting []waiter         // signals that may yet turn out to have reached it
-	probe   *probe           // nil: none
-	relay   *relay           // nil: no terminal of its own
-	late    <-chan time.Time // the probe may have got by now what was passed on
-	killer  <-chan time.Time
+	process *entry.Process   // nil: started by the syscall package
+	witness *witness.Witness // nil: none
+	relay   *pty.Relay       // nil: no terminal of its own
 
-	stopped bool          // as last waited for
-	resumed bool          // continued, and the CONT that did it has not been read
-	stops   int           // how often we stopped along, less the CONTs read since
-	awake   time.Duration // when the last of these stops was over, on the clock of event.at
-	failed  bool          // Stop was closed
-	asked   bool          // it has been asked to end
+	starting bool             // the mark that follows its start has not been read
+	waiting  []waiter         // signals that may yet turn out to have reached it
+	askAgain <-chan time.Time // the witness may have got by now what was passed on
+	kill     <-chan time.Time // KillAfter is over
+
+	stopped   bool          // as last waited for
+	resumed   bool          // continued, and the CONT that did it has not been read
+	contsOpen int           // how often we stopped along, less the CONTs read since
+	woken     time.Duration // when the last of these stops was over, on the clock of event.at
+	failed    bool          // Stop was closed
+	asked     bool          // it has been asked to end
 
 	ended  bool
 	status Status
 }
 
+// foregroundPoll is how often we look whether a shell has brought us into the foreground, which it
+// doesn't tell.
+const foregroundPoll = 200 * time.Millisecond
+
+// run is the loop around the running command.
 func (c *child) run() Status {
-	c.wait() // for a child from before our exec, whose CHLD came before we listened
-	var probeTime <-chan time.Time
+	c.collect() // a child from before our exec may have ended before we listened for CHLD
+	var alive <-chan time.Time
 	if c.relay == nil {
-		probeTime = time.After(probeDelay)
+		alive = time.After(witnessDelay)
 	}
 	for !c.ended {
-		var due <-chan time.Time
+		var due, look <-chan time.Time
 		if len(c.waiting) > 0 {
 			due = time.After(time.Until(c.waiting[0].due))
 		}
-		var again <-chan time.Time
-		if c.relay.waits() {
-			again = time.After(foregroundPoll)
+		if c.relay.Waits() {
+			look = time.After(foregroundPoll)
 		}
 		select {
 		case e := <-c.sigs.events:
 			c.handle(e)
-		case <-again:
-			c.relay.enter()
+		case <-look:
+			c.relay.Enter()
 		case <-due:
 			c.settle()
-		case <-c.late:
-			c.probe.ask()
-		case <-probeTime:
-			c.probe = startProbe()
-			if !c.KeepOpen {
-				letGo()
-			}
+		case <-c.askAgain:
+			c.witness.Ask()
+		case <-alive:
+			c.settleDown()
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
 			c.send(event{sig: syscall.SIGTERM})
-		case <-c.killer:
+		case <-c.kill:
 			c.send(event{sig: syscall.SIGKILL})
 		}
 	}
@@ -116,10 +85,63 @@ func (c *child) run() Status {
 	return c.status
 }
 
-// letGo closes what we inherited: what the command alone has open ends when it closes
-// it. That is done when it has lived for a moment, and is nothing to those that haven't.
-// Messages still go to 2. Ours are close-on-exec, what came to us can't have been.
-func letGo() {
+// settleDown does what a command that ends at once needn't pay for.
+func (c *child) settleDown() {
+	if os.Getpid() != 1 { // there is no group above PID 1
+		c.witness = witness.Start(entry.Start)
+	}
+	if !c.KeepOpen {
+		closeInherited()
+	}
+}
+
+// finish ends what start and run have begun.
+func (c *child) finish() {
+	c.witness.Stop()
+	if c.process != nil {
+		c.process.Close()
+	}
+	if c.relay != nil {
+		c.drain()
+	}
+}
+
+// askedDrain is how long somebody who asks us to end waits for a reader who takes nothing.
+const askedDrain = time.Second
+
+// drain copies what the command has left on its terminal, and closes that. A reader that stands still
+// is waited for, also through a Ctrl-Z, but not by one who was asked to end, or is asked now.
+func (c *child) drain() {
+	c.relay.Drain()
+	defer c.relay.Close()
+	var enough <-chan time.Time
+	var written int64
+	for {
+		if c.asked && enough == nil {
+			enough, written = time.After(askedDrain), c.relay.Written()
+		}
+		select {
+		case <-c.relay.Copied:
+			return
+		case <-enough:
+			if c.relay.Written() == written {
+				return // what blocks there ends with the process
+			}
+			enough = nil
+		case e := <-c.sigs.events:
+			c.asked = c.asked || asksToEnd(e.sig)
+			if isStop(e.sig) && !e.own() {
+				c.relay.Leave()
+				raise(e.sig)
+				c.relay.Enter()
+			}
+		}
+	}
+}
+
+// closeInherited closes our copies of what we inherited, so that what the command alone has open ends
+// when it closes it. Messages still go to 2. Ours are close-on-exec, what came to us can't have been.
+func closeInherited() {
 	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return
@@ -140,10 +162,8 @@ func letGo() {
 	}
 }
 
-// wait collects what became of the command, and of other children of this thread:
-// orphans that came to us as PID 1 or by an inherited PR_SET_CHILD_SUBREAPER, and
-// children that we had before our exec. See waitOptions.
-func (c *child) wait() {
+// collect takes what became of the command and of other children of this thread: see reap_linux.go.
+func (c *child) collect() {
 	for !c.ended {
 		var ws syscall.WaitStatus
 		pid, err := syscall.Wait4(waitFor(c.pid), &ws, syscall.WNOHANG|syscall.WUNTRACED|syscall.WCONTINUED|waitOptions, nil)
@@ -155,14 +175,16 @@ func (c *child) wait() {
 			return
 		case pid == c.pid:
 			c.became(ws)
-		case c.probe != nil && pid == c.probe.pid && !ws.Stopped() && !ws.Continued():
-			c.probe.pid = 0
-		case c.process != nil && pid == c.process.Leader && !ws.Stopped() && !ws.Continued():
+		case ws.Stopped() || ws.Continued():
+		case c.witness != nil && pid == c.witness.PID:
+			c.witness.PID = 0
+		case c.process != nil && pid == c.process.Leader:
 			c.process.Leader = 0
 		}
 	}
 }
 
+// became notes a change of the command's state. Where it has stopped, so have we when it returns.
 func (c *child) became(ws syscall.WaitStatus) {
 	switch {
 	case ws.Exited():
@@ -176,52 +198,57 @@ func (c *child) became(ws syscall.WaitStatus) {
 	}
 }
 
-// goesOn reports whether a stopped command is continued within a moment. The terminal's
-// TTIN and TTOU stop us, too, who don't catch them, perhaps just here: once continued,
-// we must not stop again.
-func (c *child) goesOn() bool {
-	for end := time.Now().Add(groupWindow); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if c.wait(); !c.stopped || c.ended {
+// resumedSoon reports whether a stopped command is continued within a moment. The terminal's TTIN and
+// TTOU stop us, too, who don't catch them, perhaps just here: once continued, we must not stop again.
+func (c *child) resumedSoon() bool {
+	for end := time.Now().Add(witness.Window); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if c.collect(); !c.stopped || c.ended {
 			return true
 		}
 	}
 	return false
 }
 
-// stopAlong stops us with the signal that the command stopped with, so that the
-// kernel's rule for orphaned groups is the same for both. It returns when we are
-// continued. A command with a process group of its own, a shell, may have left the
-// terminal to that group; ours has it after a shell's fg, and it gets it back.
+// stopAlong stops us with the signal that the command stopped with, so that the kernel's rule for
+// orphaned groups is the same for both. It returns when we are continued.
 func (c *child) stopAlong(sig syscall.Signal) {
 	c.stopped, c.resumed = true, false
-	c.stops++
-	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return stops(w.sig) })
+	c.contsOpen++
+	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return isStop(w.sig) })
 	defer func() {
 		handlersDone()
-		c.awake = monotonic()
+		c.woken = monotonic()
 	}()
-	if c.relay != nil {
-		c.relay.leave()
+	switch {
+	case c.relay != nil:
+		c.stopInside(sig)
+	case c.inOtherGroup():
+		c.stopBeside(sig)
+	case (sig == syscall.SIGTTIN || sig == syscall.SIGTTOU) && c.resumedSoon():
+	default:
 		raise(sig)
-		c.relay.enter()
-		if sig == syscall.SIGTSTP {
-			// Nobody else may do it: a TSTP is nothing to an orphaned group (ours, under
-			// ssh -t or setsid), nor to PID 1.
-			syscall.Kill(-c.pid, syscall.SIGCONT)
-		}
-		return
 	}
-	if !c.elsewhere() {
-		if (sig == syscall.SIGTTIN || sig == syscall.SIGTTOU) && c.goesOn() {
-			return
-		}
-		raise(sig)
-		return
-	}
-	theirs, _ := syscall.Getpgid(c.pid)
-	had := terminalGroup() == theirs
+}
+
+// stopInside stops us with a command on a terminal of its own.
+func (c *child) stopInside(sig syscall.Signal) {
+	c.relay.Leave()
 	raise(sig)
-	if had && terminalGroup() == syscall.Getpgrp() {
-		setTerminalGroup(theirs)
+	c.relay.Enter()
+	if sig == syscall.SIGTSTP {
+		// Nobody else may do it: a TSTP is nothing to an orphaned group (ours, under ssh -t or setsid),
+		// nor to PID 1.
+		syscall.Kill(-c.pid, syscall.SIGCONT)
+	}
+}
+
+// stopBeside stops us with a command that has a process group of its own: a shell. If that group had
+// the terminal, a shell's fg gives the terminal to our group, and the command's gets it from us.
+func (c *child) stopBeside(sig syscall.Signal) {
+	theirs, _ := syscall.Getpgid(c.pid)
+	had := pty.ForegroundGroup() == theirs
+	raise(sig)
+	if had && pty.InForeground() {
+		pty.SetForegroundGroup(theirs)
 	}
 }

@@ -18,7 +18,8 @@ func TestDocument(t *testing.T) {
 	}
 	var code strings.Builder
 	files, _ := filepath.Glob("*_test.go")
-	for _, f := range files {
+	inner, _ := filepath.Glob("*/*_test.go")
+	for _, f := range append(files, inner...) {
 		text, _ := os.ReadFile(f)
 		code.Write(text)
 	}

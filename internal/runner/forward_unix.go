@@ -6,65 +6,66 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/pty"
+	"brs-exec/internal/runner/witness"
 )
 
-// The only question about a signal that arrives is whether the command has had it,
-// too. What the kernel sends to a whole group, it has; what a process sent, the
-// probe knows, and without a probe it is taken to be for us alone.
+// The only question about a signal that arrives is whether the command has had it, too. What the kernel
+// sends to a whole group, it has; what a process sent, the witness knows, and without a witness it is
+// taken to be for us alone.
 
 const (
-	// probeDelay is how long a command lives before it gets a probe. Until then
-	// a signal that went to the group comes twice.
-	probeDelay = 20 * time.Millisecond
+	// witnessDelay is how long a command lives before it gets a witness, for a short one is not to
+	// pay for it. Until then a signal that went to the group comes twice.
+	witnessDelay = 20 * time.Millisecond
 
-	// groupWindow is how long after us the probe may get a signal that some killer
-	// sends to the processes one by one.
-	groupWindow = 20 * time.Millisecond
-
-	// lateReports is how long after a signal was passed on the probe is asked once
-	// more: what a slow killer has sent it by then isn't to be taken for a part of
-	// what comes next.
+	// lateReports is how long after a signal was passed on the witness is asked once more: what a
+	// slow killer has sent it by then isn't to be taken for a part of what comes next.
 	lateReports = time.Second
 )
 
-// waiter is a signal that is passed on when due, unless the probe gets it until then.
+// waiter is a signal that is passed on when due, unless the witness gets it until then.
 type waiter struct {
 	event
 	due   time.Time
-	maybe bool // the probe may still get it
+	maybe bool // the witness may still get it
 }
 
+// handle decides what a signal is for the command.
 func (c *child) handle(e event) {
 	if e.from != unknown && e.sig != syscall.SIGCHLD {
-		c.probe.ask() // for each, so that what is pending there is never an old one
+		c.witness.Ask() // for each, so that what is pending there is never an old one
 	}
 	switch {
 	case e.sig == 0:
-		c.young = false
+		c.starting = false
 	case e.sig == syscall.SIGCHLD:
-		c.wait()
+		c.collect()
 		if e.from == byProcess {
 			c.sent(e)
 		}
 	case e.own():
-	case e.sig == syscall.SIGCONT && c.resume(e):
-	case stops(e.sig) && (c.stops > 0 || e.at < c.awake):
-		// It came before the CONT that we have yet to read, or have read already, which
-		// has undone it.
-	case c.young && (!stops(e.sig) || c.missedStop(e)) || c.elsewhere():
-		// What is read before the mark may have been sent before there was a
-		// command (but for the kernel's TTIN and TTOU, which are its own doing).
-		// One that has left our group has nothing of what comes to us.
+	case e.sig == syscall.SIGCONT && c.continued(e):
+	case isStop(e.sig) && (c.contsOpen > 0 || e.at < c.woken):
+		// It belongs to a stop that is over: a CONT has come since, which undid it. That CONT may
+		// still be on its way to us (contsOpen), or have been read before this signal (woken).
+	case c.starting && (!isStop(e.sig) || c.missedStop(e)) || c.inOtherGroup():
+		// What is read before the mark may have been sent before there was a command (but for the
+		// kernel's TTIN and TTOU, which are its own doing). One that has left our group has nothing
+		// of what comes to us.
 		c.pass(e, 0)
 	case e.from == byProcess:
 		c.sent(e)
-	case !fromTerminal(e.sig) || e.from == unknown && (e.sig == syscall.SIGHUP || !foreground()):
+	case !fromTerminal(e.sig) || e.from == unknown && (e.sig == syscall.SIGHUP || !pty.InForeground()):
 		c.pass(e, 0)
 	}
 }
 
-// stops reports whether a signal's default action is to stop.
-func stops(sig syscall.Signal) bool {
+// isStop reports whether a signal's default action is to stop.
+func isStop(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:
 		return true
@@ -75,16 +76,19 @@ func stops(sig syscall.Signal) bool {
 // sent deals with a signal that a process sent.
 func (c *child) sent(e event) {
 	switch {
-	case stops(e.sig) && e.pid == c.pid:
+	case isStop(e.sig) && e.pid == c.pid:
 		// It stops with its whole group, as vim does (kill 0).
-	case c.probe == nil:
+	case c.witness == nil:
 		c.pass(e, 0)
-	case c.probe.got(e):
-		c.hadEnough(e.sig)
+	case c.saw(e):
+		c.noteAsked(e.sig)
 	default:
-		c.pass(e, groupWindow)
+		c.pass(e, witness.Window)
 	}
 }
+
+// saw reports whether the witness has a signal, too: it went to the group.
+func (c *child) saw(e event) bool { return c.witness.Saw(e.sig, e.pid, e.at) }
 
 // pass passes a signal on after a while, behind those that wait already.
 func (c *child) pass(e event, after time.Duration) {
@@ -95,26 +99,26 @@ func (c *child) pass(e event, after time.Duration) {
 	c.waiting = append(c.waiting, waiter{e, time.Now().Add(after), after > 0})
 }
 
-// settle passes on what is due, but what the probe has got meanwhile.
+// settle passes on what is due, but what the witness has got meanwhile.
 func (c *child) settle() {
-	c.probe.ask()
+	c.witness.Ask()
 	for len(c.waiting) > 0 && !time.Now().Before(c.waiting[0].due) {
 		w := c.waiting[0]
 		c.waiting = c.waiting[1:]
-		if w.maybe && c.probe.got(w.event) {
-			c.hadEnough(w.sig)
+		if w.maybe && c.saw(w.event) {
+			c.noteAsked(w.sig)
 			continue
 		}
 		if w.maybe {
-			c.late = time.After(lateReports)
+			c.askAgain = time.After(lateReports)
 		}
 		c.send(w.event)
 	}
 }
 
-// elsewhere reports whether the command has left our process group (an interactive
+// inOtherGroup reports whether the command has left our process group (an interactive
 // shell does).
-func (c *child) elsewhere() bool {
+func (c *child) inOtherGroup() bool {
 	g, err := syscall.Getpgid(c.pid)
 	return err == nil && g != syscall.Getpgrp()
 }
@@ -133,7 +137,7 @@ func fromTerminal(sig syscall.Signal) bool {
 }
 
 func sessionLeader() bool {
-	sid, err := getsid()
+	sid, err := unix.Getsid(0)
 	return err == nil && sid == os.Getpid()
 }
 
@@ -148,7 +152,7 @@ func (c *child) send(e event) {
 	} else {
 		c.deliverInside(e)
 	}
-	c.hadEnough(e.sig)
+	c.noteAsked(e.sig)
 }
 
 // deliverInside signals what has the inner terminal, for the signals that terminals
@@ -156,9 +160,9 @@ func (c *child) send(e event) {
 func (c *child) deliverInside(e event) {
 	switch e.sig {
 	case syscall.SIGWINCH:
-		c.relay.resize() // the kernel tells those inside
+		c.relay.Resize() // the kernel tells those inside
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP:
-		if group := c.relay.group(); group > 0 {
+		if group := c.relay.Group(); group > 0 {
 			syscall.Kill(-group, e.sig)
 			return
 		}
@@ -168,22 +172,22 @@ func (c *child) deliverInside(e event) {
 	case syscall.SIGHUP:
 		e.deliver(c.pid)
 		if e.from == byKernel {
-			c.relay.hangUp()
+			c.relay.HangUp()
 		}
 	default:
 		e.deliver(c.pid)
 	}
 }
 
-// hadEnough starts KillAfter's clock, if the command has been asked to end. What came
+// noteAsked starts KillAfter's clock, if the command has been asked to end. What came
 // in ignored doesn't ask it (nohup, and a HUP at logout).
-func (c *child) hadEnough(sig syscall.Signal) {
+func (c *child) noteAsked(sig syscall.Signal) {
 	if !asksToEnd(sig) || ignoredAtEntry(sig) {
 		return
 	}
 	c.asked = true
-	if c.KillAfter > 0 && c.killer == nil {
-		c.killer = time.After(c.KillAfter)
+	if c.KillAfter > 0 && c.kill == nil {
+		c.kill = time.After(c.KillAfter)
 	}
 }
 
@@ -195,29 +199,29 @@ func asksToEnd(sig syscall.Signal) bool {
 	return false
 }
 
-// resume deals with a CONT, if it can be seen what it did. One that ended a stop
-// has mostly gone to the whole group (a shell's fg, bg), where kill(2) comes to
-// the command a moment after us; it gets another only if it stays stopped.
+// continued deals with a CONT, if it can be seen what it did. One that ended a stop has mostly gone to
+// the whole group (a shell's fg, bg), where kill(2) comes to the command a moment after us; it gets
+// another only if it stays stopped.
 //
-// A stop may have had several: where we come so late to give TSTP its handler back
-// that another Ctrl-Z stops us once more.
-func (c *child) resume(e event) bool {
-	c.wait()
+// A stop may have had several: where we come so late to give TSTP its handler back that another Ctrl-Z
+// stops us once more.
+func (c *child) continued(e event) bool {
+	c.collect()
 	if c.relay != nil {
-		c.relay.enter() // a shell's fg may have given our terminal back
+		c.relay.Enter() // a shell's fg may have given our terminal back
 	}
-	waker := c.stops > 0 || c.resumed || e.at < c.awake
-	c.goOn()
-	c.stops, c.resumed = max(0, c.stops-1), false
-	return waker
+	endedStop := c.contsOpen > 0 || c.resumed || e.at < c.woken
+	c.resume()
+	c.contsOpen, c.resumed = max(0, c.contsOpen-1), false
+	return endedStop
 }
 
-// goOn continues a stopped command, unless that is done by who continued us.
-func (c *child) goOn() {
-	for end := time.Now().Add(groupWindow); c.stopped && !c.ended; {
-		late := c.elsewhere() || time.Now().After(end)
+// resume continues a stopped command, unless that is done by who continued us.
+func (c *child) resume() {
+	for end := time.Now().Add(witness.Window); c.stopped && !c.ended; {
+		late := c.inOtherGroup() || time.Now().After(end)
 		time.Sleep(time.Millisecond)
-		c.wait() // after the clock: we may have slept for long
+		c.collect() // after the clock: we may have slept for long
 		if late && c.stopped {
 			c.send(event{sig: syscall.SIGCONT})
 			break

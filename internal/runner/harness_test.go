@@ -378,9 +378,13 @@ func (s side) terminal(t *testing.T, argv ...string) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err = pollable(p); err != nil { // a Close must end a Read
+	fd, err := unix.FcntlInt(p.Fd(), unix.F_DUPFD_CLOEXEC, 3) // a Close must end a Read
+	if err != nil {
 		t.Fatal(err)
 	}
+	p.Close()
+	syscall.SetNonblock(fd, true)
+	p = os.NewFile(uintptr(fd), "terminal")
 	term := &terminal{t: t, pty: p, proc: c}
 	var wg sync.WaitGroup
 	wg.Go(term.read)
@@ -563,7 +567,7 @@ func (p *terminal) resize(rows, cols uint16) {
 func (p *terminal) canonical() bool {
 	p.t.Helper()
 	var t *unix.Termios
-	if err := p.control(func(fd int) (err error) { t, err = getTermios(fd); return }); err != nil {
+	if err := p.control(func(fd int) (err error) { t, err = unix.IoctlGetTermios(fd, unix.TCGETS); return }); err != nil {
 		p.t.Fatal(err)
 	}
 	return t.Lflag&unix.ICANON != 0

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/siginfo"
 )
 
 // helpers are the commands that the test binary is under other names.
@@ -27,14 +29,14 @@ func maskedMain() {
 	for name := range strings.SplitSeq(os.Args[1], ",") {
 		mask |= bit(unix.SignalNum("SIG" + name))
 	}
-	sigprocmask(sigBlock, mask)
+	sigmask(unix.SIG_BLOCK, mask)
 	become(os.Args[2:])
 }
 
 // ignoringMain ignores a signal, be it SEGV, and becomes a command: ignoring 11 command [args…]
 func ignoringMain() {
 	sig, _ := strconv.Atoi(os.Args[1])
-	rtSigaction(syscall.Signal(sig), &sigaction{handler: sigIgn}, nil)
+	siginfo.Set(syscall.Signal(sig), siginfo.Ignore)
 	become(os.Args[2:])
 }
 
@@ -48,12 +50,10 @@ func subreaperMain() {
 // itself for each byte that it reads.
 func stoppingMain() {
 	runtime.LockOSThread()
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
+	if _, err := siginfo.Open(); err != nil { // nobody reads it
 		panic(err)
 	}
-	sigPipe = int32(null.Fd())
-	catch(syscall.SIGTSTP)
+	siginfo.Catch(syscall.SIGTSTP)
 	for b := make([]byte, 1); ; raise(syscall.SIGTSTP) {
 		os.Stdout.Write(b)
 		if n, _ := os.Stdin.Read(b); n == 0 {

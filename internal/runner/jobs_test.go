@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"brs-exec/internal/runner/entry"
+	"brs-exec/internal/runner/witness"
 	"brs-exec/need"
 )
 
@@ -411,10 +414,10 @@ func TestStopBeforeWaking(t *testing.T) {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		mask := sigprocmask(sigSetmask, ^uint64(0))
+		mask := sigmask(unix.SIG_SETMASK, ^uint64(0))
 		held <- true
 		<-release
-		sigprocmask(sigSetmask, mask)
+		sigmask(unix.SIG_SETMASK, mask)
 	}()
 	<-held
 	if !inHandler() {
@@ -423,14 +426,14 @@ func TestStopBeforeWaking(t *testing.T) {
 	release <- true
 	handlersDone()
 	eventually(t, "no thread has all signals blocked", func() bool { return !inHandler() }) // the runtime blocks them for moments
-	c := &child{sigs: &Signals{}, probe: &probe{}, awake: monotonic()}
+	c := &child{sigs: &Signals{}, witness: &witness.Witness{}, woken: monotonic()}
 	for _, e := range []struct {
 		at    time.Duration
 		waits int
-	}{{c.awake - 1, 0}, {c.awake + 1, 1}} {
+	}{{c.woken - 1, 0}, {c.woken + 1, 1}} {
 		c.handle(event{sig: syscall.SIGTSTP, from: byProcess, pid: 1, at: e.at})
 		if len(c.waiting) != e.waits {
-			t.Errorf("at %v after the waking: %d signals wait to be passed on; want %d", e.at-c.awake, len(c.waiting), e.waits)
+			t.Errorf("at %v after the waking: %d signals wait to be passed on; want %d", e.at-c.woken, len(c.waiting), e.waits)
 		}
 	}
 }
@@ -451,8 +454,8 @@ func TestResume(t *testing.T) {
 		{"the command has continued", 0, true, awake + 1, true},
 		{"a second one during the stop", 0, false, awake - 1, true},
 	} {
-		child := &child{ended: true, stops: c.stops, resumed: c.resumed, awake: awake}
-		if got := child.resume(event{sig: syscall.SIGCONT, at: c.at}); got != c.want {
+		child := &child{ended: true, contsOpen: c.stops, resumed: c.resumed, woken: awake}
+		if got := child.continued(event{sig: syscall.SIGCONT, at: c.at}); got != c.want {
 			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
 		}
 	}

@@ -12,8 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
+	"brs-exec/internal/runner/siginfo"
+	"brs-exec/internal/runner/witness"
 	"brs-exec/need"
 )
 
@@ -123,9 +124,9 @@ func (s side) start(t *testing.T, argv ...string) (pid int) {
 // sigqueue sends a signal with a value, as sigqueue(3) does.
 func sigqueue(t *testing.T, pid int, sig syscall.Signal, value uint32) {
 	t.Helper()
-	info := siginfo{signo: int32(sig), code: siQueue, pid: int32(syscall.Getpid()), value: uint64(value)}
-	if _, _, errno := syscall.Syscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(sig), uintptr(unsafe.Pointer(&info))); errno != 0 {
-		t.Fatal(errno)
+	info := siginfo.Info{Signo: int32(sig), Code: siginfo.Queued, PID: int32(syscall.Getpid()), Value: uint64(value)}
+	if err := info.Send(pid); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -227,7 +228,7 @@ func TestS25EveryProcess(t *testing.T) {
 			syscall.Kill(pid, syscall.SIGTERM)
 			time.Sleep(3 * time.Millisecond)
 		}
-		held := time.Since(begin) > groupWindow/2 // this machine is too busy to be systemd
+		held := time.Since(begin) > witness.Window/2 // this machine is too busy to be systemd
 		got := j.finish(t, w, "TERM")
 		if held {
 			continue
@@ -324,57 +325,11 @@ func TestSignalAfterKey(t *testing.T) {
 // pending reports whether signals wait in a process (not in one of its threads).
 func pending(t *testing.T, pid int) bool {
 	t.Helper()
-	mask, known := pendingSignals(pid)
+	mask, known := witness.Pending(pid)
 	if !known {
 		t.Fatalf("process %d is gone", pid)
 	}
 	return mask != 0
-}
-
-// TestStarvedProbe: a probe that gets no processor has what it has.
-func TestStarvedProbe(t *testing.T) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(pair[0])
-	defer syscall.Close(pair[1])
-	p := &probe{pid: bare.start(t, "masked", "TERM,INT", "sleep", "600"), sock: pair[0]}
-	eventually(t, "it is masked", func() bool { return commandName(p.pid) == "sleep" && !pending(t, p.pid) }) // URG is Go's
-	p.ask()
-	if p.asked {
-		t.Error("asked, though nothing is pending")
-	}
-	kill(t, "TERM", p.pid)
-	first := event{sig: syscall.SIGTERM, pid: 1, at: monotonic()}
-	p.ask()
-	time.Sleep(2 * groupWindow)
-	kill(t, "INT", p.pid)
-	second := event{sig: syscall.SIGINT, pid: 1, at: monotonic()}
-	p.ask()
-	for _, c := range []struct {
-		name string
-		e    event
-		want bool
-	}{
-		{"what was there", first, true},
-		{"what came after", event{sig: syscall.SIGTERM, pid: 1, at: monotonic()}, false},
-		{"another signal", second, true},
-	} {
-		if got := p.got(c.e); got != c.want {
-			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
-		}
-	}
-	// At last it answers, with what has been told.
-	answer := func(info siginfo) {
-		syscall.Write(pair[1], unsafe.Slice((*byte)(unsafe.Pointer(&info)), siginfoSize))
-	}
-	answer(siginfo{signo: int32(syscall.SIGTERM), pid: 1})
-	answer(siginfo{})
-	p.ask()
-	if late := (event{sig: syscall.SIGTERM, pid: 1, at: monotonic()}); p.asked || p.got(late) {
-		t.Errorf("after its answer: asked %v, got %v; want neither", p.asked, p.got(late))
-	}
 }
 
 // TestSignalOfSlowKiller: a killer that comes to the probe long after the wrapper
@@ -393,31 +348,10 @@ func TestSignalOfSlowKiller(t *testing.T) {
 			continue // on this busy machine the wrapper has asked already
 		}
 		eventually(t, "the wrapper has asked its probe", func() bool { return !pending(t, probe) })
-		time.Sleep(2 * groupWindow)
+		time.Sleep(2 * witness.Window)
 		syscall.Kill(w, syscall.SIGTERM)
 		eventually(t, "a second TERM", func() bool { return strings.Count(strings.Join(j.lines(), " "), "TERM") == 2 })
 		return
 	}
 	need.Calm(t, "no try was quick enough")
-}
-
-// TestReports: a report is of what came with it, when it came, whenever we look.
-func TestReports(t *testing.T) {
-	const at = time.Hour
-	p := &probe{reports: []report{{syscall.SIGTERM, 100, at}, {syscall.SIGINT, 0, at}}}
-	for _, c := range []struct {
-		name string
-		e    event
-		want bool
-	}{
-		{"the same kill", event{sig: syscall.SIGTERM, pid: 100, at: at - time.Second}, true},
-		{"another of the burst", event{sig: syscall.SIGTERM, pid: 100, at: at + groupWindow}, true},
-		{"a later one", event{sig: syscall.SIGTERM, pid: 100, at: at + groupWindow + 1}, false},
-		{"another signal", event{sig: syscall.SIGINT, pid: 100, at: at}, false},
-		{"another sender", event{sig: syscall.SIGTERM, pid: 101, at: at}, false},
-	} {
-		if got := p.got(c.e); got != c.want {
-			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
-		}
-	}
 }

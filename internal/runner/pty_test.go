@@ -4,13 +4,11 @@ package runner
 
 import (
 	"crypto/sha256"
-	"io"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Rows T01 to T06: --pty.
@@ -182,31 +180,6 @@ func TestT04Stop(t *testing.T) {
 	term.prompt()
 	if got := term.answer("echo $?"); got != "130" {
 		t.Errorf("status %s; want that of sleep, 130", got)
-	}
-}
-
-// TestT04Starved: a relay that gets no processor until its time is over copies what is there.
-func TestT04Starved(t *testing.T) {
-	r, tty, err := newRelay()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.master.Close()
-	defer tty.Close()
-	if _, err := tty.WriteString("last\n"); err != nil {
-		t.Fatal(err)
-	}
-	out, stdout, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	r.until = time.Now().Add(-time.Second)
-	r.awaitMore()
-	r.output(int(stdout.Fd()))
-	stdout.Close()
-	if got, _ := io.ReadAll(out); string(got) != "last\r\n" {
-		t.Errorf("got %q", got)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -66,40 +65,53 @@ func Find(argv, env []string) (path string, s Status, err error) {
 	return "", NotExecutable, err
 }
 
-// Run starts the command in our console and waits for it. There are no signals to hand on.
-func Run(sigs *Signals, c Command) (Status, error) {
-	began := time.Now()
-	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{Env: c.Env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+// There are no signals to hand on, nor one that would keep the command from being started.
+func (s *Signals) handOver() bool { return true }
+func (s *Signals) mark()          {}
+func (s *Signals) drop()          {}
+
+// child is the running command, in our console.
+type child struct {
+	Command
+	sigs    *Signals
+	process *os.Process
+	pid     int
+	status  Status
+}
+
+func (c *child) start() (err error) {
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	c.process, err = os.StartProcess(c.Path, c.Args, &os.ProcAttr{Env: c.Env, Files: files})
 	if err != nil {
-		return NotExecutable, err
+		c.status = NotExecutable
+		return err
 	}
+	c.pid = c.process.Pid
 	if c.OnWrapperDeath != "none" {
-		endWithUs(p.Pid)
+		endWithUs(c.pid)
 	}
-	if c.Started != nil {
-		c.Started(p.Pid, began)
-	}
-	done := make(chan struct{})
-	defer close(done)
-	failed := make(chan bool, 1)
+	return nil
+}
+
+func (c *child) finish() {}
+
+func (c *child) run() Status {
+	ended := make(chan Status, 1)
 	go func() {
-		select {
-		case <-c.Stop:
-			failed <- true
-			p.Kill()
-		case <-done:
+		status := Failed
+		if st, err := c.process.Wait(); err == nil {
+			status = Status(st.ExitCode())
 		}
+		ended <- status
 	}()
-	st, err := p.Wait()
-	if err != nil {
-		return Failed, err
-	}
 	select {
-	case <-failed:
-		return RunFailed, nil
-	default:
+	case status := <-ended:
+		return status
+	case <-c.Stop:
+		c.process.Kill()
+		<-ended
+		return RunFailed
 	}
-	return Status(st.ExitCode()), nil
 }
 
 // endWithUs puts the command into a job that ends when our last handle of it does,

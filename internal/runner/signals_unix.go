@@ -44,7 +44,7 @@ func (e *Ended) Status() Status { return Status(-int(e.Signal)) }
 
 // Signals is everything that is sent to this process from Catch on.
 type Signals struct {
-	events chan event // what arrives after begin
+	events chan event // what arrives after handOver
 	source
 
 	mu      sync.Mutex
@@ -80,8 +80,8 @@ func (s *Signals) Ended() (Status, bool) {
 	return s.ended.Status(), true
 }
 
-// begin hands the signals over to Run. It is false if one has ended us already.
-func (s *Signals) begin() bool {
+// handOver hands the signals over to Run. It is false if one has ended us already.
+func (s *Signals) handOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil {
@@ -92,9 +92,9 @@ func (s *Signals) begin() bool {
 	return true
 }
 
-// end drops what arrives from now on: the command is gone, and the wrapper's
+// drop drops what arrives from now on: the command is gone, and the wrapper's
 // status stands.
-func (s *Signals) end() {
+func (s *Signals) drop() {
 	s.mu.Lock()
 	s.running, s.over = false, true
 	s.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"brs-exec/internal/runner/entry"
+	"brs-exec/internal/runner/pty"
 )
 
 // start starts the command, on a terminal of its own if it is to have one.
@@ -16,7 +17,7 @@ func (c *child) start() error {
 	if c.PTY {
 		c.status = Failed
 		var err error
-		if c.relay, tty, err = newRelay(); err != nil {
+		if c.relay, tty, err = pty.New(); err != nil {
 			return err
 		}
 		defer tty.Close()
@@ -26,11 +27,12 @@ func (c *child) start() error {
 		c.status = status
 	}
 	if c.relay != nil {
-		c.relay.start()
+		c.relay.Start()
 		if err != nil {
-			c.relay.finish(false, c.sigs.events)
+			c.drain()
 		}
 	}
+	c.starting = true
 	return err
 }
 
@@ -95,5 +97,5 @@ func (c *child) forkExec(path string, argv []string, tty *os.File) (int, error) 
 func (c *child) startStopped(pid int, sig syscall.Signal) {
 	c.pid = pid
 	c.stopAlong(sig)
-	c.goOn()
+	c.resume()
 }

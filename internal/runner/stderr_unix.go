@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/pty"
 )
 
 // Stderr is where a wrapper says something while its command runs. What is written
@@ -25,13 +27,13 @@ const stderrPatience = 250 * time.Millisecond
 var stuck atomic.Bool
 
 func (stderr) Write(p []byte) (int, error) {
-	defer calm()()
+	defer pty.NeverStopped()()
 	const most = 4096 // PIPE_BUF: what poll(2) has found room for
 	for n := 0; n < len(p); n += most {
 		if !roomOn(2) {
 			return n, os.ErrDeadlineExceeded
 		}
-		if !writeAll(2, p[n:min(n+most, len(p))]) {
+		if !pty.WriteAll(2, p[n:min(n+most, len(p))]) {
 			return n, os.ErrClosed
 		}
 	}

@@ -21,6 +21,11 @@ func Seen() bool { return false }
 // Inherited is empty here.
 func Inherited() State { return State{} }
 
+// Start fails here.
+func Start(string, []string, []string, []uintptr, *syscall.SysProcAttr) (int, error) {
+	return 0, ErrUnavailable
+}
+
 // Command is what Launch can't start here.
 type Command struct {
 	Path      string

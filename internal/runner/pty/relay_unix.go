@@ -1,6 +1,6 @@
 //go:build unix
 
-package runner
+package pty
 
 import (
 	"os"
@@ -11,27 +11,22 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
-// relay carries bytes between our stdin and stdout and a terminal of the
-// command's own.
-//
-// With a terminal on both, ours goes raw: each key, Ctrl-C and Ctrl-Z among them,
-// is the inner terminal's affair. Else stdin is copied and its end becomes the
-// inner terminal's end-of-file character, as script(1) does it. Ours is touched
-// only while our process group is in its foreground.
-type relay struct {
+// Relay is the inner terminal, and the copying to and from it.
+type Relay struct {
 	master *os.File
-	outer  bool          // stdin and stdout are terminals
-	cooked *unix.Termios // what ours was, while it is raw
+	outer  bool        // stdin and stdout are terminals
+	cooked *term.State // what ours was, while it is raw
 
-	unsettled *unix.Termios // what the inner one was when it was opened; nil: it has got our settings
+	unsettled *term.State // what the inner one was when it was opened; nil: it has got our settings
 
 	wake *os.File // a byte: look again; closed: end
 	look *os.File // the other end
 
 	written atomic.Int64  // bytes that have gone to stdout
-	copied  chan struct{} // closed: no more will
+	Copied  chan struct{} // closed: no more will
 
 	mu    sync.Mutex
 	until time.Time // when the rest of the output is given up; zero: the command runs
@@ -47,19 +42,15 @@ const (
 	// the command's own is among it.
 	longestDrain = time.Second
 	maxDrain     = 64 << 10
-
-	// askedDrain is how long somebody who asks us to end waits for a reader who takes
-	// nothing.
-	askedDrain = time.Second
 )
 
-// newRelay opens the terminal, with the size and the settings of ours.
-func newRelay() (*relay, *os.File, error) {
+// New opens the terminal, with the size and the settings of ours.
+func New() (*Relay, *os.File, error) {
 	master, tty, err := pty.Open()
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &relay{outer: isTerminal(0) && isTerminal(1)}
+	r := &Relay{outer: term.IsTerminal(0) && term.IsTerminal(1)}
 	if r.master, err = pollable(master); err != nil {
 		tty.Close()
 		return nil, nil, err
@@ -88,16 +79,11 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-func isTerminal(fd int) bool {
-	_, err := getTermios(fd)
-	return err == nil
-}
-
 // settle gives the inner terminal the settings of ours. In the background ours has
-// those of whoever has it at present (a shell that edits a line): enter does it then.
-func (r *relay) settle(tty int) {
-	if g := terminalGroup(); g != 0 && !foreground() {
-		r.unsettled, _ = getTermios(tty)
+// those of whoever has it at present (a shell that edits a line): Enter does it then.
+func (r *Relay) settle(tty int) {
+	if g := ForegroundGroup(); g != 0 && !InForeground() {
+		r.unsettled, _ = term.GetState(tty)
 	} else {
 		r.copySettings(tty)
 	}
@@ -107,20 +93,20 @@ func (r *relay) settle(tty int) {
 			setTermios(tty, t)
 		}
 	}
-	r.resize()
+	r.Resize()
 }
 
-func (r *relay) copySettings(tty int) {
+func (r *Relay) copySettings(tty int) {
 	for fd := range 3 {
-		if t, err := getTermios(fd); err == nil {
-			setTermios(tty, t)
+		if ours, err := term.GetState(fd); err == nil {
+			term.Restore(tty, ours)
 			return
 		}
 	}
 }
 
-// resize gives the inner terminal the size of ours.
-func (r *relay) resize() {
+// Resize gives the inner terminal the size of ours.
+func (r *Relay) Resize() {
 	for fd := range 3 {
 		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
 			r.control(func(master int) { unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size) })
@@ -129,31 +115,32 @@ func (r *relay) resize() {
 	}
 }
 
-func (r *relay) control(f func(master int)) {
+func (r *Relay) control(f func(master int)) {
 	if conn, err := r.master.SyscallConn(); err == nil {
 		conn.Control(func(fd uintptr) { f(int(fd)) })
 	}
 }
 
-// group is the inner terminal's foreground process group, 0 if there is none.
-func (r *relay) group() (group int) {
+// Group is the inner terminal's foreground process group, 0 if there is none.
+func (r *Relay) Group() (group int) {
 	r.control(func(fd int) { group, _ = unix.IoctlGetInt(fd, unix.TIOCGPGRP) })
 	return group
 }
 
-func (r *relay) start() {
-	r.enter()
-	r.copied = make(chan struct{})
+// Start begins the copying.
+func (r *Relay) Start() {
+	r.Enter()
+	r.Copied = make(chan struct{})
 	go r.input()
-	go func() { r.output(1); close(r.copied) }()
+	go func() { r.output(1); close(r.Copied) }()
 }
 
-// enter makes our terminal raw, if it is ours to change.
-func (r *relay) enter() {
-	if !r.outer || !foreground() {
+// Enter makes our terminal raw, if it is ours to change.
+func (r *Relay) Enter() {
+	if !r.outer || !InForeground() {
 		return
 	}
-	cooked, err := getTermios(0)
+	cooked, err := term.MakeRaw(0)
 	if err != nil {
 		return
 	}
@@ -161,86 +148,56 @@ func (r *relay) enter() {
 		r.cooked = cooked
 		r.control(r.settleLate)
 	}
-	raw := *r.cooked
-	makeRaw(&raw)
-	setTermios(0, &raw)
-	r.resize()
+	r.Resize()
 	r.wake.Write([]byte{0}) // there may be input again
 }
 
 // settleLate is settle's part, unless the command has made settings of its own.
-func (r *relay) settleLate(master int) {
+func (r *Relay) settleLate(master int) {
 	if r.unsettled == nil {
 		return
 	}
-	if t, err := getTermios(master); err == nil && *t == *r.unsettled {
-		setTermios(master, r.cooked)
+	if now, err := term.GetState(master); err == nil && *now == *r.unsettled {
+		term.Restore(master, r.cooked)
 	}
 	r.unsettled = nil
 }
 
-// waits reports whether our terminal is another's at present. A shell that brings
-// a running job into the foreground doesn't tell it: we have to look.
-func (r *relay) waits() bool { return r != nil && r.outer && r.cooked == nil }
+// Waits reports whether our terminal is another's at present. A shell that brings a running job into
+// the foreground doesn't tell it: call Enter now and then.
+func (r *Relay) Waits() bool { return r != nil && r.outer && r.cooked == nil }
 
-// foregroundPoll is how often we look.
-const foregroundPoll = 200 * time.Millisecond
-
-// leave puts our terminal back.
-func (r *relay) leave() {
-	if r.cooked != nil && foreground() {
-		setTermios(0, r.cooked)
+// Leave puts our terminal back.
+func (r *Relay) Leave() {
+	if r.cooked != nil && InForeground() {
+		term.Restore(0, r.cooked)
 	}
 	r.cooked = nil
 }
 
-// makeRaw is cfmakeraw(3).
-func makeRaw(t *unix.Termios) {
-	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	t.Oflag &^= unix.OPOST
-	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
-}
+// HangUp is what the end of our terminal means for the inner one.
+func (r *Relay) HangUp() { r.master.Close() }
 
-// hangUp is what the end of our terminal means for the inner one.
-func (r *relay) hangUp() { r.master.Close() }
-
-// finish copies what the command has left, ends the copying and puts our terminal back.
-// A reader that stands still is waited for, also through a Ctrl-Z, but not by one who
-// was asked to end, or is asked now.
-func (r *relay) finish(asked bool, events <-chan event) {
+// Drain ends the copying when what the command has left is copied. Copied is closed then.
+func (r *Relay) Drain() {
 	r.mu.Lock()
 	r.until = time.Now().Add(longestDrain)
 	r.awaitMore()
 	r.mu.Unlock()
 	r.wake.Close()
-	var enough <-chan time.Time
-	var written int64
-	for waiting := true; waiting; {
-		if asked && enough == nil {
-			enough, written = time.After(askedDrain), r.written.Load()
-		}
-		select {
-		case <-r.copied:
-			waiting = false
-		case <-enough:
-			waiting, enough = r.written.Load() > written, nil // what blocks there ends with the process
-		case e := <-events:
-			asked = asked || asksToEnd(e.sig)
-			if stops(e.sig) && !e.own() {
-				r.leave()
-				raise(e.sig)
-				r.enter()
-			}
-		}
-	}
-	r.master.Close() // and whoever is still typing into it gets an error
-	r.leave()
+}
+
+// Written is how many bytes have gone to stdout.
+func (r *Relay) Written() int64 { return r.written.Load() }
+
+// Close gives up what isn't copied, and puts our terminal back.
+func (r *Relay) Close() {
+	r.master.Close() // whoever is still typing into it gets an error
+	r.Leave()
 }
 
 // awaitMore lets the next read wait, but not too long.
-func (r *relay) awaitMore() {
+func (r *Relay) awaitMore() {
 	idle := time.Now().Add(idleDrain)
 	if idle.After(r.until) {
 		idle = r.until
@@ -249,8 +206,8 @@ func (r *relay) awaitMore() {
 }
 
 // output copies from the inner terminal to stdout.
-func (r *relay) output(stdout int) {
-	defer calm()()
+func (r *Relay) output(stdout int) {
+	defer NeverStopped()()
 	buf, late := make([]byte, 32<<10), 0
 	for late < maxDrain {
 		n, err := r.master.Read(buf)
@@ -261,8 +218,8 @@ func (r *relay) output(stdout int) {
 		if n <= 0 {
 			return // EIO: nobody has the inner terminal open any more
 		}
-		if !writeAll(stdout, buf[:n]) {
-			r.hangUp() // nobody reads: the terminal is gone, for the command
+		if !WriteAll(stdout, buf[:n]) {
+			r.HangUp() // nobody reads: the terminal is gone, for the command
 			return
 		}
 		r.written.Add(int64(n))
@@ -277,32 +234,14 @@ func (r *relay) output(stdout int) {
 // left reads what is there after an error. A Read doesn't look when its time is over,
 // which may have been before we had a processor to begin it. And Linux says EIO where the
 // last writer writes and closes between its looks, first for input and then for a writer.
-func (r *relay) left(buf []byte) (n int) {
+func (r *Relay) left(buf []byte) (n int) {
 	r.control(func(master int) { n, _ = syscall.Read(master, buf) })
 	return n
 }
 
-// writeAll writes to a descriptor that may be non-blocking, and past os.Stdout,
-// which ends the process where the reader has gone.
-func writeAll(fd int, p []byte) bool {
-	for len(p) > 0 {
-		n, err := syscall.Write(fd, p)
-		switch err {
-		case nil:
-			p = p[n:]
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // input copies stdin to the inner terminal.
-func (r *relay) input() {
-	defer calm()()
+func (r *Relay) input() {
+	defer NeverStopped()()
 	stdin := []unix.PollFd{{Fd: int32(r.look.Fd()), Events: unix.POLLIN}, {Fd: 0, Events: unix.POLLIN}}
 	fds, buf, last := stdin, make([]byte, 4<<10), byte('\n')
 	for {
@@ -328,7 +267,7 @@ func (r *relay) input() {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
 		case n == 0 && r.outer:
-			r.hangUp()
+			r.HangUp()
 			return
 		case err == syscall.EIO && r.outer: // the background: wait until we are woken
 			fds = stdin[:1]
@@ -342,7 +281,7 @@ func (r *relay) input() {
 
 // endOfFile types the end-of-file character: once for a line that is not empty,
 // which it only ends, and once for the end.
-func (r *relay) endOfFile(last byte) {
+func (r *Relay) endOfFile(last byte) {
 	eof := byte(4)
 	r.control(func(fd int) {
 		if t, err := getTermios(fd); err == nil {

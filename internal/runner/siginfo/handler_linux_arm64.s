@@ -13,7 +13,7 @@ TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	ADD	$SIGINFO_AT, R1
 	MOVD	$SYS_clock_gettime, R8
 	SVC
-	MOVW	·sigPipe(SB), R0
+	MOVW	·pipe(SB), R0
 	MOVD	R19, R1
 	MOVD	$SIGINFO_SIZE, R2
 	MOVD	$SYS_write, R8

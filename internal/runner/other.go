@@ -2,26 +2,19 @@
 
 package runner
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "syscall"
 
 // Harden does nothing here.
 func Harden() {}
 
 func noCore() { syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }
 
+// Nobody tells a command here that its parent has died.
+func deathSignal(string) syscall.Signal           { return 0 }
 func setDeathSignal(*syscall.SysProcAttr, string) {}
 
 // There is no PID 1 case here: the command is the only child that is waited for.
 const waitOptions = 0
 
 func waitFor(pid int) int { return pid }
-
-func getsid() (int, error) { return unix.Getsid(0) }
-
-func deathSignal(string) syscall.Signal { return 0 }
-
-func subreaper() bool { return false }
+func subreaper() bool     { return false }

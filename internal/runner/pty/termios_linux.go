@@ -1,4 +1,4 @@
-package runner
+package pty
 
 import "golang.org/x/sys/unix"
 

@@ -1,0 +1,32 @@
+package runner
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Harden makes the process's memory and environment unreadable for others of the same user, first of
+// all the command: the base credentials are there. Call it first.
+func Harden() { unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
+// noCore keeps our death from leaving a second core: the limit is for files, the attribute for a
+// core_pattern that is a pipe.
+func noCore() {
+	syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	Harden()
+}
+
+func setDeathSignal(a *syscall.SysProcAttr, name string) { a.Pdeathsig = deathSignal(name) }
+
+func deathSignal(name string) syscall.Signal {
+	switch name {
+	case "none":
+		return 0
+	case "hup":
+		return syscall.SIGHUP
+	case "kill":
+		return syscall.SIGKILL
+	}
+	return syscall.SIGTERM
+}

@@ -1,0 +1,16 @@
+// Package witness tells whether a signal went to the whole process group.
+//
+// A signal that a process sent may have gone to the wrapper alone (kill PID) or to all its group
+// (timeout, kill %1, systemd's control-group kill), and nothing in its siginfo tells which. So a
+// second process sits in our group: the witness, called sigprobe, a loop of system calls in package
+// entry's assembly, with every signal blocked. What was sent to the group is pending there, from the
+// very kill(2) that brought it to us, whether the witness has had a processor since or not.
+//
+// proc(5) tells what is pending, the witness itself who sent it. On a machine where it gets no
+// processor, the former must do. Where there is neither a signal is handed on: twice is better than
+// never.
+//
+// The witness ends with us: it reads from a socket, and the kernel kills it (PR_SET_PDEATHSIG) when
+// the thread ends that called [Start]. So Start and all the rest belong to one goroutine, locked to
+// its thread.
+package witness

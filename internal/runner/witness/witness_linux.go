@@ -1,0 +1,199 @@
+//go:build amd64 || arm64
+
+package witness
+
+import (
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Witness is the process. A nil one has seen nothing.
+type Witness struct {
+	PID     int // 0: it is given up. Who has collected its status by wait4(-1) sets it
+	sock    int
+	reports []report
+
+	asked bool   // it owes an answer
+	told  uint64 // what is pending, when it didn't answer: reported already
+}
+
+// report is a signal that was pending in the witness.
+type report struct {
+	sig syscall.Signal
+	pid int           // of the sender, or anybody
+	at  time.Duration // by when it was there, on the clock of Saw
+}
+
+const anybody = -1
+
+const (
+	// Window is how long after us the witness may get a signal that some killer sends to the
+	// processes one by one.
+	Window = 20 * time.Millisecond
+
+	// reportLife is longer than a signal waits here, on however busy a machine.
+	reportLife = 10 * time.Second
+
+	// patience is how long an answer may take, and look when we begin to
+	// wonder whether somebody has stopped the probe.
+	patience = time.Second
+	look     = 200 * time.Millisecond
+)
+
+// Start starts the process by start, which is entry.Start. It is nil where there can't be one.
+func Start(start func(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error)) *Witness {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer syscall.Close(pair[1])
+	theirs := uintptr(pair[1])
+	pid, err := start("sigprobe", nil, nil, []uintptr{theirs, theirs, theirs}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
+	if err != nil {
+		syscall.Close(pair[0])
+		return nil
+	}
+	return &Witness{PID: pid, sock: pair[0]}
+}
+
+// Saw reports whether the witness, too, was found to have a signal from the same sender, and not long
+// before it came to us, however long ago that is by now. A report serves as often as it fits: what
+// came to us as two signals may have come to the witness as one.
+func (w *Witness) Saw(sig syscall.Signal, sender int, at time.Duration) bool {
+	return w != nil && slices.ContainsFunc(w.reports, func(r report) bool {
+		return r.sig == sig && (r.pid == sender || r.pid == anybody) && at-r.at <= Window
+	})
+}
+
+// Ask takes all that is pending in the witness. What the kernel made is of no use, but
+// left there it would hide a later one. A witness that doesn't answer is given up.
+func (w *Witness) Ask() {
+	if w == nil || w.PID == 0 {
+		return
+	}
+	at := monotonic()
+	w.reports = slices.DeleteFunc(w.reports, func(r report) bool { return at-r.at > reportLife })
+	pending, known := Pending(w.PID)
+	if known && pending == 0 && !w.asked {
+		return
+	}
+	if !w.asked {
+		if _, err := syscall.Write(w.sock, []byte{0}); err != nil {
+			w.Stop()
+			return
+		}
+		w.asked = true
+	}
+	for {
+		info, err := w.read()
+		switch {
+		case err == errLate && known:
+			w.tell(pending, at)
+			return
+		case err != nil:
+			w.Stop()
+			return
+		case info.signo == 0:
+			w.asked, w.told = false, 0
+			return
+		}
+		if sig := syscall.Signal(info.signo); info.code <= 0 && w.told&bit(sig) == 0 {
+			r := report{sig, int(info.pid), at}
+			if pending&bit(sig) == 0 {
+				r.at = monotonic() // it came since we looked
+			}
+			w.reports = append(w.reports, r)
+		}
+	}
+}
+
+// siginfo is the head of siginfo_t, for a signal that a process sent: its code isn't positive then.
+type siginfo struct {
+	signo, errno, code, _, pid int32
+	_                          [108]byte
+}
+
+// tell reports what is pending in a witness that doesn't answer, each once.
+func (w *Witness) tell(pending uint64, at time.Duration) {
+	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		if pending&^w.told&bit(sig) != 0 {
+			w.reports = append(w.reports, report{sig, anybody, at})
+		}
+	}
+	w.told = pending
+}
+
+// Pending is what waits in a process that has blocked it.
+func Pending(pid int) (mask uint64, known bool) {
+	return SignalMask("/proc/"+strconv.Itoa(pid)+"/status", "SigPnd", "ShdPnd")
+}
+
+var errLate = errors.New("no answer")
+
+// read reads one answer. A witness that somebody has stopped is continued.
+func (w *Witness) read() (info siginfo, err error) {
+	for end := time.Now().Add(patience); ; {
+		poll := []unix.PollFd{{Fd: int32(w.sock), Events: unix.POLLIN}}
+		switch n, err := unix.Poll(poll, int(look.Milliseconds())); {
+		case n == 1:
+			n, err := syscall.Read(w.sock, unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info)))
+			if err == nil && n == 0 {
+				err = io.EOF
+			}
+			return info, err
+		case err == syscall.EINTR:
+		case err != nil:
+			return info, err
+		case time.Now().After(end):
+			return info, errLate
+		default:
+			syscall.Kill(w.PID, syscall.SIGCONT)
+		}
+	}
+}
+
+// Stop ends the process.
+func (w *Witness) Stop() {
+	if w == nil || w.PID == 0 {
+		return
+	}
+	syscall.Close(w.sock)
+	syscall.Kill(w.PID, syscall.SIGKILL)
+	syscall.Wait4(w.PID, nil, 0, nil)
+	w.PID = 0
+}
+
+// SignalMask is what proc(5) says in some fields of a status file.
+func SignalMask(file string, fields ...string) (mask uint64, known bool) {
+	status, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	for _, field := range fields {
+		_, rest, _ := strings.Cut(string(status), "\n"+field+":\t")
+		hex, _, _ := strings.Cut(rest, "\n")
+		m, err := strconv.ParseUint(hex, 16, 64)
+		if err != nil {
+			return 0, false
+		}
+		mask |= m
+	}
+	return mask, true
+}
+
+func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
+
+func monotonic() time.Duration {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return time.Duration(now.Nano())
+}
