@@ -109,8 +109,8 @@ func (c *child) finish() {
 // askedDrain is how long somebody who asks us to end waits for a reader who takes nothing.
 const askedDrain = time.Second
 
-// drain copies what the command has left on its terminal, and closes that. A reader that stands still
-// is waited for, also through a Ctrl-Z, but not by one who was asked to end, or is asked now.
+// drain copies what the command has left on its terminal, and closes that. A reader that stands
+// still is waited for, also through a Ctrl-Z, but not by one who was asked to end, or is asked now.
 func (c *child) drain() {
 	c.relay.Drain()
 	defer c.relay.Close()
@@ -139,8 +139,9 @@ func (c *child) drain() {
 	}
 }
 
-// closeInherited closes our copies of what we inherited, so that what the command alone has open ends
-// when it closes it. Messages still go to 2. Ours are close-on-exec, what came to us can't have been.
+// closeInherited closes our copies of what we inherited, so that what the command alone has open
+// ends when it closes it. Messages still go to 2. Ours are close-on-exec, what came to us can't
+// have been.
 func closeInherited() {
 	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
@@ -198,8 +199,9 @@ func (c *child) became(ws syscall.WaitStatus) {
 	}
 }
 
-// resumedSoon reports whether a stopped command is continued within a moment. The terminal's TTIN and
-// TTOU stop us, too, who don't catch them, perhaps just here: once continued, we must not stop again.
+// resumedSoon reports whether a stopped command is continued within a moment. The terminal's TTIN
+// and TTOU stop us, too, who don't catch them, perhaps just here: once continued, we must not stop
+// again.
 func (c *child) resumedSoon() bool {
 	for end := time.Now().Add(witness.Window); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if c.collect(); !c.stopped || c.ended {
@@ -236,14 +238,15 @@ func (c *child) stopInside(sig syscall.Signal) {
 	raise(sig)
 	c.relay.Enter()
 	if sig == syscall.SIGTSTP {
-		// Nobody else may do it: a TSTP is nothing to an orphaned group (ours, under ssh -t or setsid),
-		// nor to PID 1.
+		// Nobody else may do it: a TSTP is nothing to an orphaned group (ours, under ssh -t or
+		// setsid), nor to PID 1.
 		syscall.Kill(-c.pid, syscall.SIGCONT)
 	}
 }
 
-// stopBeside stops us with a command that has a process group of its own: a shell. If that group had
-// the terminal, a shell's fg gives the terminal to our group, and the command's gets it from us.
+// stopBeside stops us with a command that has a process group of its own: a shell. If that group
+// had the terminal, a shell's fg gives the terminal to our group, and the command's gets it from
+// us.
 func (c *child) stopBeside(sig syscall.Signal) {
 	theirs, _ := syscall.Getpgid(c.pid)
 	had := pty.ForegroundGroup() == theirs

@@ -83,8 +83,8 @@ func dumped(t *testing.T, core string) string {
 	return "?"
 }
 
-// found runs a script bare and wrapped, compares output and status, and wants
-// exactly one line on stderr from the wrapper if the status is its own.
+// found runs a script bare and wrapped, compares output and status, and wants exactly one line on
+// stderr from the wrapper if the status is its own.
 func found(t *testing.T, script string) {
 	t.Helper()
 	var last result
@@ -156,8 +156,8 @@ func TestE10ArgumentList(t *testing.T) {
 	}
 }
 
-// TestE06StoppedScript: what became of a process that found no program in a script isn't
-// the script's.
+// TestE06StoppedScript: what became of a process that found no program in a script isn't the
+// script's.
 func TestE06StoppedScript(t *testing.T) {
 	runtime.LockOSThread() // a child is its thread's
 	defer runtime.UnlockOSThread()

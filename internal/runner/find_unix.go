@@ -16,11 +16,11 @@ import (
 // defaultPath is where execvp(3) looks if there is no PATH: glibc's confstr(_CS_PATH).
 const defaultPath = "/bin:/usr/bin"
 
-// Find returns the file that execvp(3) would run for argv in the environment env,
-// or the status and the error that say why there is none.
+// Find returns the file that execvp(3) would run for argv in the environment env, or the status and
+// the error that say why there is none.
 //
-// It is not exec.LookPath, which refuses what it finds by way of "." and forgets
-// why the other places of PATH failed.
+// It is not exec.LookPath, which refuses what it finds by way of "." and forgets why the other
+// places of PATH failed.
 func Find(argv, env []string) (path string, s Status, err error) {
 	name := argv[0]
 	if strings.Contains(name, "/") {
@@ -51,9 +51,9 @@ func getenv(env []string) string {
 	return defaultPath
 }
 
-// search walks PATH with the rules of glibc's execvpe: a place that refuses
-// (EACCES) is remembered, one that lacks the file is passed over, anything else
-// ends the walk. An empty place is the working directory.
+// search walks PATH with the rules of glibc's execvpe: a place that refuses (EACCES) is remembered,
+// one that lacks the file is passed over, anything else ends the walk. An empty place is the
+// working directory.
 func search(name, path string) (string, error) {
 	if name == "" {
 		return "", syscall.ENOENT
@@ -90,8 +90,7 @@ func passesOver(err error) bool {
 	return false
 }
 
-// runnable is what execve(2) would say about file, as far as that can be known
-// without running it.
+// runnable is what execve(2) would say about file, as far as that can be known without running it.
 func runnable(file string) error {
 	var st syscall.Stat_t
 	if err := syscall.Stat(file, &st); err != nil {
@@ -106,8 +105,8 @@ func runnable(file string) error {
 	return interpreted(file)
 }
 
-// interpreted looks at the interpreter that a script names: its absence is the
-// script's ENOENT, which puzzles everybody who meets it.
+// interpreted looks at the interpreter that a script names: its absence is the script's ENOENT,
+// which puzzles everybody who meets it.
 func interpreted(file string) error {
 	f, err := os.Open(file)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"brs-exec/internal/runner/witness"
 )
 
-// The only question about a signal that arrives is whether the command has had it, too. What the kernel
-// sends to a whole group, it has; what a process sent, the witness knows, and without a witness it is
-// taken to be for us alone.
+// The only question about a signal that arrives is whether the command has had it, too. What the
+// kernel sends to a whole group, it has; what a process sent, the witness knows, and without a
+// witness it is taken to be for us alone.
 
 const (
 	// witnessDelay is how long a command lives before it gets a witness, for a short one is not to
@@ -116,16 +116,15 @@ func (c *child) settle() {
 	}
 }
 
-// inOtherGroup reports whether the command has left our process group (an interactive
-// shell does).
+// inOtherGroup reports whether the command has left our process group (an interactive shell does).
 func (c *child) inOtherGroup() bool {
 	g, err := syscall.Getpgid(c.pid)
 	return err == nil && g != syscall.Getpgrp()
 }
 
-// fromTerminal reports whether a signal that the kernel made is one that it sends
-// to whole process groups. Of a hang-up it tells the session's leader alone; what
-// timers and limits bring (an alarm(2) set before our exec) is for one process.
+// fromTerminal reports whether a signal that the kernel made is one that it sends to whole process
+// groups. Of a hang-up it tells the session's leader alone; what timers and limits bring (an
+// alarm(2) set before our exec) is for one process.
 func fromTerminal(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH:
@@ -141,8 +140,8 @@ func sessionLeader() bool {
 	return err == nil && sid == os.Getpid()
 }
 
-// send signals the command. That it can fail (EPERM: it runs as another user now)
-// is as it would be without us.
+// send signals the command. That it can fail (EPERM: it runs as another user now) is as it would be
+// without us.
 func (c *child) send(e event) {
 	if c.ended {
 		return
@@ -155,8 +154,8 @@ func (c *child) send(e event) {
 	c.noteAsked(e.sig)
 }
 
-// deliverInside signals what has the inner terminal, for the signals that terminals
-// send, and the command for others.
+// deliverInside signals what has the inner terminal, for the signals that terminals send, and the
+// command for others.
 func (c *child) deliverInside(e event) {
 	switch e.sig {
 	case syscall.SIGWINCH:
@@ -179,8 +178,8 @@ func (c *child) deliverInside(e event) {
 	}
 }
 
-// noteAsked starts KillAfter's clock, if the command has been asked to end. What came
-// in ignored doesn't ask it (nohup, and a HUP at logout).
+// noteAsked starts KillAfter's clock, if the command has been asked to end. What came in ignored
+// doesn't ask it (nohup, and a HUP at logout).
 func (c *child) noteAsked(sig syscall.Signal) {
 	if !asksToEnd(sig) || ignoredAtEntry(sig) {
 		return
@@ -199,12 +198,12 @@ func asksToEnd(sig syscall.Signal) bool {
 	return false
 }
 
-// continued deals with a CONT, if it can be seen what it did. One that ended a stop has mostly gone to
-// the whole group (a shell's fg, bg), where kill(2) comes to the command a moment after us; it gets
-// another only if it stays stopped.
+// continued deals with a CONT, if it can be seen what it did. One that ended a stop has mostly gone
+// to the whole group (a shell's fg, bg), where kill(2) comes to the command a moment after us; it
+// gets another only if it stays stopped.
 //
-// A stop may have had several: where we come so late to give TSTP its handler back that another Ctrl-Z
-// stops us once more.
+// A stop may have had several: where we come so late to give TSTP its handler back that another
+// Ctrl-Z stops us once more.
 func (c *child) continued(e event) bool {
 	c.collect()
 	if c.relay != nil {

@@ -28,9 +28,9 @@ import (
 	"brs-exec/need"
 )
 
-// The rows of the test table are tests named by the row's id (TestS05…). Each runs
-// its situation bare, with env(1) under the name w, and then wrapped; what must be
-// the same is compared. Plain `go test` runs the smoke set.
+// The rows of the test table are tests named by the row's id (TestS05…). Each runs its situation
+// bare, with env(1) under the name w, and then wrapped; what must be the same is compared. Plain
+// `go test` runs the smoke set.
 //
 //	go test ./internal/runner -all                            every row
 //	go test ./internal/runner -all -wrapper brs-exec          … with the real binary
@@ -297,8 +297,8 @@ func (j journal) ready(t *testing.T) int {
 	return pid
 }
 
-// wrapperOf is the process id that a parent of the command sees: the command's own
-// when bare, else that of the outermost of depth wrappers.
+// wrapperOf is the process id that a parent of the command sees: the command's own when bare, else
+// that of the outermost of depth wrappers.
 func (s side) wrapperOf(t *testing.T, pid, depth int) int {
 	t.Helper()
 	for range depth {
@@ -321,8 +321,8 @@ func parentOf(t *testing.T, pid int) int {
 // lastSignal ends the helper "count".
 const lastSignal = syscall.Signal(64)
 
-// finish waits until the helper has had the signals that it must get, sends it the
-// last one by way of its wrapper, and returns all that came before that.
+// finish waits until the helper has had the signals that it must get, sends it the last one by way
+// of its wrapper, and returns all that came before that.
 func (j journal) finish(t *testing.T, target int, must ...string) string {
 	t.Helper()
 	for _, sig := range must {
@@ -528,8 +528,8 @@ func (p *terminal) inForeground(pid int) {
 	})
 }
 
-// state waits until all threads of a process are in one of the states of proc(5)
-// ("T": stopped). The parent is told of a stop when the last thread has stopped.
+// state waits until all threads of a process are in one of the states of proc(5) ("T": stopped).
+// The parent is told of a stop when the last thread has stopped.
 func state(t *testing.T, pid int, want string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("process %d in state %s", pid, want), func() bool {

@@ -46,8 +46,8 @@ func subreaperMain() {
 	become(os.Args[1:])
 }
 
-// stoppingMain, which catches TSTP, writes a byte, and after each stop another; it stops
-// itself for each byte that it reads.
+// stoppingMain, which catches TSTP, writes a byte, and after each stop another; it stops itself for
+// each byte that it reads.
 func stoppingMain() {
 	runtime.LockOSThread()
 	if _, err := siginfo.Open(); err != nil { // nobody reads it

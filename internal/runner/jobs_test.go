@@ -26,8 +26,8 @@ const stoppable = " 2 3 18 20 21 22"
 
 var numbers = regexp.MustCompile(`\b\d{4,}\b|(\[\d+\]) \d+`)
 
-// answer types a line and returns what the shell prints before its next prompt,
-// process ids blotted out.
+// answer types a line and returns what the shell prints before its next prompt, process ids blotted
+// out.
 func (p *terminal) answer(line string) string {
 	p.t.Helper()
 	p.line(line)
@@ -71,7 +71,8 @@ func TestJ01StopAndForeground(t *testing.T) {
 				row(t)
 			}
 			need.Tools(t, shell)
-			// ksh 93u+m itself, bare, now and then misses on a busy machine that its job has stopped.
+			// ksh 93u+m itself, bare, now and then misses on a busy machine that its job has
+			// stopped.
 			need.Asked(t, shell != "ksh" || !*busy, "no -busy")
 			same(t, func(s side) string {
 				term := s.shell(t, shell)
@@ -336,8 +337,8 @@ func TestJ11StopContinue(t *testing.T) {
 	}
 }
 
-// TestJ07StopAtStart: Ctrl-Z at any moment of the start. It may come to the shell, but
-// never stops what Ctrl-C and fg can't reach.
+// TestJ07StopAtStart: Ctrl-Z at any moment of the start. It may come to the shell, but never stops
+// what Ctrl-C and fg can't reach.
 func TestJ07StopAtStart(t *testing.T) {
 	earlyRow(t)
 	const runs = 100
@@ -438,8 +439,8 @@ func TestStopBeforeWaking(t *testing.T) {
 	}
 }
 
-// TestResume: whose CONT it is. That of a second stop within one of ours, as a busy
-// machine has it, came before we ran again.
+// TestResume: whose CONT it is. That of a second stop within one of ours, as a busy machine has it,
+// came before we ran again.
 func TestResume(t *testing.T) {
 	const awake = time.Hour
 	for _, c := range []struct {

@@ -81,7 +81,8 @@ func TestS20Many(t *testing.T) {
 			sigqueue(t, w, rt, 0)
 			time.Sleep(time.Millisecond)
 		}
-		// Two threads of the wrapper may write down the last one and what ends count in either order.
+		// Two threads of the wrapper may write down the last one and what ends count in either
+		// order.
 		eventually(t, "as many as were sent", func() bool { return len(j.lines()) > n })
 		return strconv.Itoa(strings.Count(j.finish(t, w), "35"))
 	})
@@ -298,8 +299,8 @@ func TestStoppedProbe(t *testing.T) {
 	}
 }
 
-// TestSignalAfterKey: what the terminal sent doesn't stay in the probe, where it would
-// hide the same signal when a process sends it to the group.
+// TestSignalAfterKey: what the terminal sent doesn't stay in the probe, where it would hide the
+// same signal when a process sends it to the group.
 func TestSignalAfterKey(t *testing.T) {
 	probeRow(t)
 	got := same(t, func(s side) string {
@@ -332,8 +333,8 @@ func pending(t *testing.T, pid int) bool {
 	return mask != 0
 }
 
-// TestSignalOfSlowKiller: a killer that comes to the probe long after the wrapper
-// sends the wrapper the same signal again.
+// TestSignalOfSlowKiller: a killer that comes to the probe long after the wrapper sends the wrapper
+// the same signal again.
 func TestSignalOfSlowKiller(t *testing.T) {
 	probeRow(t)
 	for range 20 {

@@ -59,8 +59,8 @@ func TestO01WrapperKilled(t *testing.T) {
 	}
 }
 
-// onlySome: the kernel sends PR_SET_PDEATHSIG's signal for each thread of the
-// wrapper that the command falls to before the last one ends, a moment apart.
+// onlySome: the kernel sends PR_SET_PDEATHSIG's signal for each thread of the wrapper that the
+// command falls to before the last one ends, a moment apart.
 func onlySome(got, sig string) bool {
 	return strings.TrimSpace(strings.ReplaceAll(got, sig, "")) == "" && (got == "") == (sig == "")
 }
@@ -138,7 +138,8 @@ func TestO05SignalsAsPID1(t *testing.T) {
 func TestO07InheritedChildren(t *testing.T) {
 	row(t)
 	need.Tools(t, "perl")
-	// A child from before the exec, one that has ended before it, and an orphan that comes to a subreaper.
+	// A child from before the exec, one that has ended before it, and an orphan that comes to a
+	// subreaper.
 	const look = `sleep .5; grep -l "^PPid:.*$PPID\$" /proc/[0-9]*/status | xargs grep -h ^State | grep -c Z`
 	for _, script := range []string{
 		`sleep .1 & exec w sh -c '` + look + `'`,
@@ -159,8 +160,8 @@ func TestO07InheritedChildren(t *testing.T) {
 	}
 }
 
-// TestO06ReapsBesideRefresh: as PID 1 the wrapper takes orphans while os/exec waits
-// for the credential_process of each refresh.
+// TestO06ReapsBesideRefresh: as PID 1 the wrapper takes orphans while os/exec waits for the
+// credential_process of each refresh.
 func TestO06ReapsBesideRefresh(t *testing.T) {
 	row(t)
 	need.Asked(t, *wrapperName == "brs-exec", "-wrapper brs-exec") // there is nothing to refresh without it

@@ -22,8 +22,8 @@ func TestN01ExitCodes(t *testing.T) {
 	})
 }
 
-// TestN01EverySignal is dumb-init's proxies_signals_test: all but those that stop, that
-// are a fault's, or that the Go runtime keeps.
+// TestN01EverySignal is dumb-init's proxies_signals_test: all but those that stop, that are a
+// fault's, or that the Go runtime keeps.
 func TestN01EverySignal(t *testing.T) {
 	row(t)
 	got := same(t, func(s side) string {

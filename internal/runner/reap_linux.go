@@ -9,11 +9,11 @@ import (
 )
 
 // As PID 1, as a subreaper by inheritance, or with children from before our exec, the wrapper has
-// processes to collect that nobody in this program has started. wait4(-1) does it, but would take the
-// children of os/exec, too. So it is told __WNOTHREAD: a child belongs to the thread that forked it,
-// and no other goroutine runs on Run's thread. Orphans, and children from before our exec, belong to
-// the main thread. Where there may be any, main's goroutine stays there, and Run with it. Elsewhere
-// that would cost a thread switch at each step of main.
+// processes to collect that nobody in this program has started. wait4(-1) does it, but would take
+// the children of os/exec, too. So it is told __WNOTHREAD: a child belongs to the thread that
+// forked it, and no other goroutine runs on Run's thread. Orphans, and children from before our
+// exec, belong to the main thread. Where there may be any, main's goroutine stays there, and Run
+// with it. Elsewhere that would cost a thread switch at each step of main.
 
 const waitOptions = unix.WNOTHREAD
 

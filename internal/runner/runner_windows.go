@@ -114,8 +114,8 @@ func (c *child) run() Status {
 	}
 }
 
-// endWithUs puts the command into a job that ends when our last handle of it does,
-// be it that we are killed. What can't be done is left: the command runs.
+// endWithUs puts the command into a job that ends when our last handle of it does, be it that we
+// are killed. What can't be done is left: the command runs.
 func endWithUs(pid int) {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {

@@ -39,8 +39,8 @@ func (s *source) open() {
 }
 
 // takeJobSignals catches what Catch leaves alone until there is a command. TTIN and TTOU keep their
-// default action: caught, a read or write of the terminal from the background would be restarted for
-// ever.
+// default action: caught, a read or write of the terminal from the background would be restarted
+// for ever.
 //
 // What came in ignored is the command's now: it may catch it (a program does that under nohup, or a
 // script's &), and keeps it ignored else.
@@ -104,8 +104,8 @@ func (e event) deliver(pid int) {
 	e.queued.Send(pid)
 }
 
-// handlersDone waits until no thread is in the handler for a signal that came before
-// a stop of ours: stopped itself before it could say when that was.
+// handlersDone waits until no thread is in the handler for a signal that came before a stop of
+// ours: stopped itself before it could say when that was.
 func handlersDone() {
 	for end := time.Now().Add(time.Second); inHandler() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
@@ -134,8 +134,8 @@ func signals(yield func(syscall.Signal) bool) {
 	}
 }
 
-// caught is every signal but those that can't be caught, those that mean a fault
-// of our own, and those that the Go runtime and the C library send themselves.
+// caught is every signal but those that can't be caught, those that mean a fault of our own, and
+// those that the Go runtime and the C library send themselves.
 func caught(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGKILL, syscall.SIGSTOP,

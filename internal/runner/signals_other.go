@@ -36,8 +36,8 @@ func (s *source) takeJobSignals() { signal.Notify(s.c, syscall.SIGTSTP, syscall.
 
 func (s *source) release() { signal.Reset() }
 
-// mark is what mark is elsewhere, as well as os/signal allows: a signal that is
-// on its way is taken for a later one.
+// mark is what mark is elsewhere, as well as os/signal allows: a signal that is on its way is taken
+// for a later one.
 func (s *source) mark() { s.c <- syscall.Signal(0) }
 
 func (s *source) all() iter.Seq[event] {
@@ -72,8 +72,8 @@ func ignoredAtEntry(sig syscall.Signal) bool {
 	return signal.Ignored(sig)
 }
 
-// raise gives sig its default action: a stop (always by STOP: the runtime keeps
-// its handler for TSTP, golang/go#41996), or death.
+// raise gives sig its default action: a stop (always by STOP: the runtime keeps its handler for
+// TSTP, golang/go#41996), or death.
 func raise(sig syscall.Signal) {
 	switch sig {
 	case syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:

@@ -204,9 +204,9 @@ func inScript(t *testing.T, s side, text string, event func(w int), must ...stri
 	return got
 }
 
-// TestS13Timeout: timeout(1) sends TERM to its child, TERM to the group, CONT to
-// its child, CONT to the group. Bare, the pairs mostly merge, and so they must when
-// wrapped. Where timeout is held up between the two, the command has both.
+// TestS13Timeout: timeout(1) sends TERM to its child, TERM to the group, CONT to its child, CONT to
+// the group. Bare, the pairs mostly merge, and so they must when wrapped. Where timeout is held up
+// between the two, the command has both.
 func TestS13Timeout(t *testing.T) {
 	row(t)
 	probeRow(t)

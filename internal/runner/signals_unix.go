@@ -20,8 +20,8 @@ type event struct {
 	payload // what sigqueue(3) sent along
 }
 
-// own reports whether the signal is of our own doing: PIPE or XFSZ of a write of
-// ours, which gets an error as well, or a stop.
+// own reports whether the signal is of our own doing: PIPE or XFSZ of a write of ours, which gets
+// an error as well, or a stop.
 func (e event) own() bool { return e.from == byProcess && e.pid == os.Getpid() }
 
 // origin is who sent a signal, as far as sigaction(2)'s si_code tells.
@@ -33,8 +33,8 @@ const (
 	byProcess               // kill(2), sigqueue(3), tgkill(2)
 )
 
-// Ended is why the context of a [Signals] ended: a signal arrived that would have
-// ended the command, and the command wasn't there yet.
+// Ended is why the context of a [Signals] ended: a signal arrived that would have ended the
+// command, and the command wasn't there yet.
 type Ended struct{ Signal syscall.Signal }
 
 func (e *Ended) Error() string { return "ended by signal: " + e.Signal.String() }
@@ -55,9 +55,9 @@ type Signals struct {
 	cancel  context.CancelCauseFunc
 }
 
-// Catch catches every signal that can be caught, but those of the terminal's job
-// control and those that came in ignored (nohup(1) and the like mean it), which Run
-// adds: until then Ctrl-Z stops the wrapper alone, and a HUP is nothing to it.
+// Catch catches every signal that can be caught, but those of the terminal's job control and those
+// that came in ignored (nohup(1) and the like mean it), which Run adds: until then Ctrl-Z stops the
+// wrapper alone, and a HUP is nothing to it.
 func Catch() *Signals {
 	s := &Signals{events: make(chan event, 64)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -66,8 +66,8 @@ func Catch() *Signals {
 	return s
 }
 
-// Context ends when a signal arrives that ends the wrapper before it has a
-// command to pass it to. Its cause is an *[Ended].
+// Context ends when a signal arrives that ends the wrapper before it has a command to pass it to.
+// Its cause is an *[Ended].
 func (s *Signals) Context() context.Context { return s.ctx }
 
 // Ended reports the signal that ended the context, as a status.
@@ -92,8 +92,7 @@ func (s *Signals) handOver() bool {
 	return true
 }
 
-// drop drops what arrives from now on: the command is gone, and the wrapper's
-// status stands.
+// drop drops what arrives from now on: the command is gone, and the wrapper's status stands.
 func (s *Signals) drop() {
 	s.mu.Lock()
 	s.running, s.over = false, true
@@ -103,8 +102,8 @@ func (s *Signals) drop() {
 	}
 }
 
-// read moves what arrives to where it belongs, as long as the process lives
-// (like the loop of os/signal, it has nobody who could wait for it).
+// read moves what arrives to where it belongs, as long as the process lives (like the loop of
+// os/signal, it has nobody who could wait for it).
 func (s *Signals) read() {
 	for e := range s.source.all() {
 		if s.claimed(e) {
@@ -125,8 +124,8 @@ func (s *Signals) claimed(e event) bool {
 	return s.running
 }
 
-// deadly reports whether the default action of a signal that we catch is the
-// process's end (signal(7)).
+// deadly reports whether the default action of a signal that we catch is the process's end
+// (signal(7)).
 func deadly(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGCHLD, syscall.SIGCONT, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:

@@ -76,9 +76,9 @@ func (c *child) launch(path string, argv []string, tty *os.File) (int, error) {
 }
 
 // forkExec starts the process by the syscall package. fds 0 to 2 go as numbers; others that we
-// inherited stay open, ours are close-on-exec. Signals that came in ignored or blocked are as the Go
-// runtime has left them, and a command on a terminal of its own leads that one's session: Ctrl-Z in
-// it does nothing, as under script(1).
+// inherited stay open, ours are close-on-exec. Signals that came in ignored or blocked are as the
+// Go runtime has left them, and a command on a terminal of its own leads that one's session: Ctrl-Z
+// in it does nothing, as under script(1).
 func (c *child) forkExec(path string, argv []string, tty *os.File) (int, error) {
 	attr := &syscall.ProcAttr{Env: c.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{}}
 	setDeathSignal(attr.Sys, c.OnWrapperDeath)

@@ -6,8 +6,7 @@ import (
 	"brs-exec/internal/runner/entry"
 )
 
-// Status is how brs-exec ends: 0 to 255 is an exit code, a negative number is
-// death by that signal.
+// Status is how brs-exec ends: 0 to 255 is an exit code, a negative number is death by that signal.
 type Status int
 
 // The statuses that are brs-exec's own. A command may well end with one of them.

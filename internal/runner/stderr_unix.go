@@ -12,10 +12,9 @@ import (
 	"brs-exec/internal/runner/pty"
 )
 
-// Stderr is where a wrapper says something while its command runs. What is written
-// there doesn't stop a job in the background (stty tostop), doesn't end the wrapper
-// when nobody reads it any more, and doesn't hold it up when the reader stands
-// still (Ctrl-S, a pager): it is lost then.
+// Stderr is where a wrapper says something while its command runs. What is written there doesn't
+// stop a job in the background (stty tostop), doesn't end the wrapper when nobody reads it any
+// more, and doesn't hold it up when the reader stands still (Ctrl-S, a pager): it is lost then.
 var Stderr stderr
 
 type stderr struct{}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// BenchmarkStream sends 1 GB through `w cat` in a pipeline, and 64 MB through a terminal: `w --pty` beside script(1). The
-// rounds are interleaved; the ratios are those of medians.
+// BenchmarkStream sends 1 GB through `w cat` in a pipeline, and 64 MB through a terminal: `w --pty`
+// beside script(1). The rounds are interleaved; the ratios are those of medians.
 //
 //	go test ./internal/runner -run '^$' -bench Stream -benchtime 9x
 func BenchmarkStream(b *testing.B) {

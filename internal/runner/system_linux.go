@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Harden makes the process's memory and environment unreadable for others of the same user, first of
-// all the command: the base credentials are there. Call it first.
+// Harden makes the process's memory and environment unreadable for others of the same user, first
+// of all the command: the base credentials are there. Call it first.
 func Harden() { unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
 // noCore keeps our death from leaving a second core: the limit is for files, the attribute for a

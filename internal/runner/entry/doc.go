@@ -1,14 +1,14 @@
 // Package entry is what has to happen before the Go runtime, or without it, and is therefore
-// written in assembly: it sees what the process inherited, and starts a command with just that.
-// It is for Linux on amd64 and arm64; on other systems the package is empty.
+// written in assembly: it sees what the process inherited, and starts a command with just that. It
+// is for Linux on amd64 and arm64; on other systems the package is empty.
 //
 // # The early entry point
 //
 // Linked with -ldflags '-E brs_exec_entry', the program starts at that symbol, in
 // entry_linux_$GOARCH.s. The runtime gives most signals a handler, empties the signal mask and
 // opens /dev/null for closed descriptors before the first line of Go runs, so what came in ignored,
-// blocked or closed can be asked only there. [Inherited] returns it, and [Seen] reports whether
-// the program was linked that way. Where the C linker has the last word (-race), it isn't.
+// blocked or closed can be asked only there. [Inherited] returns it, and [Seen] reports whether the
+// program was linked that way. Where the C linker has the last word (-race), it isn't.
 //
 // The entry point also does two things to the process. It takes its dumpable attribute away
 // (prctl(2)), for no other process is to read the credentials in its memory. And it empties the
@@ -32,8 +32,8 @@
 //
 // [Launch] starts br:exec FD PATH ARG0 ARGS…, where FD is a socket. The new process says its
 // process id there, reads its orders (type orders) and follows them: signal actions, death signal,
-// subreaper, variables that name its process id, and last the mask. Then it is the command, and
-// the exec closes the socket; or the exec fails, and the socket brings errno.
+// subreaper, variables that name its process id, and last the mask. Then it is the command, and the
+// exec closes the socket; or the exec fails, and the socket brings errno.
 //
 // Until the mask is set, what the terminal or a process sends is pending. When it is set, a Ctrl-Z
 // from that time stops the process before it is the command. syscall.ForkExec alone would wait for

@@ -10,13 +10,6 @@ var (
 	closed  uint64
 )
 
-// State is what the process was started with.
-type State struct {
-	Ignored uint64 // bit n-1: signal n was ignored
-	Blocked uint64 // the signal mask, likewise
-	Closed  uint64 // bit n: file descriptor n, of 0 to 2, was closed
-}
-
 // Seen reports whether the program was linked with the early entry point.
 func Seen() bool { return seen != 0 }
 

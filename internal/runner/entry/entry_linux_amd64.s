@@ -1,4 +1,5 @@
 #include "textflag.h"
+#include "entry_linux.h"
 
 #define SYS_read 0
 #define SYS_write 1
@@ -19,74 +20,45 @@
 #define SYS_dup3 292
 #define SYS_close_range 436
 
-#define PR_SET_PDEATHSIG 1
-#define PR_SET_DUMPABLE 4
-#define PR_SET_NAME 15
-#define PR_SET_CHILD_SUBREAPER 36
-#define SIGKILL 9
-#define SIGCHLD 17
-#define CLONE_VFORK 0x4000
-#define CLONE_PARENT 0x8000
-#define TIOCSPGRP 0x5410
-
-// The layout of type orders, and of its variables.
-#define ORDERS_IGNORED 0
-#define ORDERS_BLOCKED 8
-#define ORDERS_DEATH 16
-#define ORDERS_PARENT 24
-#define ORDERS_SUBREAPER 32
-#define ORDERS_COUNT 40
-#define ORDERS_VARIABLES 48
-#define ORDERS_SIZE 168
-#define VARIABLE_TEXT 8
-#define VARIABLE_SIZE 40
-
-// The layout of type word.
-#define WORD_TIME 8
-#define WORD_SIZE 24
-
-// SYSCALL takes its number in AX and its arguments in DI, SI, DX, R10, R8, R9. It answers in AX
-// and destroys CX and R11; all other registers keep their values, which the code below relies on.
-// There is no runtime yet, or never will be: no stack but the kernel's, no g, no signal handler.
-#define CALL(nr) MOVL $nr, AX; SYSCALL
+// SYSCALL takes its number in AX and its arguments in DI, SI, DX, R10, R8, R9. It answers in AX and
+// destroys CX and R11; all other registers keep their values, which the code below relies on. There is
+// no runtime yet, or never will be: no stack but the kernel's, no g, no signal handler.
+#define CALL0(nr) MOVL $nr, AX; SYSCALL
+#define CALL2(nr, a, b) MOVQ a, DI; MOVQ b, SI; CALL0(nr)
+#define CALL3(nr, a, b, c) MOVQ c, DX; CALL2(nr, a, b)
+#define CALL4(nr, a, b, c, d) MOVQ d, R10; CALL3(nr, a, b, c)
+#define FORK(flags) XORL R8, R8; CALL4(SYS_clone, $flags, $0, $0, $0)
 
 // brs_exec_entry is where the kernel starts the program. argc is at 0(SP), argv at 8(SP).
 // argv[0] says in which role it was started; package entry's doc lists them.
 TEXT brs_exec_entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
-	MOVL	$PR_SET_DUMPABLE, DI // in every role: what is in this memory is nobody's
-	XORL	SI, SI
-	CALL(SYS_prctl)
-
+	CALL2(SYS_prctl, $PR_SET_DUMPABLE, $0) // in every role: what is in this memory is nobody's
 	MOVQ	8(SP), SI
 	TESTQ	SI, SI
 	JZ	program // execve(2) without an argv[0]
-	MOVQ	0(SI), DX
-	MOVQ	$0x65626f7270676973, AX // "sigprobe", of which the NUL follows
-	CMPQ	DX, AX
+	MOVQ	0(SI), BX // the role
+	MOVQ	$SIGPROBE, AX
+	CMPQ	BX, AX
 	JNE	launcher
 	CMPB	8(SI), $0
 	JEQ	probe
 	JMP	program
 launcher:
-	MOVQ	$0x00636578653a7262, AX // "br:exec\0"
-	CMPQ	DX, AX
+	MOVQ	$BREXEC, AX
+	CMPQ	BX, AX
 	JEQ	launch
-	MOVQ	$0x007065656b797470, AX // "ptykeep\0"
-	CMPQ	DX, AX
+	MOVQ	$PTYKEEP, AX
+	CMPQ	BX, AX
 	JEQ	launch
 
-// The program itself: what the Go runtime changes is written down, then it starts. It uses the
-// 160 bytes below SP and leaves SP as it was. R12 collects bits, R13 counts.
+// The program itself: what the Go runtime changes is written down, then it starts. This uses the 160
+// bytes below SP and leaves SP as it was. R12 collects bits, R13 counts.
 program:
 	SUBQ	$160, SP
 	XORL	R12, R12 // the ignored signals
 	MOVL	$64, R13
 signals:
-	MOVQ	R13, DI
-	XORL	SI, SI
-	LEAQ	64(SP), DX // struct sigaction, 32 bytes; the handler comes first
-	MOVL	$8, R10 // sizeof(sigset_t)
-	CALL(SYS_rt_sigaction)
+	CALL4(SYS_rt_sigaction, R13, $0, $64(SP), $8) // struct sigaction, 32 bytes; the handler comes first
 	SHLQ	$1, R12
 	CMPQ	64(SP), $1 // SIG_IGN
 	JNE	next
@@ -97,18 +69,12 @@ next:
 	MOVQ	R12, ·ignored(SB)
 
 	MOVQ	$0, 64(SP) // an empty mask
-	MOVL	$2, DI // SIG_SETMASK
-	LEAQ	64(SP), SI
-	LEAQ	·blocked(SB), DX
-	MOVL	$8, R10
-	CALL(SYS_rt_sigprocmask)
+	CALL4(SYS_rt_sigprocmask, $SIG_SETMASK, $64(SP), $·blocked(SB), $8)
 
 	XORL	R12, R12 // the closed descriptors
 	MOVL	$2, R13
 descriptors:
-	MOVQ	R13, DI
-	MOVL	$1, SI // F_GETFD
-	CALL(SYS_fcntl)
+	CALL2(SYS_fcntl, R13, $F_GETFD)
 	SHLQ	$1, R12
 	SHRQ	$63, AX // 1: an error, EBADF
 	ORQ	AX, R12
@@ -120,13 +86,12 @@ descriptors:
 	ADDQ	$160, SP
 	JMP	_rt0_amd64_linux(SB)
 
-// A process that becomes the command, or (ptykeep) the leader of its session. R12 is the stack
-// as the kernel made it, R13 the socket of argv[1]; the 256 bytes below are for orders at 0(SP)
+// A process that becomes the command, or (ptykeep) the leader of its session. R12 is the stack as the
+// kernel made it, R13 the socket of argv[1]. The 256 bytes below are for words and orders at ORDERS(SP)
 // and a struct sigaction at 192(SP).
 launch:
 	MOVQ	SP, R12
 	SUBQ	$256, SP
-	MOVQ	DX, BX // the role
 	MOVQ	16(R12), SI // argv[1]
 	XORL	R13, R13
 digit:
@@ -138,28 +103,17 @@ digit:
 	INCQ	SI
 	JMP	digit
 socket:
-	MOVQ	R13, DI
-	MOVL	$2, SI // F_SETFD
-	MOVL	$1, DX // FD_CLOEXEC: the command's exec tells our parent by closing it
-	CALL(SYS_fcntl)
-	MOVQ	$0x007065656b797470, AX // "ptykeep\0"
+	CALL3(SYS_fcntl, R13, $F_SETFD, $FD_CLOEXEC) // the command's exec tells our parent by closing it
+	MOVQ	$PTYKEEP, AX
 	CMPQ	BX, AX
 	JEQ	keep
 
 orders:
-	MOVL	$1, DI // CLOCK_MONOTONIC
-	LEAQ	WORD_TIME(SP), SI
-	CALL(SYS_clock_gettime)
-	CALL(SYS_getpid)
-	MOVQ	AX, 0(SP)
-	MOVQ	R13, DI
-	MOVQ	SP, SI
-	MOVL	$WORD_SIZE, DX
-	CALL(SYS_write) // here we are: by this id our parent knows us
-	MOVQ	R13, DI
-	MOVQ	SP, SI
-	MOVL	$ORDERS_SIZE, DX
-	CALL(SYS_read)
+	CALL2(SYS_clock_gettime, $CLOCK_MONOTONIC, $(ORDERS+WORD_TIME)(SP))
+	CALL0(SYS_getpid)
+	MOVQ	AX, ORDERS(SP)
+	CALL3(SYS_write, R13, $ORDERS(SP), $WORD_SIZE) // here we are: by this id our parent knows us
+	CALL3(SYS_read, R13, $ORDERS(SP), $ORDERS_SIZE)
 	CMPQ	AX, $ORDERS_SIZE
 	JNE	exit // our parent has died, or doesn't want us any more
 
@@ -173,23 +127,15 @@ action:
 	SHRQ	$63, AX // SIG_IGN is 1, SIG_DFL is 0
 	MOVQ	AX, 192(SP)
 	SHLQ	$1, R14
-	MOVQ	R15, DI
-	LEAQ	192(SP), SI
-	XORL	DX, DX
-	MOVL	$8, R10
-	CALL(SYS_rt_sigaction)
+	CALL4(SYS_rt_sigaction, R15, $192(SP), $0, $8)
 	DECQ	R15
 	JNZ	action
 
-	MOVL	$PR_SET_PDEATHSIG, DI
-	MOVQ	ORDERS_DEATH(SP), SI
-	CALL(SYS_prctl)
-	CALL(SYS_getppid)
+	CALL2(SYS_prctl, $PR_SET_PDEATHSIG, ORDERS_DEATH(SP))
+	CALL0(SYS_getppid)
 	CMPQ	AX, ORDERS_PARENT(SP)
-	JNE	exit // it died before the line above: nobody told us
-	MOVL	$PR_SET_CHILD_SUBREAPER, DI
-	MOVQ	ORDERS_SUBREAPER(SP), SI
-	CALL(SYS_prctl)
+	JNE	exit // it died before the prctl: nobody told us
+	CALL2(SYS_prctl, $PR_SET_CHILD_SUBREAPER, ORDERS_SUBREAPER(SP))
 
 	MOVQ	0(R12), AX // argc
 	LEAQ	16(R12)(AX*8), R14 // envp: past argc, argv and its NULL
@@ -206,126 +152,66 @@ variable:
 	JMP	variable
 
 unblock: // what has come meanwhile takes effect here: it may end this process, or stop it
-	MOVL	$2, DI // SIG_SETMASK
-	LEAQ	ORDERS_BLOCKED(SP), SI
-	XORL	DX, DX
-	MOVL	$8, R10
-	CALL(SYS_rt_sigprocmask)
-	MOVQ	24(R12), DI // argv[2]: the file
-	LEAQ	32(R12), SI // argv[3:]: its arguments
-	MOVQ	R14, DX
-	CALL(SYS_execve)
-	MOVQ	AX, 0(SP) // the error, negative
+	CALL4(SYS_rt_sigprocmask, $SIG_SETMASK, $ORDERS_BLOCKED(SP), $0, $8)
+	CALL3(SYS_execve, 24(R12), $32(R12), R14) // argv[2] with the arguments argv[3:]
+	MOVQ	AX, ORDERS(SP) // the error, negative
 	JMP	tell
 
 // The leader of a session on the terminal 0. The command is its vfork(2) child but not its own:
 // CLONE_PARENT gives it to our parent, who waits for it. The member is a third process.
 keep:
-	MOVL	$PR_SET_NAME, DI
-	MOVQ	8(R12), SI
-	CALL(SYS_prctl)
-	MOVL	$(CLONE_PARENT|CLONE_VFORK|SIGCHLD), DI
-	XORL	SI, SI
-	XORL	DX, DX
-	XORL	R10, R10
-	XORL	R8, R8
-	CALL(SYS_clone)
+	CALL2(SYS_prctl, $PR_SET_NAME, 8(R12))
+	FORK(CLONE_PARENT|CLONE_VFORK|SIGCHLD)
 	TESTQ	AX, AX
 	JEQ	command
-	MOVQ	AX, 0(SP)
+	MOVQ	AX, ORDERS(SP)
 	JLT	tell
 	MOVQ	AX, R14 // the command, which has begun or ended by now
-	// From here on neither process may hold open what isn't theirs.
-	MOVQ	R13, DI
-	XORL	SI, SI
-	XORL	DX, DX
-	CALL(SYS_dup3)
-	MOVL	$1, DI
-	MOVL	$0xffffffff, SI
-	XORL	DX, DX
-	CALL(SYS_close_range)
-	MOVL	$SIGCHLD, DI
-	XORL	SI, SI
-	XORL	DX, DX
-	XORL	R10, R10
-	XORL	R8, R8
-	CALL(SYS_clone)
+	CALL3(SYS_dup3, R13, $0, $0)
+	CALL3(SYS_close_range, $1, $ALL, $0) // neither process may hold open what isn't theirs
+	FORK(SIGCHLD)
 	TESTQ	AX, AX
 	JEQ	member
-	MOVQ	$-1, DI
-	XORL	SI, SI
-	XORL	DX, DX
-	XORL	R10, R10
-	CALL(SYS_wait4) // for the member
+	CALL4(SYS_wait4, $-1, $0, $0, $0) // for the member
 	JMP	exit
 
 member:
-	MOVL	$PR_SET_PDEATHSIG, DI
-	MOVL	$SIGKILL, SI
-	CALL(SYS_prctl)
-	XORL	DI, DI
-	MOVQ	R14, SI
-	CALL(SYS_setpgid)
-	MOVQ	$0, 0(SP)
-	XORL	DI, DI
-	MOVQ	SP, SI
-	MOVL	$WORD_SIZE, DX
-	CALL(SYS_write) // we are in place
-	XORL	DI, DI
-	MOVQ	SP, SI
-	MOVL	$1, DX
-	CALL(SYS_read) // until nobody has the other end: our grandparent has died, or is done
+	CALL2(SYS_prctl, $PR_SET_PDEATHSIG, $SIGKILL)
+	CALL2(SYS_setpgid, $0, R14)
+	MOVQ	$0, ORDERS(SP)
+	CALL3(SYS_write, $0, $ORDERS(SP), $WORD_SIZE) // we are in place
+	CALL3(SYS_read, $0, $ORDERS(SP), $1) // until nobody has the other end: brs-exec has died, or is done
 	JMP	exit
 
 command:
-	XORL	DI, DI
-	XORL	SI, SI
-	CALL(SYS_setpgid)
-	CALL(SYS_getpid)
-	MOVQ	AX, 0(SP)
-	XORL	DI, DI
-	MOVL	$TIOCSPGRP, SI
-	MOVQ	SP, DX
-	CALL(SYS_ioctl) // from the background: TTOU is blocked
+	CALL2(SYS_setpgid, $0, $0)
+	CALL0(SYS_getpid)
+	MOVQ	AX, ORDERS(SP)
+	CALL3(SYS_ioctl, $0, $TIOCSPGRP, $ORDERS(SP)) // from the background: TTOU is blocked
 	JMP	orders
 
 tell:
-	MOVQ	R13, DI
-	MOVQ	SP, SI
-	MOVL	$WORD_SIZE, DX
-	CALL(SYS_write)
+	CALL3(SYS_write, R13, $ORDERS(SP), $WORD_SIZE)
 exit:
-	MOVL	$253, DI
-	CALL(SYS_exit)
+	CALL2(SYS_exit, $253, $0)
 	INT	$3
 
-// The witness, on the socket 0, with every signal blocked. To each byte that it reads it answers
-// with the siginfo_t of every signal that is pending, and one of zeros. siginfo_t is at 0(SP),
-// sigset_t at 128(SP), timespec at 136(SP); R12 is rt_sigtimedwait's answer.
+// The witness, on the socket 0, with every signal blocked. To each byte that it reads it answers with
+// the siginfo_t of every signal that is pending, and one of zeros. siginfo_t is at 0(SP), sigset_t at
+// 128(SP), timespec at 136(SP); R12 is rt_sigtimedwait's answer.
 probe:
-	MOVL	$PR_SET_NAME, DI
-	CALL(SYS_prctl) // argv[0] is in SI
-	MOVL	$3, DI // it may hold open nobody's pipe; 1 and 2 are the socket, too
-	MOVL	$0xffffffff, SI
-	XORL	DX, DX
-	CALL(SYS_close_range)
+	CALL2(SYS_prctl, $PR_SET_NAME, 8(SP))
+	CALL3(SYS_close_range, $3, $ALL, $0) // it may hold open nobody's pipe; 1 and 2 are the socket, too
 	SUBQ	$160, SP
 	MOVQ	$-1, 128(SP)
 	MOVQ	$0, 136(SP)
 	MOVQ	$0, 144(SP)
 question:
-	XORL	DI, DI
-	MOVQ	SP, SI
-	MOVL	$1, DX
-	CALL(SYS_read)
+	CALL3(SYS_read, $0, SP, $1)
 	TESTQ	AX, AX
 	JLE	exit
 answer:
-	LEAQ	128(SP), DI
-	MOVQ	SP, SI
-	LEAQ	136(SP), DX
-	MOVL	$8, R10
-	CALL(SYS_rt_sigtimedwait)
+	CALL4(SYS_rt_sigtimedwait, $128(SP), SP, $136(SP), $8)
 	MOVQ	AX, R12
 	TESTQ	AX, AX
 	JGT	report
@@ -333,10 +219,7 @@ answer:
 	JEQ	answer
 	MOVL	$0, 0(SP)
 report:
-	XORL	DI, DI
-	MOVQ	SP, SI
-	MOVL	$128, DX
-	CALL(SYS_write)
+	CALL3(SYS_write, $0, SP, $SIGINFO_SIZE)
 	TESTQ	AX, AX
 	JLE	exit
 	TESTQ	R12, R12

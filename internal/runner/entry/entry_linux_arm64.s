@@ -1,4 +1,5 @@
 #include "textflag.h"
+#include "entry_linux.h"
 
 #define SYS_dup3 24
 #define SYS_fcntl 25
@@ -19,58 +20,31 @@
 #define SYS_wait4 260
 #define SYS_close_range 436
 
-#define PR_SET_PDEATHSIG 1
-#define PR_SET_DUMPABLE 4
-#define PR_SET_NAME 15
-#define PR_SET_CHILD_SUBREAPER 36
-#define SIGKILL 9
-#define SIGCHLD 17
-#define CLONE_VFORK 0x4000
-#define CLONE_PARENT 0x8000
-#define TIOCSPGRP 0x5410
-
-// The layout of type orders, and of its variables. The buffer for it is at 16(RSP): RSP itself is
-// kept a multiple of 16.
-#define ORDERS 16
-#define ORDERS_IGNORED 16
-#define ORDERS_BLOCKED 24
-#define ORDERS_DEATH 32
-#define ORDERS_PARENT 40
-#define ORDERS_SUBREAPER 48
-#define ORDERS_COUNT 56
-#define ORDERS_VARIABLES 64
-#define ORDERS_SIZE 168
-#define VARIABLE_TEXT 8
-#define VARIABLE_SIZE 40
-
-// The layout of type word, in the same place.
-#define WORD_TIME 24
-#define WORD_SIZE 24
-
 // SVC takes its number in R8 and its arguments in R0 to R5, and answers in R0. The kernel keeps all
 // other registers. The rest is as in entry_linux_amd64.s, which has the comments.
-#define CALL(nr) MOVD $nr, R8; SVC
+#define CALL0(nr) MOVD $nr, R8; SVC
+#define CALL2(nr, a, b) MOVD a, R0; MOVD b, R1; CALL0(nr)
+#define CALL3(nr, a, b, c) MOVD c, R2; CALL2(nr, a, b)
+#define CALL4(nr, a, b, c, d) MOVD d, R3; CALL3(nr, a, b, c)
+#define FORK(flags) MOVD ZR, R4; CALL4(SYS_clone, $flags, ZR, ZR, ZR)
 
-// brs_exec_entry: argc is at 0(RSP), argv at 8(RSP).
+// brs_exec_entry: argc is at 0(RSP), argv at 8(RSP). R22 is the role.
 TEXT brs_exec_entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
-	MOVD	$PR_SET_DUMPABLE, R0
-	MOVD	ZR, R1
-	CALL(SYS_prctl)
-
+	CALL2(SYS_prctl, $PR_SET_DUMPABLE, ZR)
 	MOVD	8(RSP), R1
 	CBZ	R1, program
-	MOVD	0(R1), R22 // the role
-	MOVD	$0x65626f7270676973, R2 // "sigprobe"
+	MOVD	0(R1), R22
+	MOVD	$SIGPROBE, R2
 	CMP	R2, R22
 	BNE	launcher
 	MOVBU	8(R1), R3
 	CBZ	R3, probe
 	B	program
 launcher:
-	MOVD	$0x00636578653a7262, R2 // "br:exec\0"
+	MOVD	$BREXEC, R2
 	CMP	R2, R22
 	BEQ	launch
-	MOVD	$0x007065656b797470, R2 // "ptykeep\0"
+	MOVD	$PTYKEEP, R2
 	CMP	R2, R22
 	BEQ	launch
 
@@ -79,12 +53,8 @@ program: // R19 collects bits, R20 counts
 	MOVD	ZR, R19
 	MOVD	$64, R20
 signals:
-	MOVD	R20, R0
-	MOVD	ZR, R1
-	ADD	$64, RSP, R2 // struct sigaction, 32 bytes; the handler comes first
-	MOVD	$8, R3
 	MOVD	ZR, 64(RSP)
-	CALL(SYS_rt_sigaction)
+	CALL4(SYS_rt_sigaction, R20, ZR, $64(RSP), $8)
 	LSL	$1, R19
 	MOVD	64(RSP), R3
 	CMP	$1, R3 // SIG_IGN
@@ -96,18 +66,12 @@ next:
 	MOVD	R19, ·ignored(SB)
 
 	MOVD	ZR, 64(RSP)
-	MOVD	$2, R0 // SIG_SETMASK
-	ADD	$64, RSP, R1
-	MOVD	$·blocked(SB), R2
-	MOVD	$8, R3
-	CALL(SYS_rt_sigprocmask)
+	CALL4(SYS_rt_sigprocmask, $SIG_SETMASK, $64(RSP), $·blocked(SB), $8)
 
 	MOVD	ZR, R19
 	MOVD	$2, R20
 descriptors:
-	MOVD	R20, R0
-	MOVD	$1, R1 // F_GETFD
-	CALL(SYS_fcntl)
+	CALL2(SYS_fcntl, R20, $F_GETFD)
 	LSL	$1, R19
 	LSR	$63, R0
 	ORR	R0, R19
@@ -120,9 +84,9 @@ descriptors:
 	ADD	$160, RSP
 	JMP	_rt0_arm64_linux(SB)
 
-launch: // R19 is the stack as the kernel made it, R20 the socket, R22 the role
+launch: // R19 is the stack as the kernel made it, R20 the socket
 	MOVD	RSP, R19
-	SUB	$256, RSP // orders at 16(RSP), struct sigaction at 192(RSP)
+	SUB	$256, RSP
 	MOVD	16(R19), R1
 	MOVD	ZR, R20
 	MOVD	$10, R2
@@ -135,28 +99,17 @@ digit:
 	ADD	$1, R1
 	B	digit
 socket:
-	MOVD	R20, R0
-	MOVD	$2, R1 // F_SETFD
-	MOVD	$1, R2 // FD_CLOEXEC
-	CALL(SYS_fcntl)
-	MOVD	$0x007065656b797470, R2 // "ptykeep\0"
+	CALL3(SYS_fcntl, R20, $F_SETFD, $FD_CLOEXEC)
+	MOVD	$PTYKEEP, R2
 	CMP	R2, R22
 	BEQ	keep
 
 orders:
-	MOVD	$1, R0 // CLOCK_MONOTONIC
-	ADD	$WORD_TIME, RSP, R1
-	CALL(SYS_clock_gettime)
-	CALL(SYS_getpid)
+	CALL2(SYS_clock_gettime, $CLOCK_MONOTONIC, $(ORDERS+WORD_TIME)(RSP))
+	CALL0(SYS_getpid)
 	MOVD	R0, ORDERS(RSP)
-	MOVD	R20, R0
-	ADD	$ORDERS, RSP, R1
-	MOVD	$WORD_SIZE, R2
-	CALL(SYS_write)
-	MOVD	R20, R0
-	ADD	$ORDERS, RSP, R1
-	MOVD	$ORDERS_SIZE, R2
-	CALL(SYS_read)
+	CALL3(SYS_write, R20, $ORDERS(RSP), $WORD_SIZE)
+	CALL3(SYS_read, R20, $ORDERS(RSP), $ORDERS_SIZE)
 	CMP	$ORDERS_SIZE, R0
 	BNE	exit
 
@@ -169,29 +122,21 @@ action:
 	LSR	$63, R21, R0
 	MOVD	R0, 192(RSP)
 	LSL	$1, R21
-	MOVD	R22, R0
-	ADD	$192, RSP, R1
-	MOVD	ZR, R2
-	MOVD	$8, R3
-	CALL(SYS_rt_sigaction)
+	CALL4(SYS_rt_sigaction, R22, $192(RSP), ZR, $8)
 	SUBS	$1, R22
 	BNE	action
 
-	MOVD	$PR_SET_PDEATHSIG, R0
-	MOVD	ORDERS_DEATH(RSP), R1
-	CALL(SYS_prctl)
-	CALL(SYS_getppid)
+	CALL2(SYS_prctl, $PR_SET_PDEATHSIG, ORDERS_DEATH(RSP))
+	CALL0(SYS_getppid)
 	MOVD	ORDERS_PARENT(RSP), R1
 	CMP	R0, R1
 	BNE	exit
-	MOVD	$PR_SET_CHILD_SUBREAPER, R0
-	MOVD	ORDERS_SUBREAPER(RSP), R1
-	CALL(SYS_prctl)
+	CALL2(SYS_prctl, $PR_SET_CHILD_SUBREAPER, ORDERS_SUBREAPER(RSP))
 
 	MOVD	0(R19), R0 // argc
 	ADD	R0<<3, R19, R21
 	ADD	$16, R21 // envp
-	ADD	$ORDERS_VARIABLES, RSP, R1
+	MOVD	$ORDERS_VARIABLES(RSP), R1
 	MOVD	ORDERS_COUNT(RSP), R2
 variable:
 	CBZ	R2, unblock
@@ -204,120 +149,61 @@ variable:
 	B	variable
 
 unblock:
-	MOVD	$2, R0 // SIG_SETMASK
-	ADD	$ORDERS_BLOCKED, RSP, R1
-	MOVD	ZR, R2
-	MOVD	$8, R3
-	CALL(SYS_rt_sigprocmask)
-	MOVD	24(R19), R0
-	ADD	$32, R19, R1
-	MOVD	R21, R2
-	CALL(SYS_execve)
+	CALL4(SYS_rt_sigprocmask, $SIG_SETMASK, $ORDERS_BLOCKED(RSP), ZR, $8)
+	CALL3(SYS_execve, 24(R19), $32(R19), R21)
 	MOVD	R0, ORDERS(RSP)
 	B	tell
 
 keep:
-	MOVD	$PR_SET_NAME, R0
-	MOVD	8(R19), R1
-	CALL(SYS_prctl)
-	MOVD	$(CLONE_PARENT|CLONE_VFORK|SIGCHLD), R0
-	MOVD	ZR, R1
-	MOVD	ZR, R2
-	MOVD	ZR, R3
-	MOVD	ZR, R4
-	CALL(SYS_clone)
+	CALL2(SYS_prctl, $PR_SET_NAME, 8(R19))
+	FORK(CLONE_PARENT|CLONE_VFORK|SIGCHLD)
 	CBZ	R0, command
 	MOVD	R0, ORDERS(RSP)
 	CMP	$0, R0
 	BLT	tell
 	MOVD	R0, R21 // the command
-	MOVD	R20, R0
-	MOVD	ZR, R1
-	MOVD	ZR, R2
-	CALL(SYS_dup3)
-	MOVD	$1, R0
-	MOVD	$0xffffffff, R1
-	MOVD	ZR, R2
-	CALL(SYS_close_range)
-	MOVD	$SIGCHLD, R0
-	MOVD	ZR, R1
-	MOVD	ZR, R2
-	MOVD	ZR, R3
-	MOVD	ZR, R4
-	CALL(SYS_clone)
+	CALL3(SYS_dup3, R20, ZR, ZR)
+	CALL3(SYS_close_range, $1, $ALL, ZR)
+	FORK(SIGCHLD)
 	CBZ	R0, member
-	MOVD	$-1, R0
-	MOVD	ZR, R1
-	MOVD	ZR, R2
-	MOVD	ZR, R3
-	CALL(SYS_wait4)
+	CALL4(SYS_wait4, $-1, ZR, ZR, ZR)
 	B	exit
 
 member:
-	MOVD	$PR_SET_PDEATHSIG, R0
-	MOVD	$SIGKILL, R1
-	CALL(SYS_prctl)
-	MOVD	ZR, R0
-	MOVD	R21, R1
-	CALL(SYS_setpgid)
+	CALL2(SYS_prctl, $PR_SET_PDEATHSIG, $SIGKILL)
+	CALL2(SYS_setpgid, ZR, R21)
 	MOVD	ZR, ORDERS(RSP)
-	MOVD	ZR, R0
-	ADD	$ORDERS, RSP, R1
-	MOVD	$WORD_SIZE, R2
-	CALL(SYS_write)
-	MOVD	ZR, R0
-	ADD	$ORDERS, RSP, R1
-	MOVD	$1, R2
-	CALL(SYS_read)
+	CALL3(SYS_write, ZR, $ORDERS(RSP), $WORD_SIZE)
+	CALL3(SYS_read, ZR, $ORDERS(RSP), $1)
 	B	exit
 
 command:
-	MOVD	ZR, R0
-	MOVD	ZR, R1
-	CALL(SYS_setpgid)
-	CALL(SYS_getpid)
+	CALL2(SYS_setpgid, ZR, ZR)
+	CALL0(SYS_getpid)
 	MOVD	R0, ORDERS(RSP)
-	MOVD	ZR, R0
-	MOVD	$TIOCSPGRP, R1
-	ADD	$ORDERS, RSP, R2
-	CALL(SYS_ioctl)
+	CALL3(SYS_ioctl, ZR, $TIOCSPGRP, $ORDERS(RSP))
 	B	orders
 
 tell:
-	MOVD	R20, R0
-	ADD	$ORDERS, RSP, R1
-	MOVD	$WORD_SIZE, R2
-	CALL(SYS_write)
+	CALL3(SYS_write, R20, $ORDERS(RSP), $WORD_SIZE)
 exit:
-	MOVD	$253, R0
-	CALL(SYS_exit)
+	CALL2(SYS_exit, $253, ZR)
 	BRK
 
-probe: // argv[0] is in R1; siginfo_t at 0(RSP), sigset_t at 128(RSP), timespec at 136(RSP)
-	MOVD	$PR_SET_NAME, R0
-	CALL(SYS_prctl)
-	MOVD	$3, R0
-	MOVD	$0xffffffff, R1
-	MOVD	ZR, R2
-	CALL(SYS_close_range)
+probe: // siginfo_t at 0(RSP), sigset_t at 128(RSP), timespec at 136(RSP)
+	CALL2(SYS_prctl, $PR_SET_NAME, 8(RSP))
+	CALL3(SYS_close_range, $3, $ALL, ZR)
 	SUB	$160, RSP
 	MOVD	$-1, R0
 	MOVD	R0, 128(RSP)
 	MOVD	ZR, 136(RSP)
 	MOVD	ZR, 144(RSP)
 question:
-	MOVD	ZR, R0
-	MOVD	RSP, R1
-	MOVD	$1, R2
-	CALL(SYS_read)
+	CALL3(SYS_read, ZR, RSP, $1)
 	CMP	$0, R0
 	BLE	exit
 answer:
-	ADD	$128, RSP, R0
-	MOVD	RSP, R1
-	ADD	$136, RSP, R2
-	MOVD	$8, R3
-	CALL(SYS_rt_sigtimedwait)
+	CALL4(SYS_rt_sigtimedwait, $128(RSP), RSP, $136(RSP), $8)
 	MOVD	R0, R19
 	CMP	$0, R0
 	BGT	report
@@ -325,10 +211,7 @@ answer:
 	BEQ	answer
 	MOVW	ZR, 0(RSP)
 report:
-	MOVD	ZR, R0
-	MOVD	RSP, R1
-	MOVD	$128, R2
-	CALL(SYS_write)
+	CALL3(SYS_write, ZR, RSP, $SIGINFO_SIZE)
 	CMP	$0, R0
 	BLE	exit
 	CMP	$0, R19

@@ -3,7 +3,6 @@
 package entry
 
 import (
-	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -16,38 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrUnavailable says that the program can't be started again in another role.
-var ErrUnavailable = errors.New("no early entry point")
-
-// Command is what Launch starts.
-type Command struct {
-	Path      string
-	Argv, Env []string
-	Death     syscall.Signal // comes when the thread that launches it ends; 0: none
-	Subreaper bool           // it is to have the attribute PR_SET_CHILD_SUBREAPER
-	TTY       *os.File       // its terminal, which it gets a session for; nil: ours
-
-	// Stopped is called when the process has stopped before it was the command, and is to
-	// return when it may go on.
-	Stopped func(pid int, sig syscall.Signal)
-}
-
-// Process is a command that runs.
-type Process struct {
-	Pid int
-
-	// Released is a moment before its signals were unblocked, on the system's monotonic clock.
-	// What came to it sooner has taken effect before it was the command.
-	Released time.Duration
-
-	// Leader leads its session; 0: it has ours.
-	Leader int
-
-	socket int
-}
-
-// Start starts the program again in a role, with every signal blocked. The calling goroutine has
-// to be locked to its thread, if a signal is to come at that thread's end.
+// Start starts the program again in a role, with every signal blocked. The calling goroutine has to
+// be locked to its thread, if a signal is to come at that thread's end.
 func Start(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error) {
 	if !Seen() {
 		return 0, ErrUnavailable
@@ -209,14 +178,15 @@ func (c *Command) environment() (env []string, ours []int) {
 	return env, ours
 }
 
-// word is what the process says: its id, or 0 (a member is in place), or a negative errno; and when.
+// word is what the process says: its id, or 0 (a member is in place), or a negative errno; and
+// when.
 type word struct {
 	value int64
 	time  unix.Timespec
 }
 
-// hear waits for a word. There is none if the process has become the command, or has died. A stop of
-// it meanwhile is told to stopped, if that isn't nil.
+// hear waits for a word. There is none if the process has become the command, or has died. A stop
+// of it meanwhile is told to stopped, if that isn't nil.
 func (p *Process) hear(stopped func(pid int, sig syscall.Signal)) (w word, said bool) {
 	const look = 10 // milliseconds between looks for a stop, which wakes nobody up
 	for poll := []unix.PollFd{{Fd: int32(p.socket), Events: unix.POLLIN}}; ; {
@@ -234,8 +204,8 @@ func (p *Process) hear(stopped func(pid int, sig syscall.Signal)) (w word, said 
 	return w, n > 0
 }
 
-// StopOf is the signal that a child of ours has stopped with since it was last asked; 0: it
-// hasn't. It takes nothing else from wait4.
+// StopOf is the signal that a child of ours has stopped with since it was last asked; 0: it hasn't.
+// It takes nothing else from wait4.
 func StopOf(pid int) syscall.Signal {
 	var info struct {
 		signo, errno, code, _, pid, uid, status int32

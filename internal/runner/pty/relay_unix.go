@@ -33,13 +33,12 @@ type Relay struct {
 }
 
 const (
-	// idleDrain is how long the inner terminal may be silent, after the command's
-	// end, before what a grandchild holds open is given up.
+	// idleDrain is how long the inner terminal may be silent, after the command's end, before what
+	// a grandchild holds open is given up.
 	idleDrain = 200 * time.Millisecond
 
-	// longestDrain is how long what a grandchild writes meanwhile is copied, and
-	// maxDrain how much there may be left then: more than a terminal buffers, so that
-	// the command's own is among it.
+	// longestDrain is how long what a grandchild writes meanwhile is copied, and maxDrain how much
+	// there may be left then: more than a terminal buffers, so that the command's own is among it.
 	longestDrain = time.Second
 	maxDrain     = 64 << 10
 )
@@ -64,8 +63,7 @@ func New() (*Relay, *os.File, error) {
 	return r, tty, nil
 }
 
-// pollable replaces a file that creack/pty has made blocking by one whose reads
-// have deadlines.
+// pollable replaces a file that creack/pty has made blocking by one whose reads have deadlines.
 func pollable(f *os.File) (*os.File, error) {
 	defer f.Close()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
@@ -79,8 +77,8 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// settle gives the inner terminal the settings of ours. In the background ours has
-// those of whoever has it at present (a shell that edits a line): Enter does it then.
+// settle gives the inner terminal the settings of ours. In the background ours has those of whoever
+// has it at present (a shell that edits a line): Enter does it then.
 func (r *Relay) settle(tty int) {
 	if g := ForegroundGroup(); g != 0 && !InForeground() {
 		r.unsettled, _ = term.GetState(tty)
@@ -163,8 +161,8 @@ func (r *Relay) settleLate(master int) {
 	r.unsettled = nil
 }
 
-// Waits reports whether our terminal is another's at present. A shell that brings a running job into
-// the foreground doesn't tell it: call Enter now and then.
+// Waits reports whether our terminal is another's at present. A shell that brings a running job
+// into the foreground doesn't tell it: call Enter now and then.
 func (r *Relay) Waits() bool { return r != nil && r.outer && r.cooked == nil }
 
 // Leave puts our terminal back.
@@ -231,9 +229,9 @@ func (r *Relay) output(stdout int) {
 	}
 }
 
-// left reads what is there after an error. A Read doesn't look when its time is over,
-// which may have been before we had a processor to begin it. And Linux says EIO where the
-// last writer writes and closes between its looks, first for input and then for a writer.
+// left reads what is there after an error. A Read doesn't look when its time is over, which may
+// have been before we had a processor to begin it. And Linux says EIO where the last writer writes
+// and closes between its looks, first for input and then for a writer.
 func (r *Relay) left(buf []byte) (n int) {
 	r.control(func(master int) { n, _ = syscall.Read(master, buf) })
 	return n
@@ -279,8 +277,8 @@ func (r *Relay) input() {
 	}
 }
 
-// endOfFile types the end-of-file character: once for a line that is not empty,
-// which it only ends, and once for the end.
+// endOfFile types the end-of-file character: once for a line that is not empty, which it only ends,
+// and once for the end.
 func (r *Relay) endOfFile(last byte) {
 	eof := byte(4)
 	r.control(func(fd int) {

@@ -31,8 +31,8 @@ func withTerminal(f func(fd int)) {
 	syscall.Close(fd)
 }
 
-// WriteAll writes to a descriptor that may be non-blocking, and past os.Stdout,
-// which ends the process where the reader has gone.
+// WriteAll writes to a descriptor that may be non-blocking, and past os.Stdout, which ends the
+// process where the reader has gone.
 func WriteAll(fd int, p []byte) bool {
 	for len(p) > 0 {
 		n, err := syscall.Write(fd, p)

@@ -3,8 +3,8 @@
 // A signal that a process sent may have gone to the wrapper alone (kill PID) or to all its group
 // (timeout, kill %1, systemd's control-group kill), and nothing in its siginfo tells which. So a
 // second process sits in our group: the witness, called sigprobe, a loop of system calls in package
-// entry's assembly, with every signal blocked. What was sent to the group is pending there, from the
-// very kill(2) that brought it to us, whether the witness has had a processor since or not.
+// entry's assembly, with every signal blocked. What was sent to the group is pending there, from
+// the very kill(2) that brought it to us, whether the witness has had a processor since or not.
 //
 // proc(5) tells what is pending, the witness itself who sent it. On a machine where it gets no
 // processor, the former must do. Where there is neither a signal is handed on: twice is better than

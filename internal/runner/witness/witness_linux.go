@@ -43,8 +43,8 @@ const (
 	// reportLife is longer than a signal waits here, on however busy a machine.
 	reportLife = 10 * time.Second
 
-	// patience is how long an answer may take, and look when we begin to
-	// wonder whether somebody has stopped the probe.
+	// patience is how long an answer may take, and look when we begin to wonder whether somebody
+	// has stopped the probe.
 	patience = time.Second
 	look     = 200 * time.Millisecond
 )
@@ -65,17 +65,17 @@ func Start(start func(role string, args, env []string, files []uintptr, sys *sys
 	return &Witness{PID: pid, sock: pair[0]}
 }
 
-// Saw reports whether the witness, too, was found to have a signal from the same sender, and not long
-// before it came to us, however long ago that is by now. A report serves as often as it fits: what
-// came to us as two signals may have come to the witness as one.
+// Saw reports whether the witness, too, was found to have a signal from the same sender, and not
+// long before it came to us, however long ago that is by now. A report serves as often as it fits:
+// what came to us as two signals may have come to the witness as one.
 func (w *Witness) Saw(sig syscall.Signal, sender int, at time.Duration) bool {
 	return w != nil && slices.ContainsFunc(w.reports, func(r report) bool {
 		return r.sig == sig && (r.pid == sender || r.pid == anybody) && at-r.at <= Window
 	})
 }
 
-// Ask takes all that is pending in the witness. What the kernel made is of no use, but
-// left there it would hide a later one. A witness that doesn't answer is given up.
+// Ask takes all that is pending in the witness. What the kernel made is of no use, but left there
+// it would hide a later one. A witness that doesn't answer is given up.
 func (w *Witness) Ask() {
 	if w == nil || w.PID == 0 {
 		return

@@ -1,0 +1,38 @@
+// What both processors have: the kernel's constants, and the layouts of package entry's types.
+
+#define PR_SET_PDEATHSIG 1
+#define PR_SET_DUMPABLE 4
+#define PR_SET_NAME 15
+#define PR_SET_CHILD_SUBREAPER 36
+#define SIG_SETMASK 2
+#define SIGKILL 9
+#define SIGCHLD 17
+#define SIGINFO_SIZE 128
+#define CLONE_VFORK 0x4000
+#define CLONE_PARENT 0x8000
+#define CLOCK_MONOTONIC 1
+#define TIOCSPGRP 0x5410
+#define F_GETFD 1
+#define F_SETFD 2
+#define FD_CLOEXEC 1
+#define ALL 0xffffffff
+
+// The first eight bytes of argv[0]: "sigprobe", "br:exec" and "ptykeep" with their NUL.
+#define SIGPROBE 0x65626f7270676973
+#define BREXEC 0x00636578653a7262
+#define PTYKEEP 0x007065656b797470
+
+// Words and orders are at ORDERS from the stack pointer.
+#define ORDERS 0
+#define ORDERS_IGNORED 0
+#define ORDERS_BLOCKED 8
+#define ORDERS_DEATH 16
+#define ORDERS_PARENT 24
+#define ORDERS_SUBREAPER 32
+#define ORDERS_COUNT 40
+#define ORDERS_VARIABLES 48
+#define ORDERS_SIZE 168
+#define VARIABLE_TEXT 8
+#define VARIABLE_SIZE 40
+#define WORD_TIME 8
+#define WORD_SIZE 24
