@@ -1,0 +1,210 @@
+package awsconfig
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Values are a section's keys, in lower case, and their values. A value that stands on lines of
+// its own below the key begins with a line feed.
+type Values map[string]string
+
+// A SyntaxError is why a file can't be read as an INI file. Its text holds nothing of the file: it
+// may be a secret.
+type SyntaxError struct {
+	Line int // from 1; 0: the file as a whole
+	What string
+}
+
+func (e *SyntaxError) Error() string {
+	if e.Line == 0 {
+		return e.What
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.What)
+}
+
+// sectionOf names a section as it stands in a file.
+type sectionOf struct {
+	header string
+	Values
+}
+
+// readINI reads a file as Python's configparser.RawConfigParser does, which decides for botocore
+// and the aws cli what a file says. A line that is indented deeper than the key above it continues
+// that key's value. A section or key that stands there twice is an error, and so is a line that is
+// neither. Sections come in the order of the file; those of [DEFAULT] are in all of them.
+// https://docs.python.org/3/library/configparser.html#supported-ini-file-structure
+func readINI(file []byte) ([]sectionOf, error) {
+	if !utf8.Valid(file) {
+		return nil, &SyntaxError{What: "not plain text: it is not UTF-8"}
+	}
+	if strings.HasPrefix(string(file), "\ufeff") {
+		return nil, &SyntaxError{What: "not plain text: it begins with a byte order mark (BOM)"}
+	}
+	r := iniReader{seen: map[string]bool{}, defaults: map[string][]string{}}
+	for i, line := range Lines(file) {
+		if what := r.line(line); what != "" && r.err == nil {
+			r.err = &SyntaxError{Line: i + 1, What: what}
+		}
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return r.finish(), nil
+}
+
+type iniReader struct {
+	order    []string
+	sections []map[string][]string // the lines of each value
+	defaults map[string][]string   // of [DEFAULT]
+	seen     map[string]bool       // headers
+
+	in     map[string][]string // that lines go to; nil: none yet
+	key    string              // that deeper lines belong to; "": none
+	indent int                 // the key's
+	err    error
+}
+
+// line reads one line. It returns what is wrong with it, "" for nothing.
+func (r *iniReader) line(line string) (wrong string) {
+	text := strings.TrimFunc(line, pythonSpace)
+	switch {
+	case strings.HasPrefix(text, "#"), strings.HasPrefix(text, ";"):
+		return ""
+	case text == "":
+		if r.key != "" {
+			r.in[r.key] = append(r.in[r.key], "")
+		}
+		return ""
+	}
+	indent := strings.IndexFunc(line, func(c rune) bool { return !pythonSpace(c) })
+	if indent = utf8.RuneCountInString(line[:indent]); r.key != "" && indent > r.indent {
+		r.in[r.key] = append(r.in[r.key], text)
+		return ""
+	}
+	r.indent = indent
+	if end := strings.LastIndexByte(text, ']'); text[0] == '[' && end > 1 {
+		return r.section(text[1:end])
+	}
+	if r.in == nil {
+		return "it stands before any [section]"
+	}
+	return r.option(text)
+}
+
+// pythonSpace reports whether Python's str.strip takes r off.
+func pythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+
+func (r *iniReader) section(header string) (wrong string) {
+	r.key = ""
+	switch {
+	case header == "DEFAULT":
+		r.in = r.defaults
+		return ""
+	case r.seen[header]:
+		return "its section stands there twice"
+	}
+	r.seen[header] = true
+	r.in = map[string][]string{}
+	r.order, r.sections = append(r.order, header), append(r.sections, r.in)
+	return ""
+}
+
+func (r *iniReader) option(text string) (wrong string) {
+	i := strings.IndexAny(text, "=:")
+	if i < 0 {
+		return "it is neither a [section] nor key = value"
+	}
+	key := strings.ToLower(strings.TrimRightFunc(text[:i], pythonSpace))
+	if key == "" {
+		return "there is no key before the " + text[i:i+1]
+	}
+	if _, twice := r.in[key]; twice {
+		return "its key stands there twice in one section"
+	}
+	r.key = key
+	r.in[key] = []string{strings.TrimFunc(text[i+1:], pythonSpace)}
+	return ""
+}
+
+func (r *iniReader) finish() []sectionOf {
+	list := make([]sectionOf, len(r.order))
+	for i, header := range r.order {
+		list[i] = sectionOf{header, Values{}}
+		for _, from := range []map[string][]string{r.defaults, r.sections[i]} {
+			for key, lines := range from {
+				list[i].Values[key] = strings.TrimRightFunc(strings.Join(lines, "\n"), pythonSpace)
+			}
+		}
+	}
+	return list
+}
+
+// nestedOK reports whether a value on lines of its own is one that botocore can read: each line
+// needs an equals sign, or the whole file is refused.
+func nestedOK(value string) bool {
+	rest, nested := strings.CutPrefix(value, "\n")
+	if !nested {
+		return true
+	}
+	for line := range strings.Lines(rest) {
+		if line = strings.TrimFunc(line, pythonSpace); line != "" && !strings.Contains(line, "=") {
+			return false
+		}
+	}
+	return true
+}
+
+// Nested returns the settings that stand on lines of their own below a key.
+func Nested(value string) map[string]string {
+	below := map[string]string{}
+	for line := range strings.Lines(value) {
+		if key, value, ok := strings.Cut(line, "="); ok {
+			below[strings.TrimFunc(key, pythonSpace)] = strings.TrimFunc(value, pythonSpace)
+		}
+	}
+	return below
+}
+
+// splitWords cuts a line into words as a POSIX shell does that expands nothing (Python's
+// shlex.split). ok is false where a quote doesn't end.
+func splitWords(line string) (words []string, ok bool) {
+	var word strings.Builder
+	begun := false
+	end := func() {
+		if begun {
+			words = append(words, word.String())
+		}
+		word.Reset()
+		begun = false
+	}
+	quote := rune(0)
+	escaped := false
+	for _, c := range line {
+		switch {
+		case escaped:
+			if quote == '"' && c != '"' && c != '\\' {
+				word.WriteByte('\\')
+			}
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, begun = true, true
+		case c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '\'' || c == '"':
+			quote, begun = c, true
+		case strings.ContainsRune(" \t\r\n", c):
+			end()
+		default:
+			word.WriteRune(c)
+			begun = true
+		}
+	}
+	end()
+	return words, quote == 0 && !escaped
+}

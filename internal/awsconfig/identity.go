@@ -1,0 +1,98 @@
+package awsconfig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"strings"
+)
+
+// Identity is what the two files say of who the user is, as botocore and the aws cli read them. It
+// decides who the base is: people check with `aws sts get-caller-identity`.
+//
+// It is not what [Parse] returns. Parse keeps the lines that no reader takes for anything else, to
+// be copied. Here one reading counts, and what that one refuses is an error.
+type Identity struct {
+	// Profiles are those of both files; a key of the credentials file outranks the same key of the
+	// config file.
+	Profiles map[string]Values
+
+	// Config and Credentials are the profiles of each file alone: where botocore takes keys from,
+	// it matters in which file they stand.
+	Config, Credentials map[string]Values
+
+	// Sessions are the sso-session sections, Services the services sections.
+	Sessions, Services map[string]Values
+}
+
+// ReadIdentity reads both files. One that isn't there is an empty one.
+func (p Paths) ReadIdentity() (*Identity, error) {
+	config, err := readSections(p.Config)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := readSections(p.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	return newIdentity(config, credentials), nil
+}
+
+// readSections reads one file. An error names it.
+func readSections(path string) ([]sectionOf, error) {
+	content, err := Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	sections, err := readINI(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, s := range sections {
+		for key, value := range s.Values {
+			if !nestedOK(value) {
+				return nil, fmt.Errorf("%s: %w", path, &SyntaxError{What: "a line below " + key + " has no equals sign"})
+			}
+		}
+	}
+	return sections, nil
+}
+
+// newIdentity sorts the sections as botocore.configloader.build_profile_map does.
+func newIdentity(config, credentials []sectionOf) *Identity {
+	id := &Identity{Profiles: map[string]Values{}, Config: map[string]Values{}, Credentials: map[string]Values{},
+		Sessions: map[string]Values{}, Services: map[string]Values{}}
+	for _, s := range config {
+		kinds := id.Config
+		switch {
+		case s.header == Default:
+			id.Config[Default] = s.Values
+			continue
+		case strings.HasPrefix(s.header, "profile"):
+		case strings.HasPrefix(s.header, "sso-session"):
+			kinds = id.Sessions
+		case strings.HasPrefix(s.header, "services"):
+			kinds = id.Services
+		default:
+			continue
+		}
+		if words, ok := splitWords(s.header); ok && len(words) == 2 {
+			kinds[words[1]] = s.Values
+		}
+	}
+	for name, values := range id.Config {
+		id.Profiles[name] = maps.Clone(values)
+	}
+	for _, s := range credentials {
+		id.Credentials[s.header] = s.Values
+		if id.Profiles[s.header] == nil {
+			id.Profiles[s.header] = Values{}
+		}
+		maps.Copy(id.Profiles[s.header], s.Values)
+	}
+	return id
+}
