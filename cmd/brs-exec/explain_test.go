@@ -113,7 +113,7 @@ var explainCases = []explainCase{
 	{name: "command", env: noKeys, args: []string{"--credential-command", "print-keys --password hush", "--role-arn", etl}, works: true, first: []string{"Source     credential command → " + etl}},
 	{name: "command_fails", env: noKeys, args: []string{"--credential-command", "false # hush"}, first: []string{"run it by hand"}},
 	{name: "command_hangs", env: noKeys, args: []string{"--credential-command", "exec sleep 60 # hush", "--start-timeout", "1s"}, first: []string{"run it by hand to see what it waits for"}},
-	{name: "two_kinds_in_a_profile", env: noKeys, config: ssoLines, creds: "[dev]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n", args: []string{"--profile", "dev"}, works: true, first: []string{"Source     profile dev"}},
+	{name: "two_kinds_in_a_profile", env: noKeys, config: ssoLines, creds: "[dev]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n", args: []string{"--profile", "dev"}, first: []string{"Source     profile dev → sso", "To do      aws sso login --profile dev"}},
 	{name: "long_term_keys", works: true, first: []string{"Source     environment variables"}},
 	{name: "deliver_env", args: []string{"--deliver", "env", "--role-arn", etl}, works: true, first: []string{"Refreshed  never in the command"}},
 	{name: "no_session", args: []string{"--no-session"}, works: true, first: []string{"Expires    never", "--no-session hands the keys over as they are"}},

@@ -7,10 +7,10 @@
 //
 // The SDKs do not agree on how such a file is read. botocore (Python's configparser) takes an
 // indented line under "region = x" as more of that value, Go and JS as a key of its own; a lone CR
-// ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python only.
-// [Parse] keeps what is safe under all of those readings: whoever copies its lines copies nothing
-// that is another key elsewhere. Where the readings differ in what they mean, it follows Go's, but
-// for nesting, which goes by depth as in Python. Whoever needs another reading (the most
+// ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python
+// only. [Parse] keeps what is safe under all of those readings: whoever copies its lines copies
+// nothing that is another key elsewhere. Where the readings differ in what they mean, it follows
+// Go's, but for nesting, which goes by depth as in Python. Whoever needs another reading (the most
 // suspicious, or one SDK's alone) derives it from [Lines].
 //
 // Nothing here reads a variable of the process: the environment is an argument. All functions are
@@ -33,9 +33,10 @@ import (
 const Default = "default"
 
 // ChosenProfile returns the profile that the environment chooses, and the variable that does so.
-// Both are "" if none does.
+// Both are "" if none does. Of the two variables the older one counts, as in botocore; Go, Java
+// and JS have it the other way round.
 func ChosenProfile(env []string) (name, variable string) {
-	for _, variable := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
+	for _, variable := range []string{"AWS_DEFAULT_PROFILE", "AWS_PROFILE"} {
 		if name, _ := lookup(env, variable); name != "" {
 			return name, variable
 		}
@@ -46,10 +47,11 @@ func ChosenProfile(env []string) (name, variable string) {
 // Paths are where the two files are.
 type Paths struct{ Config, Credentials string }
 
-// Locate returns the paths that an SDK with this environment would read.
+// Locate returns the paths that botocore would read with this environment. A variable that is set
+// to nothing is no file.
 func Locate(env []string) Paths {
 	path := func(variable, file string) string {
-		if path, _ := lookup(env, variable); path != "" {
+		if path, is := lookup(env, variable); is {
 			return expand(env, path)
 		}
 		return filepath.Join(home(env), ".aws", file)

@@ -25,7 +25,7 @@ func TestPathsRead(t *testing.T) {
 		config, credentials string
 	}{
 		{"from home", nil, "c", "s"},
-		{"empty is unset", []string{"AWS_CONFIG_FILE=", "AWS_SHARED_CREDENTIALS_FILE="}, "c", "s"},
+		{"empty is none", []string{"AWS_CONFIG_FILE=", "AWS_SHARED_CREDENTIALS_FILE="}, "", ""},
 		{"named", []string{"AWS_CONFIG_FILE=" + home + "/other", "AWS_SHARED_CREDENTIALS_FILE=/nowhere"}, "o", ""},
 		{"as botocore reads them", []string{"AWS_CONFIG_FILE=~/other", "AWS_SHARED_CREDENTIALS_FILE=${HOME}/other"}, "o", "o"},
 		{"an empty variable", []string{"EMPTY=", "AWS_CONFIG_FILE=~/${EMPTY}other"}, "o", "s"},
@@ -73,8 +73,8 @@ func TestChosenProfile(t *testing.T) {
 		name, variable string
 	}{
 		{nil, "", ""},
-		{[]string{"AWS_PROFILE=a", "AWS_DEFAULT_PROFILE=b", "AWS_PROFILE=c"}, "a", "AWS_PROFILE"},
-		{[]string{"AWS_PROFILE=", "AWS_DEFAULT_PROFILE=b"}, "b", "AWS_DEFAULT_PROFILE"},
+		{[]string{"AWS_PROFILE=a", "AWS_DEFAULT_PROFILE=b", "AWS_PROFILE=c"}, "b", "AWS_DEFAULT_PROFILE"},
+		{[]string{"AWS_PROFILE=a", "AWS_DEFAULT_PROFILE="}, "a", "AWS_PROFILE"},
 	} {
 		if name, variable := ChosenProfile(tt.env); name != tt.name || variable != tt.variable {
 			t.Errorf("%q: got %q, %q; want %q, %q", tt.env, name, variable, tt.name, tt.variable)

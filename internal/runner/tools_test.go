@@ -157,8 +157,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestQemuUser: an image for another processor, as docker and binfmt_misc run it. There are no
-// processes there that share our memory.
+// TestQemuUser: an image for another processor, as docker and binfmt_misc run it. There /proc/self/exe may be something
+// else, and CLONE_PARENT is refused.
 func TestQemuUser(t *testing.T) {
 	row(t)
 	qemu := map[string]string{"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}[runtime.GOARCH]

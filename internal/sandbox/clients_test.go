@@ -25,10 +25,12 @@ def show(f):
 def session(c):
     return boto3.client('sts', aws_access_key_id=c['AccessKeyId'], aws_secret_access_key=c['SecretAccessKey'], aws_session_token=c['SessionToken'])
 role = lambda arn, **kw: sts.assume_role(RoleArn=arn, RoleSessionName='py', **kw)
+import datetime
+asked = datetime.datetime.now(datetime.timezone.utc)
 out = role('arn:aws:iam::111122223333:role/etl', Tags=[{'Key': 'Team', 'Value': 'a;b, c'}])
 show(lambda: session(out['Credentials']).get_caller_identity()['Arn'])
 show(lambda: sts.get_caller_identity()['Arn'])
-show(lambda: (out['Credentials']['Expiration'] - __import__('datetime').datetime.now(__import__('datetime').timezone.utc)).total_seconds() > 3590)
+show(lambda: (out['Credentials']['Expiration'] - asked).total_seconds() > 3590)
 show(lambda: role('arn:aws:iam::111122223333:role/denied'))
 show(lambda: role('arn:aws:iam::111122223333:user/etl'))
 show(lambda: sts.assume_role_with_web_identity(RoleArn='arn:aws:iam::111122223333:role/etl', RoleSessionName='py', WebIdentityToken=os.environ['JWT']))

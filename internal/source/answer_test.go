@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// An answer that lacks what every session has is an error of its own, and comes again at every try.
+// An answer that lacks what every session has is an error of its own, and comes again at every
+// try.
 func TestIncompleteAnswers(t *testing.T) {
 	useTestKeys(t)
 	token := filepath.Join(t.TempDir(), "token")

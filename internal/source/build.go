@@ -36,14 +36,17 @@ type builder struct {
 	terminal string // to ask on
 	commands command.Runner
 
-	env         config.EnvConfig
-	shared      config.SharedConfig // the chosen profile; zero if there is none
-	asked       stsapi.Role         // what the options say of the last role, or of all
-	roles       []string            // of the options, but for one that a token buys
-	defaultName string              // of sessions that nobody names
-	http        *stsapi.HTTP
-	cfg         aws.Config
-	s           *Source
+	env            config.EnvConfig
+	identity       *awsconfig.Identity // what the files say
+	shared         config.SharedConfig // the chosen profile; zero if there is none
+	profileErr     error               // what is wrong with its credentials
+	profileAssumes bool                // it has a role that its own or another profile's credentials assume
+	asked          stsapi.Role         // what the options say of the last role, or of all
+	roles          []string            // of the options, but for one that a token buys
+	defaultName    string              // of sessions that nobody names
+	http           *stsapi.HTTP
+	cfg            aws.Config
+	s              *Source
 }
 
 func newBuilder(o *Options) *builder {
@@ -93,15 +96,16 @@ func (b *builder) check(context.Context) (err error) {
 	return nil
 }
 
-// load has the SDK read the environment and the files, unless Options.Base stands in for them.
-func (b *builder) load(ctx context.Context) (err error) {
+// load reads the environment and the files, unless they are not to count.
+func (b *builder) load(context.Context) (err error) {
 	if b.o.Base != nil {
 		b.env.Region = cmp.Or(b.vars["AWS_REGION"], b.vars["AWS_DEFAULT_REGION"])
 	} else {
 		if b.env, err = config.NewEnvConfig(); err != nil {
 			return problem.Bad("unset it, or set it to one of those", "environment: %s", awserr.Describe(err))
 		}
-		if b.shared, err = b.loadProfile(ctx); err != nil {
+		b.env.Credentials = aws.Credentials{} // variablekeys.go reads them
+		if err = b.loadProfile(); err != nil {
 			return err
 		}
 	}
@@ -268,10 +272,18 @@ func (b *builder) giveHops(c *chain) error {
 	if b.asked.Duration != 0 {
 		last.role.Duration, last.durationFrom = b.asked.Duration, b.names.Input(problem.Duration)
 	}
-	if b.o.SerialNumber != "" { // a person's device belongs to the keys at the bottom
-		first.serial, first.serialFrom = b.o.SerialNumber, b.names.Input(problem.SerialNumber)
+	if device, from := b.device(c); device != "" { // a person's device belongs to the keys at the bottom
+		first.serial, first.serialFrom = device, from
 	}
 	return b.finishHops(c)
+}
+
+// device is the MFA device of the keys at the bottom: the option's, or that of the profile that they stand in.
+func (b *builder) device(c *chain) (serial string, from problem.Input) {
+	if b.o.SerialNumber != "" {
+		return b.o.SerialNumber, b.names.Input(problem.SerialNumber)
+	}
+	return c.serial, c.serialFrom
 }
 
 // finishHops checks the hops' durations, and gives those that have a device its codes.
@@ -313,13 +325,12 @@ func (b *builder) serveBase(c *chain) (err error) {
 			"%s is for a role, and there is none to assume with %s", b.names.Input(options[0]), c)
 	}
 	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
-	if b.o.SerialNumber != "" {
-		in := b.names.Input(problem.SerialNumber)
+	if device, in := b.device(c); device != "" {
 		if c.isRole {
 			return problem.Bad(b.names.Hint("add %v", problem.RoleARN),
 				"%s: %s yields a role's session, which can't use MFA", in, c)
 		}
-		if w.mfa, err = b.newMFA(b.o.SerialNumber, in, w.by); err != nil {
+		if w.mfa, err = b.newMFA(device, in, w.by); err != nil {
 			return err
 		}
 		w.mfa.life = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)

@@ -52,8 +52,8 @@ const (
 	Environment                   // AWS_* variables that can't be read
 )
 
-// Candidates says what New chooses among, in its order, from the same options, variables and files;
-// it asks nobody. At most one is Chosen: none if one is Broken.
+// Candidates says what New chooses among, in its order, from the same options, variables and
+// files; it asks nobody. At most one is Chosen: none if one is Broken.
 func Candidates(ctx context.Context, o Options) []Candidate {
 	b := newBuilder(&o)
 	if o.Base != nil {
@@ -65,13 +65,15 @@ func Candidates(ctx context.Context, o Options) []Candidate {
 		return []Candidate{{Name: "environment", State: Broken, Why: awserr.Describe(err), Kind: Environment}}
 	}
 	b.env = env
-	b.shared, err = b.loadProfile(ctx)
+	if err = b.loadProfile(); err == nil && (b.place() == ChosenProfile || b.place() == ProfileOption) {
+		err = b.profileErr
+	}
 	return b.candidates(err)
 }
 
 // candidates decides about each candidate. broken is why the profile can't be read; nil if it can.
 func (b *builder) candidates(broken error) (all []Candidate) {
-	begin, chosen := b.place(), ""
+	begin, chosen, ended := b.place(), "", false
 	noSetting := settingOf(&b.shared) == "" && (begin == ChosenProfile || begin == ProfileOption)
 	for _, c := range append(b.optionCandidates(), b.foundCandidates()...) {
 		ofProfile := c.Kind == ChosenProfile || c.Kind == ProfileOption && c.Profile != ""
@@ -80,9 +82,9 @@ func (b *builder) candidates(broken error) (all []Candidate) {
 		case broken != nil && ofProfile:
 			c.State, c.Why = Broken, broken.Error()
 		case c.State == Absent:
-		case c.Kind == RoleVariable:
-			c.State = Broken
-		case broken != nil || begin == RoleVariable:
+		case c.Kind == RoleVariable, c.Kind == KeyVariables && c.Kind == begin && b.vars["AWS_SECRET_ACCESS_KEY"] == "":
+			c.State, ended = Broken, true
+		case broken != nil || ended:
 			c.State, c.Why = Outranked, "the search has ended with an error"
 		case chosen == "" && (c.Kind == begin || lastResort && noSetting):
 			c.State, chosen = Chosen, c.Name
@@ -137,7 +139,7 @@ func (b *builder) foundCandidates() (all []Candidate) {
 	}
 	keys, token := b.describeKeys(), env.WebIdentityTokenFilePath != ""
 	all = append(all,
-		found(KeyVariables, "AWS_ACCESS_KEY_ID", env.Credentials.HasKeys(), keys, keys),
+		found(KeyVariables, "AWS_ACCESS_KEY_ID", b.vars["AWS_ACCESS_KEY_ID"] != "", keys, keys),
 		found(TokenVariable, "AWS_WEB_IDENTITY_TOKEN_FILE", token, "set", "not set"))
 	if b.o.Profile == "" {
 		name, variable := awsconfig.ChosenProfile(b.o.Env)
@@ -158,18 +160,16 @@ func (b *builder) foundCandidates() (all []Candidate) {
 			"the last resort: nothing else has credentials", "switched off by AWS_EC2_METADATA_DISABLED"))
 }
 
-// describeKeys tells which of the key variables are set. Half a pair is told, too: the SDK takes it
-// for none.
+// describeKeys tells of half a pair, too.
 func (b *builder) describeKeys() string {
-	id := cmp.Or(b.vars["AWS_ACCESS_KEY_ID"], b.vars["AWS_ACCESS_KEY"])
-	secret := cmp.Or(b.vars["AWS_SECRET_ACCESS_KEY"], b.vars["AWS_SECRET_KEY"])
+	id, secret := b.vars["AWS_ACCESS_KEY_ID"], b.vars["AWS_SECRET_ACCESS_KEY"]
 	switch {
-	case b.env.Credentials.HasKeys() && b.env.Credentials.SessionToken != "":
-		return "set, with AWS_SESSION_TOKEN"
-	case b.env.Credentials.HasKeys():
-		return "set, with AWS_SECRET_ACCESS_KEY"
-	case id != "":
+	case id != "" && secret == "":
 		return "set, but AWS_SECRET_ACCESS_KEY is not"
+	case id != "" && b.sessionToken() != "":
+		return "set, with AWS_SESSION_TOKEN"
+	case id != "":
+		return "set, with AWS_SECRET_ACCESS_KEY"
 	case secret != "":
 		return "not set, though AWS_SECRET_ACCESS_KEY is"
 	}

@@ -104,14 +104,14 @@ func TestCandidates(t *testing.T) {
 		{name: "nothing", want: []string{
 			"AWS_ACCESS_KEY_ID absent: not set", "profile default absent: there is no such profile", "container endpoint absent: no AWS_CONTAINER", "instance metadata absent: switched off by AWS_EC2_METADATA_DISABLED"}},
 		{name: "half a pair", env: map[string]string{"AWS_ACCESS_KEY_ID": "a"}, creds: keys, want: []string{
-			"AWS_ACCESS_KEY_ID absent: set, but AWS_SECRET_ACCESS_KEY is not", "profile default chosen: has aws_access_key_id"}},
+			"AWS_ACCESS_KEY_ID broken: set, but AWS_SECRET_ACCESS_KEY is not", "profile default outranked: the search has ended with an error"}},
 		{name: "the other half", env: map[string]string{"AWS_SECRET_ACCESS_KEY": "hush"}, want: []string{"AWS_ACCESS_KEY_ID absent: not set, though AWS_SECRET_ACCESS_KEY is"}},
-		{name: "keys before AWS_PROFILE", env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_SESSION_TOKEN": "hush", "AWS_PROFILE": "p", "AWS_DEFAULT_PROFILE": "q"}, creds: keys, want: []string{
-			"AWS_ACCESS_KEY_ID chosen: set, with AWS_SESSION_TOKEN", "profile p (AWS_PROFILE) outranked: outranked by AWS_ACCESS_KEY_ID"}},
+		{name: "keys before AWS_PROFILE", env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_SESSION_TOKEN": "hush", "AWS_PROFILE": "p", "AWS_DEFAULT_PROFILE": "q"}, creds: keys + "[q]\n", want: []string{
+			"AWS_ACCESS_KEY_ID chosen: set, with AWS_SESSION_TOKEN", "profile q (AWS_DEFAULT_PROFILE) absent: has no credentials"}},
 		{name: "a profile by flag", o: Options{Profile: "p"}, env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hush"}, creds: keys, want: []string{
 			"--profile p chosen: has aws_access_key_id", "AWS_ACCESS_KEY_ID outranked: outranked by --profile p"}},
 		{name: "a profile without credentials by flag", o: Options{Profile: "p"}, env: map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/hush"}, config: "[profile p]\nregion=x\n", want: []string{
-			"--profile p absent: has no credentials", "AWS_ACCESS_KEY_ID outranked: left out: --profile is given", "container endpoint chosen: AWS_CONTAINER_CREDENTIALS_FULL_URI is set"}},
+			"--profile p broken: no AWS credentials in profile p of", "AWS_ACCESS_KEY_ID outranked: the search has ended with an error", "container endpoint outranked: the search"}},
 		{name: "no such profile", env: map[string]string{"AWS_PROFILE": "nope", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hush"}, creds: keys, want: []string{
 			"AWS_ACCESS_KEY_ID outranked: the search has ended with an error", "profile nope (AWS_PROFILE) broken: no profile nope in"}},
 		{name: "no such profile by flag", o: Options{Profile: "nope"}, creds: keys, want: []string{"--profile nope broken: no profile nope in"}},
@@ -120,12 +120,12 @@ func TestCandidates(t *testing.T) {
 			"AWS_ROLE_ARN broken: set, but neither", "AWS_ACCESS_KEY_ID outranked: the search has ended"}},
 		{name: "a flag", o: Options{CredentialCommand: "echo hush"}, env: map[string]string{"AWS_ROLE_ARN": testRole}, creds: keys, want: []string{
 			"--web-identity* absent: not given", "--credential-command chosen: given", "profile default outranked: outranked by --credential-command"}},
-		{name: "a chain", env: map[string]string{"AWS_PROFILE": "r"}, config: "[profile r]\nrole_arn=" + testRole + "\nsource_profile=q\n[profile q]\nrole_arn=" + testRole + "\ncredential_process=echo hush\n", want: []string{
-			"profile r (AWS_PROFILE) chosen: has source_profile q, and a role_arn on top; profile q has credential_process, and a role_arn on top"}},
+		{name: "a chain", env: map[string]string{"AWS_PROFILE": "r"}, config: "[profile r]\nrole_arn=" + testRole + "\nsource_profile=q\n[profile q]\nrole_arn=" + testRole + "\nsource_profile=s\n[profile s]\ncredential_process=echo hush\n", want: []string{
+			"profile r (AWS_PROFILE) chosen: has source_profile q, and a role_arn on top; profile q has source_profile s, and a role_arn on top; profile s has credential_process"}},
 		{name: "sso", o: Options{Profile: "s"}, config: "[profile s]\nsso_session=c\nsso_account_id=123456789012\nsso_role_name=Dev\n[sso-session c]\nsso_region=us-east-1\nsso_start_url=https://x.awsapps.com/start\n", want: []string{
 			"--profile s chosen: has sso_session c"}},
 		{name: "two kinds in one profile", o: Options{Profile: "s"}, config: "[profile s]\ncredential_process=echo hush\nsso_session=c\nsso_account_id=123456789012\nsso_role_name=Dev\n[sso-session c]\nsso_region=us-east-1\nsso_start_url=https://x.awsapps.com/start\n", creds: "[s]\naws_access_key_id=x\naws_secret_access_key=hush\n", want: []string{
-			"--profile s chosen: has aws_access_key_id, which outranks its sso_session, which outranks its credential_process"}},
+			"--profile s chosen: has sso_session c, which outranks its aws_access_key_id, which outranks its credential_process"}},
 		{name: "the sandbox", o: Options{Base: testKeys, BaseName: "sandbox"}, env: map[string]string{"AWS_PROFILE": "nope"}, want: []string{"sandbox chosen: "}},
 		{name: "a bad variable", env: map[string]string{"AWS_USE_FIPS_ENDPOINT": "perhaps"}, want: []string{"environment broken: "}},
 	} {

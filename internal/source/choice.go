@@ -19,16 +19,20 @@ type chain struct {
 	hops     []*hop
 	web      *webIdentity // the role that a token buys, if the base is one
 	profile  string       // whose credentials these are; "" if they are of none
-	isRole   bool         // they are known to be a role's session: AWS caps what assumes with them at an hour
+
+	serial     string // the MFA device of the profile that the keys stand in; "": none, or it is for a role
+	serialFrom problem.Input
+	isRole     bool // they are known to be a role's session: AWS caps what assumes with them at an hour
 }
 
 func (c *chain) String() string { return strings.Join(c.steps, " → ") }
 
 func (c *chain) add(step string, isRole bool) { c.steps, c.isRole = append(c.steps, step), isRole }
 
-// place returns where the chain begins, unless a profile says more. An option decides; without one
-// it is as in config.resolveCredentialChain: the environment's keys, its token file, then
-// AWS_PROFILE or the default profile, which may lead to the container endpoint or the instance.
+// place is where the chain begins, unless a profile says more: what an option names. Else it is
+// chosen as botocore does: the environment's keys, a role of AWS_PROFILE's or of the default
+// profile, the environment's token file, what else the profile has, the container endpoint, the
+// instance.
 func (b *builder) place() Kind {
 	o, env := b.o, &b.env
 	switch {
@@ -42,11 +46,11 @@ func (b *builder) place() Kind {
 		return IoTOptions
 	case o.Profile != "":
 		return ProfileOption
-	case env.RoleARN != "" && env.WebIdentityTokenFilePath == "" && len(o.RoleARNs) == 0:
+	case env.RoleARN != "" && env.WebIdentityTokenFilePath+b.shared.WebIdentityTokenFile == "" && len(o.RoleARNs) == 0:
 		return RoleVariable
-	case env.Credentials.HasKeys():
+	case b.vars["AWS_ACCESS_KEY_ID"] != "":
 		return KeyVariables
-	case env.WebIdentityTokenFilePath != "":
+	case env.WebIdentityTokenFilePath != "" && !b.profileAssumes:
 		return TokenVariable
 	}
 	return ChosenProfile
@@ -72,9 +76,16 @@ func (b *builder) base(c *chain) error {
 		return b.fromVariables(c)
 	case TokenVariable:
 		c.add("AWS_WEB_IDENTITY_TOKEN_FILE", true)
+		role, is := b.vars["AWS_ROLE_ARN"]
+		if !is {
+			role = b.shared.RoleARN
+		}
 		from := problem.Input{Variable: "AWS_ROLE_ARN"}
-		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, stsapi.Role{ARN: b.env.RoleARN}, from)
+		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, stsapi.Role{ARN: role}, from)
 	default:
+		if b.profileErr != nil {
+			return b.profileErr
+		}
 		return b.fromProfile(c, &b.shared)
 	}
 	return nil
@@ -93,8 +104,10 @@ func (b *builder) fromProfile(c *chain, p *config.SharedConfig) (err error) {
 	switch settingOf(p) {
 	case sourceProfile:
 		err = b.fromProfile(c, p.Source)
+		c.serial = ""
 	case accessKey:
-		c.provider = newProfileKeys(p, b.files)
+		c.provider, c.serialFrom = newProfileKeys(p, b.files), problem.Input{Key: "mfa_serial", Profile: p.Profile}
+		c.serial = b.identity.Profiles[p.Profile]["mfa_serial"]
 	case credentialSource:
 		err = b.fromCredentialSource(c, p)
 	case tokenFile:
@@ -155,7 +168,7 @@ func (b *builder) fromCredentialSource(c *chain, p *config.SharedConfig) error {
 		}
 		return b.fromContainer(c)
 	case "Environment":
-		if !b.env.Credentials.HasKeys() {
+		if b.vars["AWS_ACCESS_KEY_ID"] == "" {
 			return problem.Bad("export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 				"profile %s has credential_source = Environment, but no keys are there", p.Profile)
 		}
@@ -177,15 +190,6 @@ func (b *builder) fromLastResort(c *chain) error {
 // last resort.
 func (b *builder) noCredentials(last string) error {
 	where := b.files.Config + " or " + b.files.Credentials
-	if name := b.o.Profile; name != "" { // the environment's keys were left out of it
-		hint := "aws configure sso --profile " + name
-		if b.env.Credentials.HasKeys() {
-			hint = b.names.Hint("drop %v to begin with the keys in the environment; "+
-				"AWS_PROFILE=%s keeps its other settings", problem.Profile, name)
-		}
-		return problem.Bad(hint, "no AWS credentials in profile %s of %s, no container endpoint, and %s",
-			name, where, last)
-	}
 	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none",
 		problem.Sandbox)
 	if names, _ := b.profileNames(); len(names) > 0 && b.shared.Profile == "" {
@@ -217,19 +221,19 @@ func settingOf(p *config.SharedConfig) setting {
 	return ""
 }
 
-// settingsOf returns those that p has. It follows config.resolveCredsFromProfile, case for case:
-// the first counts, it outranks the others.
+// settingsOf follows botocore.credentials.create_credential_resolver: the first counts, it
+// outranks the others.
 func settingsOf(p *config.SharedConfig) (all []setting) {
 	for _, s := range []struct {
 		setting setting
 		is      bool
 	}{
 		{sourceProfile, p.Source != nil},
-		{accessKey, p.Credentials.HasKeys()},
 		{credentialSource, p.CredentialSource != ""},
 		{tokenFile, p.WebIdentityTokenFile != ""},
-		{ssoSession, p.SSOSessionName != ""},
-		{legacySSO, p.SSOSessionName == "" && hasLegacySSO(p)},
+		{ssoSession, p.SSOSessionName != "" && hasSSO(p)},
+		{legacySSO, p.SSOSessionName == "" && hasSSO(p)},
+		{accessKey, p.Credentials.HasKeys()},
 		{loginSession, p.LoginSession != ""},
 		{processCommand, p.CredentialProcess != ""},
 	} {

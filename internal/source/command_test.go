@@ -41,7 +41,7 @@ func TestProcess(t *testing.T) {
 	for name, s := range map[string]*Source{
 		"flag": mustNew(t, Options{CredentialCommand: "cat " + answer, RoleARNs: []string{testRole}, RoleSessionName: "me"}),
 		"profile": func() *Source {
-			writeConfig(t, "[profile p]\ncredential_process = cat "+answer+"\nrole_arn="+testRole+"\nrole_session_name=me\n", "")
+			writeConfig(t, "[profile p]\nsource_profile=q\nrole_arn="+testRole+"\nrole_session_name=me\n[profile q]\ncredential_process = cat "+answer+"\n", "")
 			return mustNew(t, Options{Profile: "p"})
 		}(),
 	} {
@@ -173,7 +173,7 @@ func TestParseProcess(t *testing.T) {
 		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S"}`, ""},
 		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2026-01-01T00:00:00Z"}`, "has expired, 0s ago"},
 		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2025-12-31T23:00:00Z"}`, "has expired, 1h0m0s ago"},
-		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"tomorrow"}`, "no RFC 3339 time"},
+		{`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"tomorrow"}`, "no ISO 8601 time"},
 		{`{"Version":2,"AccessKeyId":"A","SecretAccessKey":"S"}`, "Version 2"},
 		{`{"Version":"1"}`, "no JSON of credentials"},
 		{`[]`, "no JSON of credentials"},

@@ -188,7 +188,8 @@ func (i *iot) certificate() (none tls.Certificate, err error) {
 	return pair, nil
 }
 
-// checkKey refuses encrypted keys in words: there is nobody to ask for the passphrase at a refresh.
+// checkKey refuses encrypted keys in words: there is nobody to ask for the passphrase at a
+// refresh.
 func checkKey(in problem.Input, data []byte, file string) error {
 	block, _ := pem.Decode(data)
 	if block == nil {

@@ -61,11 +61,10 @@ func parseProcess(out []byte, now time.Time) (c aws.Credentials, err error) {
 		return c, problem.Bad(hint, "its answer lacks AccessKeyId or SecretAccessKey")
 	}
 	if a.Expiration != "" {
-		end, err := time.Parse(time.RFC3339, a.Expiration)
+		end, ok := parseTime(a.Expiration)
 		switch {
-		case err != nil:
-			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`,
-				"the Expiration of its answer is no RFC 3339 time")
+		case !ok:
+			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`, "the Expiration of its answer is no ISO 8601 time with a zone")
 		case !end.After(now):
 			ago := now.Sub(end).Round(time.Second)
 			return c, problem.Bad("does it answer from a cache of its own?", "its answer has expired, %v ago", ago)

@@ -2,89 +2,270 @@ package source
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
 	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/nearest"
 	"brs-exec/internal/source/problem"
 )
 
-// loadProfile lets the SDK parse the profile that the options, or else the environment, choose;
-// zero if there is none. One that was named must exist; the default one need not. (The SDK alone
-// forgives a missing AWS_DEFAULT_PROFILE, and goes on as someone else.)
-func (b *builder) loadProfile(ctx context.Context) (config.SharedConfig, error) {
+// loadProfile reads the profile that the options, or else the environment, choose. What it says of
+// credentials is what botocore reads there, since people check with `aws sts get-caller-identity`;
+// the SDK gets it in its own type. One that was named must exist; the default one need not. What
+// is wrong with its credentials is kept for when they are needed.
+func (b *builder) loadProfile() error {
 	variable, _ := awsconfig.ChosenProfile(b.o.Env)
-	name := cmp.Or(b.o.Profile, variable)
-	p, err := readProfile(ctx, cmp.Or(name, awsconfig.Default), b.files)
-	if err == nil {
-		return p, nil
+	name, named := cmp.Or(b.o.Profile, variable, awsconfig.Default), b.o.Profile+variable != ""
+	var err error
+	if b.identity, err = b.files.ReadIdentity(); err != nil {
+		return fileError(err)
 	}
-	if _, ok := err.(config.SharedConfigProfileNotExistError); ok && name == "" {
-		return config.SharedConfig{}, nil
+	v := b.identity.Profiles[name]
+	switch {
+	case v == nil && named:
+		return b.missingProfile("profile ", b.names.Hint("%v ", problem.Profile), name)
+	case v == nil:
+		return nil
 	}
-	return config.SharedConfig{}, b.profileError(err, cmp.Or(name, awsconfig.Default))
+	if session, is := v["sso_session"]; is && b.identity.Sessions[session] == nil {
+		return noSession(name, session) // aws makes no client then, whoever it would be
+	}
+	b.shared, b.profileErr = b.readProfile(name, nil)
+	b.profileAssumes = assumesRole(v)
+	if b.o.Profile == "" {
+		b.addWebIdentity(&b.shared)
+	} else if b.profileErr == nil && settingOf(&b.shared) == "" {
+		b.profileErr = b.emptyProfile(name, v)
+	}
+	return nil
 }
 
-func readProfile(ctx context.Context, name string, files awsconfig.Paths) (config.SharedConfig, error) {
-	return config.LoadSharedConfigProfile(ctx, name, func(l *config.LoadSharedConfigOptions) {
-		l.ConfigFiles, l.CredentialsFiles = []string{files.Config}, []string{files.Credentials}
+// emptyProfile is the error of a profile that the user has named and that holds no credentials. aws goes on
+// to the container endpoint and the instance: as whoever runs there, not as the profile.
+func (b *builder) emptyProfile(name string, v awsconfig.Values) error {
+	if _, is := v["source_profile"]; is {
+		return problem.Bad("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile", "profile %s has source_profile, but no role_arn", name)
+	}
+	if p := &b.shared; p.SSOStartURL+p.SSORegion+p.SSOSessionName != "" {
+		return checkSSO(p)
+	}
+	hint := "aws configure sso --profile " + name
+	if b.vars["AWS_ACCESS_KEY_ID"] != "" || b.hasContainer() {
+		hint = b.names.Hint("drop %v, and set AWS_PROFILE=%s, to begin with the environment's credentials and the profile's settings",
+			problem.Profile, name)
+	}
+	return problem.Bad(hint, "no AWS credentials in profile %s of %s or %s", name, b.files.Config, b.files.Credentials)
+}
+
+// addWebIdentity puts the variables of a web identity over a profile's settings of the same
+// meaning. One that is empty counts, too: that is how botocore reads them.
+func (b *builder) addWebIdentity(p *config.SharedConfig) {
+	if file, is := b.vars["AWS_WEB_IDENTITY_TOKEN_FILE"]; is && file == "" && p.WebIdentityTokenFile != "" {
+		p.WebIdentityTokenFile, p.RoleARN = "", ""
+		b.profileErr = cmp.Or(b.profileErr, b.readSSO(p), b.readKeys(p))
+	}
+	if role, is := b.vars["AWS_ROLE_ARN"]; is && p.WebIdentityTokenFile != "" {
+		p.RoleARN = role
+	}
+}
+
+// fileError explains a file that aws refuses, too.
+func fileError(err error) error {
+	hint := "a line is [section], or key = value"
+	if errors.Is(err, awsconfig.ErrTooLarge) {
+		hint = "look what it is: a file of settings takes kilobytes"
+	}
+	return problem.Bad(hint, "%v", err)
+}
+
+// readProfile reads one profile and those below it. above are the profiles that led here. Its
+// settings come with an error, too.
+func (b *builder) readProfile(name string, above []string) (config.SharedConfig, error) {
+	p, v := settingsOfProfile(b.identity, name), b.identity.Profiles[name]
+	if assumesRole(v) {
+		return p, b.readRole(&p, v, append(above, name))
+	}
+	return p, b.readOwn(&p, v)
+}
+
+// readOwn reads what a profile has without the help of another one. What is outranked may be
+// wrong.
+func (b *builder) readOwn(p *config.SharedConfig, v awsconfig.Values) error {
+	readTokenFile(p, v)
+	if p.WebIdentityTokenFile != "" {
+		return nil
+	}
+	return cmp.Or(b.readSSO(p), b.readKeys(p))
+}
+
+// assumesRole reports whether a profile has a role that no web identity token buys.
+func assumesRole(v awsconfig.Values) bool {
+	_, role := v["role_arn"]
+	_, file := v["web_identity_token_file"]
+	return role && !file
+}
+
+func readTokenFile(p *config.SharedConfig, v awsconfig.Values) {
+	if p.WebIdentityTokenFile = v["web_identity_token_file"]; p.WebIdentityTokenFile != "" {
+		p.RoleARN, p.RoleSessionName = v["role_arn"], v["role_session_name"]
+	}
+}
+
+// settingsOfProfile are the settings that need no look at another section.
+func settingsOfProfile(identity *awsconfig.Identity, name string) config.SharedConfig {
+	v := identity.Profiles[name]
+	p := config.SharedConfig{
+		Profile:                    name,
+		CredentialProcess:          v["credential_process"],
+		LoginSession:               v["login_session"],
+		SSOSessionName:             v["sso_session"],
+		SSORegion:                  v["sso_region"],
+		SSOStartURL:                v["sso_start_url"],
+		SSOAccountID:               v["sso_account_id"],
+		SSORoleName:                v["sso_role_name"],
+		Region:                     v["region"],
+		CustomCABundle:             v["ca_bundle"],
+		AppID:                      v["sdk_ua_app_id"],
+		BaseEndpoint:               v["endpoint_url"],
+		EC2IMDSEndpoint:            v["ec2_metadata_service_endpoint"],
+		IgnoreConfiguredEndpoints:  boolean(v["ignore_configured_endpoint_urls"]),
+		DisableClockSkewCorrection: boolean(v["disable_clock_skew_correction"]),
+		EC2IMDSv1Disabled:          boolean(v["ec2_metadata_v1_disabled"]),
+		ServicesSectionName:        v["services"],
+	}
+	if strings.EqualFold(v["use_fips_endpoint"], "true") {
+		p.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
+	}
+	if strings.EqualFold(v["use_dualstack_endpoint"], "true") {
+		p.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
+	}
+	if strings.EqualFold(v["ec2_metadata_service_endpoint_mode"], "ipv6") {
+		p.EC2IMDSEndpointMode = imds.EndpointModeStateIPv6
+	}
+	if services := identity.Services[p.ServicesSectionName]; services != nil {
+		p.Services.ServiceValues = map[string]map[string]string{}
+		for service, lines := range services {
+			p.Services.ServiceValues[service] = awsconfig.Nested(lines)
+		}
+	}
+	return p
+}
+
+func boolean(value string) *bool {
+	is := strings.EqualFold(value, "true")
+	if !is && !strings.EqualFold(value, "false") {
+		return nil
+	}
+	return &is
+}
+
+// readSSO finds the section that an SSO profile refers to.
+func (b *builder) readSSO(p *config.SharedConfig) error {
+	name, is := b.identity.Profiles[p.Profile]["sso_session"]
+	session := b.identity.Sessions[name]
+	switch {
+	case is && session == nil && hasSSO(p):
+		return noSession(p.Profile, name)
+	case session == nil:
+		return nil
+	}
+	p.SSOSession = &config.SSOSession{Name: name, SSORegion: session["sso_region"], SSOStartURL: session["sso_start_url"]}
+	return nil
+}
+
+func noSession(profile, session string) error {
+	return problem.Bad("aws configure sso-session makes one", "profile %s: there is no [sso-session %s]", profile, problem.Clip(session))
+}
+
+// readKeys finds a profile's keys. Those in the config file come last: a login or a process of the
+// profile outranks them, but not those in the credentials file.
+func (b *builder) readKeys(p *config.SharedConfig) error {
+	v, lesser := b.identity.Credentials[p.Profile], b.identity.Config[p.Profile]
+	if _, is := v["aws_access_key_id"]; !is && p.LoginSession+p.CredentialProcess == "" {
+		v = lesser
+	}
+	id, is := v["aws_access_key_id"]
+	secret := v["aws_secret_access_key"]
+	if !is || hasSSO(p) && (id == "" || secret == "") { // what SSO outranks may be wrong
+		return nil
+	}
+	token, old := v["aws_security_token"] // botocore looks for the older name first
+	if !old {
+		token = v["aws_session_token"]
+	}
+	if id == "" || secret == "" {
+		return problem.Bad("aws configure --profile "+p.Profile+" asks for both",
+			"profile %s: aws_access_key_id and aws_secret_access_key belong together, one is missing", p.Profile)
+	}
+	p.Credentials = aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token, AccountID: v["aws_account_id"]}
+	return checkKeys(p.Credentials, func(name string) string {
+		return problem.Input{Key: strings.ToLower(name), Profile: p.Profile}.String()
 	})
 }
 
-// parseFiles reads what the SDK's parser doesn't tell. A file that is there, but can't be read, is
-// an error; then what the other one says is returned with it.
-func parseFiles(files awsconfig.Paths) (parsed *awsconfig.Files, unread error) {
-	var contents [2][]byte
-	for i, file := range []string{files.Config, files.Credentials} {
-		content, err := awsconfig.Read(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			unread = err
-		}
-		contents[i] = content
+// readRole finds what a profile's role is assumed with.
+func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []string) error {
+	source, hasSource := v["source_profile"]
+	named, hasNamed := v["credential_source"]
+	switch {
+	case hasSource && hasNamed:
+		return problem.Bad("drop one", "profile %s has both source_profile and credential_source", p.Profile)
+	case !hasSource && !hasNamed:
+		return problem.Bad("add source_profile = the profile that may assume it, or credential_source",
+			"profile %s has role_arn, but neither source_profile nor credential_source", p.Profile)
 	}
-	return awsconfig.Parse(contents[0], contents[1]), unread
+	p.RoleARN, p.RoleSessionName, p.ExternalID, p.MFASerial = v["role_arn"], v["role_session_name"], v["external_id"], v["mfa_serial"]
+	if seconds, is := v["duration_seconds"]; is {
+		n, _ := strconv.Atoi(seconds) // 0 is told as wrong where the role is assumed
+		d := time.Duration(n) * time.Second
+		p.RoleDurationSeconds = &d
+	}
+	if hasNamed {
+		p.CredentialSource = named
+		return nil
+	}
+	below, err := b.readSource(p, source, way)
+	p.SourceProfileName, p.Source = source, &below
+	return err
 }
 
-// profileError words anew what the SDK says of the profile name and those that it leads to.
-func (b *builder) profileError(err error, name string) error {
-	if e, ok := errors.AsType[config.SharedConfigAssumeRoleError](err); ok {
-		if _, ok := e.Err.(config.SharedConfigProfileNotExistError); ok {
-			return b.missingProfile("source_profile ", "source_profile = ", e.Profile)
-		}
-		return problem.Bad("give it credentials of its own: source_profile must not lead in a circle",
-			"profile %s: source_profile %s leads to no credentials", name, e.Profile)
+// readSource reads the profile that p's role is assumed with. One that has keys is taken for what
+// it has without its role.
+func (b *builder) readSource(p *config.SharedConfig, source string, way []string) (below config.SharedConfig, err error) {
+	v := b.identity.Profiles[source]
+	if v == nil {
+		return below, b.missingProfile("source_profile ", "source_profile = ", source)
 	}
-	if e, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return b.missingProfile("profile ", b.names.Hint("%v ", problem.Profile), e.Profile)
+	_, id := v["aws_access_key_id"]
+	_, secret := v["aws_secret_access_key"]
+	keys := id || secret
+	if slices.Contains(way, source) && (source != p.Profile || !keys) {
+		return below, circle(way[0], source)
 	}
-	if e, ok := errors.AsType[config.CredentialRequiresARNError](err); ok {
-		return problem.Bad("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile",
-			"profile %s has %s, but no role_arn", e.Profile, e.Type)
+	if keys {
+		below = settingsOfProfile(b.identity, source)
+		err = b.readOwn(&below, v)
+	} else {
+		below, err = b.readProfile(source, way)
 	}
-	if e, ok := errors.AsType[config.SharedConfigLoadError](err); ok {
-		why := problem.FirstLine(e.Err.Error())
-		return problem.Bad("a line is [section], or key = value", "%s: %s", e.Filename, why)
+	if err == nil && settingOf(&below) == "" {
+		err = circle(way[0], source)
 	}
-	return b.parserError(strings.Join(strings.Fields(err.Error()), " "), name)
+	return below, err
 }
 
-// parserError has the SDK's text alone to go by: its parser has no types for these errors.
-func (b *builder) parserError(said, name string) error {
-	if strings.Contains(said, "partial credentials found") {
-		return problem.Bad("aws configure --profile "+name+" asks for both",
-			"profile %s: aws_access_key_id and aws_secret_access_key belong together, one is missing", name)
-	}
-	if session, ok := strings.CutPrefix(said, "failed to find SSO session section, "); ok {
-		return problem.Bad("aws configure sso-session makes one",
-			"profile %s: there is no [sso-session %s]", name, session)
-	}
-	return problem.Bad("look at "+b.files.Config+" and "+b.files.Credentials,
-		"profile %s: %s", name, strings.TrimPrefix(said, "failed to "))
+func circle(profile, source string) error {
+	return problem.Bad("give it credentials of its own: source_profile must not lead in a circle",
+		"profile %s: source_profile %s leads to no credentials", profile, source)
 }
 
 // missingProfile names the files that were read, those that could not be, and the profile that was
@@ -106,6 +287,20 @@ func (b *builder) missingProfile(what, write, name string) error {
 		names = append(names[:8], "…")
 	}
 	return problem.Bad("there are: "+strings.Join(names, ", "), "no %s in %s", what, where)
+}
+
+// parseFiles reads what the SDK's parser doesn't tell. A file that is there, but can't be read, is
+// an error; then what the other one says is returned with it.
+func parseFiles(files awsconfig.Paths) (parsed *awsconfig.Files, unread error) {
+	var contents [2][]byte
+	for i, file := range []string{files.Config, files.Credentials} {
+		content, err := awsconfig.Read(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			unread = err
+		}
+		contents[i] = content
+	}
+	return awsconfig.Parse(contents[0], contents[1]), unread
 }
 
 // profileNames lists the profiles that the files hold.

@@ -14,9 +14,9 @@ import (
 )
 
 // profileKeys are the keys that stand in a profile. Other programs put them there, and renew them
-// there (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever they
-// are asked for. Where the profile has none any more, or can't be read, those that were read last
-// are the profile's.
+// there (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever
+// they are asked for. Where the profile has none any more, or can't be read, those that were read
+// last are the profile's.
 type profileKeys struct {
 	profile string
 	files   awsconfig.Paths
@@ -32,11 +32,11 @@ func newProfileKeys(p *config.SharedConfig, files awsconfig.Paths) *profileKeys 
 	return k
 }
 
-func (k *profileKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (k *profileKeys) Retrieve(context.Context) (aws.Credentials, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.read {
-		k.readAgain(ctx)
+		k.readAgain()
 	}
 	k.read = true
 	if end := k.keys.Expires; k.keys.CanExpire && !end.After(time.Now()) {
@@ -47,9 +47,13 @@ func (k *profileKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // readAgain takes what is new in the file.
-func (k *profileKeys) readAgain(ctx context.Context) {
-	p, err := readProfile(ctx, k.profile, k.files)
-	if err != nil || !p.Credentials.HasKeys() {
+func (k *profileKeys) readAgain() {
+	identity, err := k.files.ReadIdentity()
+	if err != nil {
+		return
+	}
+	p := config.SharedConfig{Profile: k.profile}
+	if (&builder{identity: identity}).readKeys(&p) != nil || !p.Credentials.HasKeys() {
 		return
 	}
 	now, old := p.Credentials, k.keys
@@ -60,8 +64,8 @@ func (k *profileKeys) readAgain(ctx context.Context) {
 	}
 }
 
-// setEnd takes the end of a session's keys that the profile states. One that is over may be that of
-// keys which were there before: not every program that puts keys there knows the line.
+// setEnd takes the end of a session's keys that the profile states. One that is over may be that
+// of keys which were there before: not every program that puts keys there knows the line.
 func (k *profileKeys) setEnd() {
 	if k.keys.SessionToken == "" {
 		return
@@ -83,7 +87,7 @@ func statedEnd(files awsconfig.Paths, profile string) time.Time {
 		if p == nil {
 			break
 		}
-		if end, err := time.Parse(time.RFC3339, p.Value(key)); err == nil {
+		if end, ok := parseTime(p.Value(key)); ok {
 			return end
 		}
 	}

@@ -47,8 +47,8 @@ func (w *withoutRole) withMFA(ctx context.Context) (aws.Credentials, error) {
 	return caller.Keys, err
 }
 
-// sessionToken buys a session with the caller's keys, and an MFA code if there is one. by names the
-// keys.
+// sessionToken buys a session with the caller's keys, and an MFA code if there is one. by names
+// the keys.
 func (s *Source) sessionToken(
 	ctx context.Context, caller stsapi.Caller, by string, life time.Duration,
 ) (aws.Credentials, error) {

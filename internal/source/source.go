@@ -93,12 +93,12 @@ func (s *Source) Skew() time.Duration { return s.sts.Skew() }
 func (s *Source) Region() string { return s.region }
 
 // Profile is the profile whose credentials, those of its own role if it has one, Retrieve yields:
-// given by the option, the environment, or as [default]. "" if they are of no profile, or of a role
-// on top of one.
+// given by the option, the environment, or as [default]. "" if they are of no profile, or of a
+// role on top of one.
 func (s *Source) Profile() string { return s.chain.profile }
 
-// RoleARN is the role whose session Retrieve yields, the options' or a profile's; "" if that is not
-// known, or none.
+// RoleARN is the role whose session Retrieve yields, the options' or a profile's; "" if that is
+// not known, or none.
 func (s *Source) RoleARN() string {
 	if n := len(s.chain.hops); n > 0 {
 		return s.chain.hops[n-1].role.ARN

@@ -1,8 +1,11 @@
 package source
 
 import (
+	"context"
 	"strings"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
@@ -11,8 +14,8 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// fromSSO begins with IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache,
-// refreshed by the SDK.
+// fromSSO is IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache,
+// refreshed by ssotoken.go.
 func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	c.add("sso", true)
 	if err := checkSSO(p); err != nil {
@@ -27,13 +30,11 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	if err != nil {
 		return problem.Bad("export HOME", "profile %s: SSO token cache: %v", p.Profile, err)
 	}
-	options := func(o *ssocreds.Options) {
-		o.CachedTokenFilepath = cache
-		if p.SSOSession != nil {
-			o.SSOTokenProvider = ssocreds.NewSSOTokenProvider(ssooidc.NewFromConfig(cfg), cache)
-		}
+	token := &ssoToken{file: cache, log: b.o.Log}
+	if p.SSOSession != nil {
+		token.oidc = ssooidc.NewFromConfig(cfg)
 	}
-	provider := ssocreds.New(sso.NewFromConfig(cfg), p.SSOAccountID, p.SSORoleName, p.SSOStartURL, options)
+	provider := &ssoRole{client: sso.NewFromConfig(cfg), token: token, account: p.SSOAccountID, role: p.SSORoleName}
 	b.loggedIn(c, &login{
 		CredentialsProvider: provider, what: "SSO of profile " + p.Profile, cache: cache,
 		again: "aws sso login --profile " + p.Profile, role: p.SSORoleName + " in account " + p.SSOAccountID,
@@ -41,10 +42,32 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	return nil
 }
 
-// hasLegacySSO says whether p has the SSO settings of a time before sso-session sections.
-func hasLegacySSO(p *config.SharedConfig) bool {
-	return p.SSORegion != "" || p.SSOAccountID != "" || p.SSOStartURL != "" || p.SSORoleName != ""
+// An ssoRole is one role in one account, for whoever has the access token.
+type ssoRole struct {
+	client        *sso.Client
+	token         *ssoToken
+	account, role string
 }
+
+func (r *ssoRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	token, err := r.token.retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	out, err := r.client.GetRoleCredentials(ctx, &sso.GetRoleCredentialsInput{AccessToken: &token, AccountId: &r.account, RoleName: &r.role})
+	if err != nil || out.RoleCredentials == nil {
+		return aws.Credentials{}, err // the caller checks that they are complete
+	}
+	c := out.RoleCredentials
+	return aws.Credentials{
+		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
+		CanExpire: true, Expires: time.UnixMilli(c.Expiration).UTC(), Source: ssocreds.ProviderName, AccountID: r.account,
+	}, nil
+}
+
+// hasSSO says whether p names a role in Identity Center. What else it says of SSO is nothing
+// without one.
+func hasSSO(p *config.SharedConfig) bool { return p.SSOAccountID != "" || p.SSORoleName != "" }
 
 // checkSSO names what is missing, as the SDK's own check does.
 func checkSSO(p *config.SharedConfig) error {

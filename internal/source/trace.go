@@ -26,8 +26,8 @@ const (
 	IdentityStep                     // whose the credentials are
 )
 
-// Steps names beforehand what Retrieve does, in its order: the base credentials, then each role. It
-// is for those who Trace.
+// Steps names beforehand what Retrieve does, in its order: the base credentials, then each role.
+// It is for those who Trace.
 func (s *Source) Steps() []Step {
 	steps := []Step{s.baseStep}
 	if w := s.chain.web; w != nil {

@@ -1,10 +1,14 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 
 	"brs-exec/internal/source/problem"
 )
@@ -15,19 +19,50 @@ type variableKeys struct {
 	names problem.Names
 }
 
-// fromVariables begins with the keys in the environment. AWS_CREDENTIAL_EXPIRATION is what `aws
-// configure export-credentials` adds to a session's keys.
+// fromVariables makes them the base. Half a pair is an error, as it is with aws: the other half is
+// a secret that a CI system did not hand out, and nobody wants the next identity in the chain
+// instead. AWS_CREDENTIAL_EXPIRATION is what `aws configure export-credentials` adds to a
+// session's.
 func (b *builder) fromVariables(c *chain) error {
 	c.add("environment variables", false)
-	v := variableKeys{b.env.Credentials, b.names}
-	end, err := time.Parse(time.RFC3339, b.vars["AWS_CREDENTIAL_EXPIRATION"])
-	if err == nil && v.keys.SessionToken != "" {
+	secret, is := b.vars["AWS_SECRET_ACCESS_KEY"]
+	if secret == "" {
+		what := map[bool]string{true: "empty", false: "not set"}[is]
+		return problem.Bad("look where it comes from: CI systems keep secrets from forks", "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is %s", what)
+	}
+	v := variableKeys{aws.Credentials{
+		AccessKeyID: b.vars["AWS_ACCESS_KEY_ID"], SecretAccessKey: secret, SessionToken: b.sessionToken(),
+		AccountID: b.vars["AWS_ACCOUNT_ID"], Source: config.CredentialsSourceName,
+	}, b.names}
+	if err := checkKeys(v.keys, func(name string) string { return name }); err != nil {
+		return err
+	}
+	if end, ok := parseTime(b.vars["AWS_CREDENTIAL_EXPIRATION"]); ok && v.keys.SessionToken != "" {
 		v.keys.CanExpire, v.keys.Expires = true, end
 		b.newDeadline().set(end)
 	}
 	c.provider = v
-	_, err = v.Retrieve(context.Background()) // asks nobody
+	_, err := v.Retrieve(context.Background()) // asks nobody
 	return err
+}
+
+// sessionToken is that of the key variables. botocore looks for the older name first.
+func (b *builder) sessionToken() string {
+	return cmp.Or(b.vars["AWS_SECURITY_TOKEN"], b.vars["AWS_SESSION_TOKEN"])
+}
+
+// checkKeys finds what a signature can't be made with: a line break at the end is what base64 of
+// an echo leaves. STS would answer as if it were down. name says how a variable of that name is
+// called here.
+func checkKeys(keys aws.Credentials, name func(variable string) string) error {
+	for _, k := range []struct{ variable, value string }{
+		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey}, {"AWS_SESSION_TOKEN", keys.SessionToken},
+	} {
+		if strings.ContainsFunc(k.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			return problem.Bad("take it out, where the value comes from", "%s holds a space or a line break", name(k.variable))
+		}
+	}
+	return nil
 }
 
 func (v variableKeys) Retrieve(context.Context) (aws.Credentials, error) {

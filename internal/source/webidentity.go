@@ -19,8 +19,8 @@ import (
 // maxToken is what AssumeRoleWithWebIdentity takes.
 const maxToken = 20000
 
-// webIdentity buys a role with an OIDC token, a new one at every Retrieve: whoever issues it renews
-// it.
+// webIdentity buys a role with an OIDC token, a new one at every Retrieve: whoever issues it
+// renews it.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 type webIdentity struct {
 	s     *Source
