@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "12"); err != nil { // they wait, mostly
+	if err := flag.Set("test.parallel", "8"); err != nil { // they wait, mostly
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -244,7 +244,7 @@ var shared struct {
 }
 
 // motoPlaces are of the tests that may use it at a time: it is one Python process, and lives of three seconds are short.
-var motoPlaces = make(chan struct{}, 3)
+var motoPlaces = make(chan struct{}, 2)
 
 // moto returns the URL of the shared moto_server when there is a place for this test.
 func moto(t *testing.T) string {

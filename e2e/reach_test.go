@@ -114,7 +114,9 @@ func TestReachTmux(t *testing.T) {
 	w.wantHint(t, "tmux", tmux, "-L", "running", "attach-session", "-t", "nobody")
 	call("-L", "running", "new-window", tools.brsExec+" "+strings.Join(asRole(tools.whois), " ")+" >"+out)
 	wrote(me)
-	w.run(t, asRole("sh", "-c", tmux+` -L own new-session -d "`+tools.whois+` >`+out+`; `+tmux+` -L own wait-for -S done"; `+tmux+` -L own wait-for done`)...)
+	// The session outlives its signal: a server that ends just then leaves the one who waits for it waiting.
+	w.run(t, asRole("sh", "-c", tmux+` -L own new-session -d "`+tools.whois+` >`+out+`; `+tmux+` -L own wait-for -S done; sleep 600"; `+
+		tmux+` -L own wait-for done; `+tmux+` -L own kill-server`)...)
 	wrote(me)
 }
 
