@@ -167,7 +167,8 @@ func closeInherited() {
 func (c *child) collect() {
 	for !c.ended {
 		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(waitFor(c.pid), &ws, syscall.WNOHANG|syscall.WUNTRACED|syscall.WCONTINUED|waitOptions, nil)
+		const options = syscall.WNOHANG | syscall.WUNTRACED | syscall.WCONTINUED | waitOptions
+		pid, err := syscall.Wait4(waitFor(c.pid), &ws, options, nil)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:

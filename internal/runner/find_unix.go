@@ -82,10 +82,9 @@ func search(name, path string) (string, error) {
 }
 
 func passesOver(err error) bool {
-	for _, e := range []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.ENODEV, syscall.ETIMEDOUT} {
-		if errors.Is(err, e) {
-			return true
-		}
+	switch errno, _ := errors.AsType[syscall.Errno](err); errno {
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.ENODEV, syscall.ETIMEDOUT:
+		return true
 	}
 	return false
 }
@@ -148,7 +147,8 @@ func (e *startError) Unwrap() error { return e.err }
 // Hints tells somebody who quoted a whole command line what to type.
 func (e *startError) Hints() []string {
 	if errors.Is(e.err, syscall.ENOENT) && strings.ContainsAny(e.name, " \t") {
-		return []string{"the command and its arguments are separate words; for a line of shell: brs-exec -- sh -c " + quote(e.name)}
+		return []string{"the command and its arguments are separate words; for a line of shell: " +
+			"brs-exec -- sh -c " + quote(e.name)}
 	}
 	return nil
 }

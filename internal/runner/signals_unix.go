@@ -128,8 +128,8 @@ func (s *Signals) claimed(e event) bool {
 // (signal(7)).
 func deadly(sig syscall.Signal) bool {
 	switch sig {
-	case syscall.SIGCHLD, syscall.SIGCONT, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:
+	case syscall.SIGCHLD, syscall.SIGCONT, syscall.SIGURG, syscall.SIGWINCH:
 		return false
 	}
-	return true
+	return !isStop(sig)
 }

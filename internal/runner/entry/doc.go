@@ -40,9 +40,9 @@
 // its exec for ever then, in the terminal's foreground and out of reach. Here it has returned with
 // the first exec, and Launch tells its caller of the stop.
 //
-// Nothing of this outlives us, whenever we are killed. Before the orders, the process waits for a
-// message from us and gets end-of-file. It sets PR_SET_PDEATHSIG before it unblocks anything and
-// compares getppid(2) afterwards. The leader is started with PR_SET_PDEATHSIG KILL.
+// Nothing of this outlives us, whenever we are killed. A process that has no orders gets
+// end-of-file in their place. One that has them sets PR_SET_PDEATHSIG, compares getppid(2) afterwards, and only
+// then unblocks anything. The leader is started with PR_SET_PDEATHSIG KILL.
 //
 // # Sessions
 //

@@ -21,16 +21,16 @@
 #define SYS_close_range 436
 
 // SYSCALL takes its number in AX and its arguments in DI, SI, DX, R10, R8, R9. It answers in AX and
-// destroys CX and R11; all other registers keep their values, which the code below relies on. There is
-// no runtime yet, or never will be: no stack but the kernel's, no g, no signal handler.
+// destroys CX and R11; all other registers keep their values, which the code below relies on. There
+// is no runtime yet, or never will be: no stack but the kernel's, no g, no signal handler.
 #define CALL0(nr) MOVL $nr, AX; SYSCALL
 #define CALL2(nr, a, b) MOVQ a, DI; MOVQ b, SI; CALL0(nr)
 #define CALL3(nr, a, b, c) MOVQ c, DX; CALL2(nr, a, b)
 #define CALL4(nr, a, b, c, d) MOVQ d, R10; CALL3(nr, a, b, c)
 #define FORK(flags) XORL R8, R8; CALL4(SYS_clone, $flags, $0, $0, $0)
 
-// brs_exec_entry is where the kernel starts the program. argc is at 0(SP), argv at 8(SP).
-// argv[0] says in which role it was started; package entry's doc lists them.
+// brs_exec_entry is where the kernel starts the program. argc is at 0(SP), argv at 8(SP). argv[0]
+// says in which role it was started; package entry's doc lists them.
 TEXT brs_exec_entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	CALL2(SYS_prctl, $PR_SET_DUMPABLE, $0) // in every role: what is in this memory is nobody's
 	MOVQ	8(SP), SI
@@ -51,8 +51,8 @@ launcher:
 	CMPQ	BX, AX
 	JEQ	launch
 
-// The program itself: what the Go runtime changes is written down, then it starts. This uses the 160
-// bytes below SP and leaves SP as it was. R12 collects bits, R13 counts.
+// The program itself: what the Go runtime changes is written down, then it starts. This uses the
+// 160 bytes below SP and leaves SP as it was. R12 collects bits, R13 counts.
 program:
 	SUBQ	$160, SP
 	XORL	R12, R12 // the ignored signals
@@ -86,9 +86,9 @@ descriptors:
 	ADDQ	$160, SP
 	JMP	_rt0_amd64_linux(SB)
 
-// A process that becomes the command, or (ptykeep) the leader of its session. R12 is the stack as the
-// kernel made it, R13 the socket of argv[1]. The 256 bytes below are for words and orders at ORDERS(SP)
-// and a struct sigaction at 192(SP).
+// A process that becomes the command, or (ptykeep) the leader of its session. R12 is the stack as
+// the kernel made it, R13 the socket of argv[1]. The 256 bytes below are for words and orders at
+// ORDERS(SP) and a struct sigaction at 192(SP).
 launch:
 	MOVQ	SP, R12
 	SUBQ	$256, SP
@@ -196,9 +196,9 @@ exit:
 	CALL2(SYS_exit, $253, $0)
 	INT	$3
 
-// The witness, on the socket 0, with every signal blocked. To each byte that it reads it answers with
-// the siginfo_t of every signal that is pending, and one of zeros. siginfo_t is at 0(SP), sigset_t at
-// 128(SP), timespec at 136(SP); R12 is rt_sigtimedwait's answer.
+// The witness, on the socket 0, with every signal blocked. To each byte that it reads it answers
+// with the siginfo_t of every signal that is pending, and one of zeros. siginfo_t is at 0(SP),
+// sigset_t at 128(SP), timespec at 136(SP); R12 is rt_sigtimedwait's answer.
 probe:
 	CALL2(SYS_prctl, $PR_SET_NAME, 8(SP))
 	CALL3(SYS_close_range, $3, $ALL, $0) // it may hold open nobody's pipe; 1 and 2 are the socket, too

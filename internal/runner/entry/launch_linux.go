@@ -27,7 +27,8 @@ func Start(role string, args, env []string, files []uintptr, sys *syscall.SysPro
 	all.Val[0] = ^all.Val[0]
 	unix.PthreadSigmask(unix.SIG_SETMASK, &all, &mask)
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
-	return syscall.ForkExec("/proc/self/exe", append([]string{role}, args...), &syscall.ProcAttr{Env: env, Files: files, Sys: sys})
+	argv := append([]string{role}, args...)
+	return syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{Env: env, Files: files, Sys: sys})
 }
 
 // Launch starts a command as if we had never been: with the signal actions, the mask and the
@@ -143,7 +144,11 @@ type variable struct {
 }
 
 func (p *Process) order(c *Command, env []string, variables []int) {
-	o := orders{ignored: ignored, blocked: blocked, death: uint64(c.Death), parent: uint64(os.Getpid()), count: uint64(len(variables))}
+	o := orders{
+		ignored: ignored, blocked: blocked,
+		death: uint64(c.Death), parent: uint64(os.Getpid()),
+		count: uint64(len(variables)),
+	}
 	if c.Subreaper {
 		o.subreaper = 1 // kept by an exec, not by a fork
 	}
@@ -165,7 +170,9 @@ func (c *Command) environment() (env []string, ours []int) {
 	env = c.Env
 	self := strconv.Itoa(os.Getpid())
 	if slices.Contains(env, "LISTEN_PID="+self) {
-		env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "LISTEN_PIDFDID=") })
+		env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+			return strings.HasPrefix(kv, "LISTEN_PIDFDID=")
+		})
 	}
 	for i, kv := range env {
 		switch name, pid, _ := strings.Cut(kv, "="); name {

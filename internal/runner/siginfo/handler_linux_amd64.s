@@ -6,9 +6,9 @@
 #define SIGINFO_SIZE 128
 #define SIGINFO_AT 112
 
-// handler(signo DI, *siginfo_t SI, *ucontext_t DX) is called by the kernel on any
-// thread, on its signal stack. The kernel puts all registers back afterwards.
-// A full pipe (the wrapper doesn't run) loses the signal, as a full queue would.
+// handler(signo DI, *siginfo_t SI, *ucontext_t DX) is called by the kernel on any thread, on its
+// signal stack. The kernel puts all registers back afterwards. A full pipe (the wrapper doesn't
+// run) loses the signal, as a full queue would.
 TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	SI, R12
 	MOVL	$1, DI // CLOCK_MONOTONIC

@@ -36,7 +36,8 @@ func (i *Info) At() time.Duration { return time.Duration(i.time.Nano()) }
 func (i *Info) Send(pid int) error {
 	queued := *i
 	queued.time = unix.Timespec{}
-	_, _, errno := syscall.RawSyscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(i.Signo), uintptr(unsafe.Pointer(&queued)))
+	_, _, errno := syscall.RawSyscall(syscall.SYS_RT_SIGQUEUEINFO,
+		uintptr(pid), uintptr(i.Signo), uintptr(unsafe.Pointer(&queued)))
 	if errno != 0 {
 		return errno
 	}
@@ -126,7 +127,8 @@ func Of(sig syscall.Signal) (act Action) {
 
 func sigaction(sig syscall.Signal, act, was *Action) {
 	const sizeofMask = 8
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(was)), sizeofMask, 0, 0)
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION,
+		uintptr(sig), uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(was)), sizeofMask, 0, 0)
 }
 
 // Implemented in handler_linux_$GOARCH.s.

@@ -44,20 +44,24 @@ const (
 	reportLife = 10 * time.Second
 
 	// patience is how long an answer may take, and look when we begin to wonder whether somebody
-	// has stopped the probe.
+	// has stopped the witness.
 	patience = time.Second
 	look     = 200 * time.Millisecond
 )
 
-// Start starts the process by start, which is entry.Start. It is nil where there can't be one.
-func Start(start func(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error)) *Witness {
+// Starter is entry.Start.
+type Starter = func(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error)
+
+// Start starts the process. It is nil where there can't be one.
+func Start(start Starter) *Witness {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
 	defer syscall.Close(pair[1])
 	theirs := uintptr(pair[1])
-	pid, err := start("sigprobe", nil, nil, []uintptr{theirs, theirs, theirs}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
+	sys := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	pid, err := start("sigprobe", nil, nil, []uintptr{theirs, theirs, theirs}, sys)
 	if err != nil {
 		syscall.Close(pair[0])
 		return nil
