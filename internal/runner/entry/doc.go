@@ -41,8 +41,8 @@
 // the first exec, and Launch tells its caller of the stop.
 //
 // Nothing of this outlives us, whenever we are killed. A process that has no orders gets
-// end-of-file in their place. One that has them sets PR_SET_PDEATHSIG, compares getppid(2) afterwards, and only
-// then unblocks anything. The leader is started with PR_SET_PDEATHSIG KILL.
+// end-of-file in their place. One that has them sets PR_SET_PDEATHSIG, compares getppid(2)
+// afterwards, and only then unblocks anything. The leader is started with PR_SET_PDEATHSIG KILL.
 //
 // # Sessions
 //
