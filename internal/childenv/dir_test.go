@@ -155,6 +155,42 @@ func TestPlaceIsTrusted(t *testing.T) {
 	}
 }
 
+// A folder on the way whose owner, or whose group, can rename what is in it can swap all below it.
+func TestEveryFolderOnTheWayIsTrusted(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		mode fs.FileMode
+		uid  int
+		ok   bool
+	}{
+		{"ours", 0o755, 0, true},
+		{"sticky", 0o777 | fs.ModeSticky, 0, true},
+		{"open to all", 0o777, 0, false},
+		{"open to the group", 0o775, 0, false},
+		{"foreign", 0o755, nobody, false},
+		{"foreign and sticky", 0o777 | fs.ModeSticky, nobody, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			above, good := newPlace(t), newPlace(t)
+			place := filepath.Join(above, "a", "b")
+			if err := errors.Join(os.MkdirAll(place, 0o700), os.Chmod(above, tt.mode)); err != nil {
+				t.Fatal(err)
+			}
+			if tt.uid != 0 {
+				asRoot(t)
+				if err := errors.Join(os.Chown(above, tt.uid, tt.uid), os.Chmod(above, tt.mode)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := NewDir(Options{Places: []string{place, good}})
+			defer d.Remove()
+			if got := d.place == place; got != tt.ok || d.Err() != nil {
+				t.Errorf("got %s, %v; want it in the first place: %t", d.place, d.Err(), tt.ok)
+			}
+		})
+	}
+}
+
 func TestNoPlaceIsNoDirAndNoPanic(t *testing.T) {
 	file := filepath.Join(newPlace(t), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -14,22 +14,35 @@ import (
 
 func systemPlaces(environ) []string { return []string{"/tmp", "/var/tmp", "/dev/shm"} }
 
-// trusted says whether nobody but us and root can put something in the place of our directory: the
-// owner is one of us, and where others can write, the sticky bit keeps them from renaming what is
-// not theirs.
+// trusted says whether nobody but us and root can put something in the place of our directory. It
+// judges every folder on the way from the root: whoever can rename one of them can swap all below
+// it. place has no symlinks in it (resolve), and who could put one there since is found here.
 func trusted(place string) error {
-	info, err := os.Stat(place)
+	for path := place; ; path = filepath.Dir(path) {
+		if err := trustedFolder(path); err != nil {
+			return err
+		}
+		if path == filepath.Dir(path) {
+			return nil
+		}
+	}
+}
+
+// trustedFolder asks that the owner is one of us, and that where others can write, the sticky bit
+// keeps them from renaming what is not theirs.
+func trustedFolder(path string) error {
+	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
 	switch {
 	case !info.IsDir():
-		return fmt.Errorf("%s: not a directory", place)
+		return fmt.Errorf("%s: not a directory", path)
 	case owner != 0 && int(owner) != os.Geteuid():
-		return fmt.Errorf("%s: belongs to user %d", place, owner)
+		return fmt.Errorf("%s: belongs to user %d", path, owner)
 	case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
-		return fmt.Errorf("%s: others can write there, and it is not sticky", place)
+		return fmt.Errorf("%s: others can write there, and it is not sticky", path)
 	}
 	return nil
 }
