@@ -84,7 +84,8 @@ func (f *fallback) RoundTrip(r *http.Request) (*http.Response, error) {
 		return f.system.RoundTrip(r)
 	}
 	var body []byte
-	// net/http closes the body even after a failed handshake, and the SDK's requests have no GetBody.
+	// net/http closes the body even after a failed handshake, and the SDK's requests have no
+	// GetBody.
 	if r.Body != nil && r.Body != http.NoBody {
 		var err error
 		body, err = io.ReadAll(r.Body)
