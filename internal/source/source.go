@@ -1,13 +1,14 @@
 // Package source turns options, variables and ~/.aws/config into one uncached
 // aws.CredentialsProvider; no secret is asked for yet.
 //
-// The SDK parses (config.NewEnvConfig, config.LoadSharedConfigProfile). This package chooses the
-// base credentials in the order of the SDK's own chain (config/resolve_credentials.go; a test
-// compares the two for every kind of profile) and builds the providers from the SDK's parts. It
-// does not take the SDK's finished provider: that is always wrapped in a CredentialsCache, which
-// hides deadlines and falsifies expiry, asks an MFA code at every refresh, names every session
-// itself and takes no parameters for each hop. Nor does it call config.LoadDefaultConfig, which
-// also parses AWS_CA_BUNDLE (5 ms).
+// Who the base is, aws decides: people check with `aws sts get-caller-identity`. So this package
+// reads the variables and the two files as botocore does (package awsconfig) and chooses in its
+// order; e2e's TestBaseIsAws compares the two. Of the variables, config.NewEnvConfig reads those
+// that are settings. The providers are built here from the SDK's parts. It does not take the SDK's
+// finished provider: that is always wrapped in a CredentialsCache, which hides deadlines and
+// falsifies expiry, asks an MFA code at every refresh, names every session itself and takes no
+// parameters for each hop. Nor does it call config.LoadDefaultConfig, which also parses
+// AWS_CA_BUNDLE (5 ms).
 //
 // A chain is base credentials, then any number of AssumeRole hops. Nothing is kept between two
 // calls of Retrieve but what a person or a clock has told. Nothing is retried: that is the
