@@ -20,8 +20,8 @@ func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 		return
 	}
 	i := r.instant()
-	// The new credential is reckoned from before the call: if the clock is set back between the
-	// source's look at it and ours, that must not lengthen the life.
+	// The new credential's life counts from before the call. Otherwise a clock that is set back
+	// between the source's look at it and ours would lengthen it.
 	k := reckoning{asked}.absorbed(i)
 	took := i.run - begun.run
 	r.heedSkew(i, k, took)
@@ -36,8 +36,8 @@ func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	r.publish(turn{err: r.d.err, permanent: r.d.permanent})
 }
 
-// heedSkew reads the source's measurement of STS's clock and reckons what is held anew by it. After
-// a clock step even an error's Date so decides what is still valid.
+// heedSkew reads the source's measurement of STS's clock and reckons what is held anew by it. So
+// even an error's Date decides, after a clock step, what is still valid.
 func (r *Refresher) heedSkew(i instant, k reckoning, took time.Duration) {
 	if r.o.Skew == nil {
 		return

@@ -41,7 +41,7 @@ type credential struct {
 	stated time.Time       // Expires as the source said it: on STS's clock
 	ends   time.Time       // when it ends, as reckoned
 	due    time.Time       // when its successor is to be fetched, as reckoned
-	lag    time.Duration   // reckoned minus wall time, of which creds.Expires takes account
+	lag    time.Duration   // reckoned minus wall time; creds.Expires allows for it
 	clock  reckoning
 }
 
@@ -69,8 +69,8 @@ func (h *credential) valid(now time.Time) bool {
 	return h != nil && (!h.creds.CanExpire || now.Before(h.ends))
 }
 
-// adjusted is h with an account of what the clocks did until i. A lag of less than a step is left
-// out, so that Expires stays what it was to the nanosecond.
+// adjusted returns h with Expires corrected for what the clocks did until i. A lag of less than a
+// step is left out, so that Expires stays what it was to the nanosecond.
 func (h *credential) adjusted(i instant) *credential {
 	s := *h
 	if s.lag = h.clock.at(i).Sub(i.wall); s.lag < jump {
@@ -81,7 +81,7 @@ func (h *credential) adjusted(i instant) *credential {
 	return &s
 }
 
-// reckonedAnew is h reckoned by k and by STS's own clock, which needs no guess about a step.
+// reckonedAnew returns h reckoned by k and by STS's own clock, which needs no guess about a step.
 func (h *credential) reckonedAnew(i instant, k reckoning, shift time.Duration) *credential {
 	s := *h
 	back := h.clock.at(i).Sub(k.at(i)) // from the old reckoning's time to the new one's

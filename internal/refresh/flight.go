@@ -41,7 +41,7 @@ func (c *call) ended() bool {
 }
 
 // fetch asks the source and waits no longer than limit, whatever the source does. asked is when the
-// call began that was answered, which may be an earlier one.
+// call that was answered began; it may be one of an earlier attempt.
 func (r *Refresher) fetch(ctx context.Context, limit time.Duration) (creds aws.Credentials, asked instant, err error) {
 	c := r.reuse()
 	if c == nil {
@@ -107,8 +107,8 @@ func (r *Refresher) lateCall() <-chan struct{} {
 	return nil
 }
 
-// takeLateAnswer has the next step take such a call's credentials at once; its error changes
-// nothing.
+// takeLateAnswer makes the next step take the late call's credentials at once. An error of that
+// call changes nothing.
 func (r *Refresher) takeLateAnswer() {
 	c := r.d.calls[len(r.d.calls)-1]
 	if c.err != nil {

@@ -125,8 +125,8 @@ func (e expiredError) Error() string {
 	return fmt.Sprintf("source returned credentials that ended %v ago", -e.left.Round(time.Second))
 }
 
-// Hints names the two causes. With an STS whose clock is known, lives are reckoned by that;
-// elsewhere the source's clock and ours must agree.
+// Hints names both possible causes. An STS shows its clock, and lives are reckoned by that; with
+// other sources this machine's clock and theirs must agree.
 func (expiredError) Hints() []string {
 	return []string{"check this machine's clock (date -u) and what hands out the credentials"}
 }

@@ -22,8 +22,8 @@
 // (credential.go). The loop looks at both every 30 s, and fetches anew after a clock step or a
 // resume. Where Options.Skew says that this clock and STS's disagree by more than a minute, the
 // Expires that Retrieve returns is Expiration + skew: the instant at which this machine's clock
-// will show the end. A clock that is slow by less than a minute still shortens lives; one that is
-// fast by less changes nothing.
+// will show the end. Within that minute a slow clock still shortens lives, and a fast one changes
+// nothing.
 //
 // # Errors
 //
@@ -68,9 +68,9 @@ type Options struct {
 	// starts a fetch; past the end it waits for one.
 	Lazy bool
 	// Skew returns this machine's clock minus STS's, as the source measured it in its last answer
-	// or error; 0 or a nil Skew: unknown. The measured value is needed to the nanosecond: a value
-	// that differs from the last one is taken as a fresh measurement. Skew is called between calls
-	// to the source, but a call that was given up may still be running.
+	// or error; 0 or a nil Skew: unknown. Return the measured value unrounded: one that differs
+	// from the last counts as a new measurement. Skew is called between calls to the source, but a
+	// call that was given up may still be running.
 	Skew func() time.Duration
 }
 
@@ -129,9 +129,9 @@ func New(src aws.CredentialsProvider, o Options) *Refresher {
 }
 
 // Retrieve returns credentials that are valid now: at once and without a lock if there are any.
-// Otherwise it waits for them until ctx ends, since an SDK asks again sooner than we do. Without a
-// deadline in ctx it waits until one attempt has failed. It doesn't wait for what only a person can
-// heal. It never returns expired credentials.
+// Otherwise it waits for them until ctx ends: an SDK that got an error at once would only ask
+// again. Without a deadline in ctx it waits until one attempt has failed. It doesn't wait for what
+// only a person can heal. It never returns expired credentials.
 func (r *Refresher) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if c, ok := r.current(); ok {
 		return c, nil

@@ -83,8 +83,8 @@ func retryValid(left time.Duration, c class, u float64) time.Duration {
 // retryExpired grows with the time since the end, so that healing is noticed within a third of that
 // time, or 2 s.
 //
-// DESIGN's doubling for throttling would miss that bound; starting at 2 s and growing by thirds
-// keeps it and costs fewer calls in the first minute than doubled quarters do.
+// A throttled source is asked after a third of that time, from 2 s on. Doubled quarters would cost
+// more calls in the first minute and miss the bound.
 func retryExpired(since time.Duration, c class, u float64) time.Duration {
 	switch c {
 	case throttled:
