@@ -259,9 +259,9 @@ func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 	return a, waited, nil
 }
 
-// retrieve asks again when it got credentials in the last second of their life, which is over by
-// our reading (whole seconds) but not yet by the provider's. now is when it was found that they are
-// usable.
+// retrieve asks the provider. Credentials in the last second of their life are over by our reading
+// (whole seconds) and not yet by the provider's: then it waits for their end and asks again. now is
+// when the credentials were found usable.
 func (h *handler) retrieve(ctx context.Context) (creds aws.Credentials, now time.Time, err error) {
 	for {
 		creds, err = h.provider.Retrieve(ctx)

@@ -153,14 +153,14 @@ func (c *conn) lessWanted(than *conn) bool {
 	return c.since.Load() < than.since.Load()
 }
 
-// extension is what a client has once a deadline has passed, once for each. net/http's deadlines
-// count the time in which we were stopped (Ctrl-Z, a container's freezer) or got no processor, and
-// a deadline that has passed beats a request that has come: the client would lose its connection
-// for what it could not help.
+// extension is how much longer a client has when a deadline has passed, once for each deadline.
+// net/http's deadlines count the time in which we were stopped (Ctrl-Z, a container's freezer) or
+// got no processor, and a deadline that has passed beats a request that has come: the client would
+// lose its connection for what it could not help.
 const extension = time.Second
 
-// SetReadDeadline notes whether there is something to extend: a deadline long past is how net/http
-// wakes its own reader.
+// SetReadDeadline notes whether the deadline may be extended. One that is long past may not:
+// net/http sets such a one to wake its own reader.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.extend.Store(t.After(time.Unix(1, 0)))
 	return c.TCPConn.SetReadDeadline(t)

@@ -59,7 +59,7 @@ func (p *places) displaceLocked() bool {
 	return true
 }
 
-// closeUnasked closes the connections that no whole request has come by yet.
+// closeUnasked closes the connections on which no whole request has come yet.
 func (p *places) closeUnasked() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -48,7 +48,7 @@ var refusals = [kinds]problem{
 // refuse says why, once per kind as a warning.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
 	h.refused[k].Add(1)
-	// JS with an unreadable token file asks without one, and that is its own affair.
+	// The SDK for JS asks without a token when it can't read the token file. That is no attack.
 	if k != noToken && h.warned[k].CompareAndSwap(false, true) {
 		h.logBeside(slog.LevelWarn, "request refused", h.describe(r, k, true)...)
 	} else if h.log.Enabled(r.Context(), slog.LevelDebug) {

@@ -19,11 +19,11 @@
 // # Freshness
 //
 // The provider decides what is valid; each GET asks it and then looks at the wall clock itself, so
-// an expired credential is never sent with 200. What is told as Expiration is whole seconds,
-// rounded down, and it is that instant which counts as the end: no client sees a 200 that has
-// expired by the client's own reading. With nothing valid a GET waits Options.Wait at most, since
-// SDKs give up after one second. Then it is 503 for what may heal and 403 for what won't: SDKs
-// retry the first and stop at the second.
+// an expired credential is never sent with 200. A client is told the Expiration in whole seconds,
+// rounded down, and that instant counts as the end here, too: no client sees a 200 that has expired
+// by the client's own reading. With nothing valid a GET waits Options.Wait at most, since SDKs give
+// up after one second. Then the answer is 503 for what may heal and 403 for what won't: SDKs retry
+// the first and stop at the second.
 //
 // The body is encoded when the credentials or the advertised expiry change and is kept behind an
 // atomic pointer: a GET takes no lock and does no JSON work.
@@ -92,11 +92,12 @@ type Options struct {
 	// SameUser refuses connections of other users of this machine, root excepted. Linux only:
 	// elsewhere Listen fails, since a guard that was asked for must not be missing silently.
 	SameUser bool
-	// AllowHosts are further names that a Host header may have: "name" with our port or none,
-	// "name:port" just so.
+	// AllowHosts are further names that a Host header may have: "name" is answered with our port or
+	// without one, "name:port" only as written.
 	AllowHosts []string
-	// Watch is told of each GET that is to be answered 200, several at a time; the answer waits
-	// until it returns, and for the look at which process asks. nil: nobody is, and nothing waits.
+	// Watch is called before each answer of 200, by several goroutines at a time. The answer waits
+	// until it returns, and before it for the look at which process asks. nil: nothing is called,
+	// nothing waits.
 	Watch func(Fetch)
 	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
 	Log *slog.Logger
@@ -124,9 +125,9 @@ const (
 	// so that they can be told why they are refused.
 	maxOtherUsers = 16
 
-	// requestTimeout is for a request to come whole, and answerTimeout for its answer to be taken,
-	// from the end of its header on. Ten seconds is far more than an SDK needs on a machine that
-	// swaps: who takes longer is broken or means harm.
+	// A request must come whole within requestTimeout. Its answer must be taken within
+	// answerTimeout of the end of its header. Ten seconds is far more than an SDK needs on a
+	// machine that swaps: who takes longer is broken or means harm.
 	requestTimeout = 10 * time.Second
 	answerTimeout  = 10 * time.Second
 	// idleTimeout must exceed what clients keep a connection for, or their next request races our
@@ -203,7 +204,7 @@ func (o Options) check() error {
 
 // OptionError says what is wrong with one of the Options.
 type OptionError struct {
-	Option string // the field's name; who calls it otherwise puts that name here
+	Option string // the field's name; a caller that has another name for it puts that here
 	Value  string // as it is shown
 	Err    error
 	Hint   string // what to do instead, if that is known
