@@ -12,8 +12,8 @@ func connections(pids []int) (opened map[int][]procfs.Socket, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	// What came in by a port that is listened on was not opened here: to be asked (a health check)
-	// is not to call AWS.
+	// A connection on a port that is listened on came in and was not opened here. To be asked (a
+	// health check) is not to call AWS.
 	served := make(map[uint16]bool)
 	for _, s := range all {
 		served[s.Local.Port()] = served[s.Local.Port()] || s.Listening

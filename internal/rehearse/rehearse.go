@@ -1,9 +1,9 @@
-// Package rehearse tells which of the processes that fetch credentials will live longer than those.
+// Package rehearse tells which of the processes that fetch credentials would outlive them.
 //
 // A rehearsal is a run whose credentials are real but are said to end soon. A program that heeds
 // what it is told fetches again; one that read them once goes on with a copy that, at night, AWS
-// would refuse. Which of the two a process is, is judged by what can be seen from outside: when it
-// fetched, and whether it used the network after its copy had ended.
+// would refuse. What can be seen from outside tells the two apart: when a process fetched, and
+// whether it used the network after its copy had ended.
 //
 // # Verdicts
 //
@@ -14,8 +14,8 @@
 // nothing: a connection that is only held (a pool), or on which something is still sent and nothing
 // was answered (an upload that began in time), or only received (a download).
 //
-// A process whose fetches span a whole life or more is known to refresh; that it talks to something
-// at the end, after its last copy, is then taken for talk with others than AWS. One that fetched
+// A process whose fetches span a whole life or more is known to refresh. If it still talks after
+// the end of its last copy, it is assumed to talk to something other than AWS. One that fetched
 // only at its start and then talks to a database for longer than a life can't be told from one that
 // would fail: the verdict names whom it talked to.
 //
@@ -27,7 +27,7 @@
 // Linux only, through procfs: when a process was started, which connections it has opened, and how
 // many bytes each has carried. Of a process its name and its first argument that is a file are
 // kept, never the rest of the command line. A process that can't be seen (another user's) is a
-// subject, too, of whom nothing can be proved.
+// subject, too, but nothing can be proved of it.
 //
 // # Concurrency
 //
@@ -59,7 +59,7 @@ type Watch struct {
 	shortLived map[string]*subject // of those that fetched once and ended early: one for all of a name
 }
 
-// process is one for ever: its number alone is used again.
+// process names a process for ever. Its id alone doesn't: the system uses that again.
 type process struct {
 	pid     int    // 0: all that can't be seen
 	started uint64 // clock ticks since boot
@@ -103,8 +103,8 @@ func (w *Watch) Fetched(pid int, expires, ends time.Time) {
 const unknown = "unknown process"
 
 const (
-	// closely is the pace at which a process is looked at whose copy has ended and that was not
-	// seen to talk since: a request over a real network takes longer.
+	// closely is the pace for a process whose copy has ended and which was not seen to talk since.
+	// A request over a real network takes longer than that.
 	closely = 50 * time.Millisecond
 	// loosely is the pace for the others.
 	loosely = time.Second

@@ -118,8 +118,8 @@ func (s *subject) keepsFetching() bool { return s.bursts > 1 && s.span() >= s.li
 
 func (s *subject) span() time.Duration { return s.last.Sub(s.first) }
 
-// fetchedAgain reports whether it fetched again and not only twice at its start, as an SDK may that
-// takes a while to come up.
+// fetchedAgain reports whether it fetched again. A second fetch at the start doesn't count: an SDK
+// that takes a while to come up may make one.
 func (s *subject) fetchedAgain() bool { return s.bursts > 2 || s.bursts == 2 && s.span() >= s.life/2 }
 
 func (s *subject) judge() Kind {
@@ -137,8 +137,8 @@ func (s *subject) judge() Kind {
 	return NotExercised
 }
 
-// keepsUpTo is how long the Java SDK 2 of 2026 keeps credentials that came in their last minute,
-// past their end.
+// keepsUpTo is how long past their end the Java SDK 2 of 2026 keeps credentials that it got in
+// their last minute.
 const keepsUpTo = 10 * time.Minute
 
 // mayBeCaching reports whether it may be that SDK, which this rehearsal is too short for.
