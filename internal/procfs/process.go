@@ -76,8 +76,8 @@ func All() []int {
 	return pids
 }
 
-// Tree lists a process and its descendants, children before their parents. Where the kernel doesn't
-// tell (CONFIG_PROC_CHILDREN) it is the process alone.
+// Tree lists a process and its descendants, children before their parents. A kernel without
+// CONFIG_PROC_CHILDREN doesn't tell: then it is the process alone.
 func Tree(pid int) []int {
 	const most = 1 << 12
 	pids := []int{pid}
@@ -134,10 +134,10 @@ func OpenSockets(pid int) (inodes []uint32) {
 	return inodes
 }
 
-// SocketOwners tells which of these processes has each of their sockets open. Where several have
-// one it is the last of the list: in the order of All and Tree the parent, since a child between
-// fork and exec has all that its parent has. Processes that it doesn't come to before the deadline
-// are left out.
+// SocketOwners tells which of these processes has each of their sockets open. If several have the
+// same socket open, the last of them in pids counts. In the order of All and Tree that is the
+// parent: a child between fork and exec has all that its parent has. Processes that it doesn't
+// reach before the deadline are left out.
 func SocketOwners(pids []int, deadline time.Time) map[uint32]int {
 	owners := make(map[uint32]int)
 	for _, pid := range pids {
