@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 		"follow":   follow,
 		"mint":     mint,
 		"circleci": circleci,
+		"person":   person,
 
 		"buildkite-agent": buildkiteAgent,
 	})

@@ -22,11 +22,14 @@ const codeLife = time.Minute
 // mfa asks for a code once. With long-term keys the code buys a session of 36 hours, from which
 // roles are assumed without another. Any other credentials can't buy one: the code goes into
 // AssumeRole.
+//
+// A person is asked by Prepare, and never again: once the command runs, the terminal is its own,
+// and what is typed there is not for us.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
 type mfa struct {
 	s        *Source
 	serial   string
-	given    string // Options.TokenCode: good for once
+	given    string // Options.TokenCode, or what a person has typed: good for once
 	command  string
 	terminal string
 	by       string // the keys, for people
@@ -37,6 +40,7 @@ type mfa struct {
 	code     string // asked for, not yet seen by STS
 	asked    time.Time
 	spent    bool // the given code is
+	typed    bool // it is a person's
 	session  aws.Credentials
 	bought   time.Time
 	until    *deadline // of what can't be had again without a person
@@ -108,28 +112,38 @@ func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.
 	}
 	if !m.warned {
 		m.warned = true
-		m.s.log.Warn("these credentials can't buy an MFA session: every refresh takes another code", "base", m.by)
+		text := "these credentials can't buy an MFA session: every refresh takes another code"
+		if m.command == "" {
+			text = m.s.names.Hint("these credentials can't buy an MFA session: the role can't be renewed, since that "+
+				"takes another code (%v makes them)", problem.MFACommand)
+		}
+		m.s.log.Warn(text, "base", m.by)
 	}
 	code, err := m.get(ctx)
 	return stsapi.Caller{Keys: keys, Serial: m.serial, Code: code}, err
 }
 
 // margin is how long before its end a new session is sought. At most an hour: a role is refreshed
-// at half its life, so the caller looks often enough.
+// at half its life, so the caller looks often enough. Where only a person could help, that is told
+// while there is time to find one.
 func (m *mfa) margin() time.Duration {
-	return min(time.Hour, m.session.Expires.Sub(m.bought)/4)
+	quarter := m.session.Expires.Sub(m.bought) / 4
+	if m.command == "" {
+		return quarter
+	}
+	return min(time.Hour, quarter)
 }
 
 // renew tries for a new session while the old one holds.
 func (m *mfa) renew(ctx context.Context, base aws.CredentialsProvider) aws.Credentials {
-	if m.given != "" {
+	if m.command == "" {
 		if !m.warned {
 			m.warned = true
 			m.s.log.Warn("the MFA session can't be renewed without a new code", "ends", m.session.Expires)
 		}
 		return m.session
 	}
-	// A person takes longer: the next look finds what was typed.
+	// The command may take longer: the next look finds what it printed.
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if keys, err := base.Retrieve(short); err == nil && keys.SessionToken == "" {
@@ -165,6 +179,9 @@ func (m *mfa) get(ctx context.Context) (string, error) {
 		return "", m.s.explain(call{op: "MFA"}, err)
 	}
 	m.code, m.asked = code, time.Now()
+	if m.command == "" && m.given == "" {
+		m.given, m.typed = code, true
+	}
 	return code, nil
 }
 
@@ -181,6 +198,9 @@ func (m *mfa) ask(ctx context.Context) (string, error) {
 	switch {
 	case m.given != "" && m.spent:
 		hint := names.Hint("start again with a new code, or let %v make them", problem.MFACommand)
+		if m.typed {
+			return "", problem.Bad(hint, "the code that was typed is used up")
+		}
 		return "", problem.Bad(hint, "the code of %s is used up", names.Input(problem.TokenCode))
 	case m.given != "":
 		return m.given, nil

@@ -4,4 +4,5 @@ package prompt
 
 import "golang.org/x/sys/unix"
 
-const getTermios, setTermios = unix.TIOCGETA, unix.TIOCSETA
+// flushTermios is setTermios that throws away what was typed before, as tcsetattr's TCSAFLUSH does.
+const getTermios, setTermios, flushTermios = unix.TIOCGETA, unix.TIOCSETA, unix.TIOCSETAF

@@ -2,4 +2,5 @@ package prompt
 
 import "golang.org/x/sys/unix"
 
-const getTermios, setTermios = unix.TCGETS, unix.TCSETS
+// flushTermios is setTermios that throws away what was typed before, as tcsetattr's TCSAFLUSH does.
+const getTermios, setTermios, flushTermios = unix.TCGETS, unix.TCSETS, unix.TCSETSF

@@ -82,7 +82,8 @@ func readLine(ctx context.Context, tty *os.File) (string, error) {
 	return "", ctx.Err()
 }
 
-// silence switches the echo off and returns what switches it on again.
+// silence switches the echo off and returns what switches it on again. What was typed before goes,
+// as with getpass(3): it was meant for a shell.
 func silence(tty *os.File) (restore func(), err error) {
 	var before *unix.Termios
 	err = control(tty, func(fd int) (err error) {
@@ -93,7 +94,7 @@ func silence(tty *os.File) (restore func(), err error) {
 		quiet.Lflag &^= unix.ECHO
 		quiet.Lflag |= unix.ICANON | unix.ISIG
 		quiet.Iflag |= unix.ICRNL
-		return unix.IoctlSetTermios(fd, setTermios, &quiet)
+		return unix.IoctlSetTermios(fd, flushTermios, &quiet)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
