@@ -32,6 +32,7 @@ type cli struct {
 	expectAccount, logLevel, logFormat, logFile, output, format               string
 	mustLast, rehearse, sandboxTTL, demoClient                                time.Duration
 	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox bool
+	allowIdentityChange                                                       bool
 	deliver                                                                   []string
 
 	delivery delivery          // deliver, read

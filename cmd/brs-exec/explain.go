@@ -56,7 +56,7 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	src, err := source.New(ctx, o)
 	if err == nil {
 		defer src.Close()
-		s := &session{flags, sts, log, src, refresh.New(src, askOnce(flags, src, log))}
+		s := &session{flags, sts, log, src, refresh.New(onlyOurs(flags, src), askOnce(flags, src, log))}
 		err = trace.better(s.askFor(ctx, page, env))
 		page.Steps = trace.report(src.Steps(), err)
 	}
@@ -187,7 +187,7 @@ func remedies(flags *cli, err error, trace *stepTrace) []string {
 	switch {
 	case source.Denied(err):
 		again = flags.refresh.RetryDenied
-	case source.Permanent(err):
+	case permanent(err):
 		again = 0
 	}
 	switch {

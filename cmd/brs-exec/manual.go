@@ -82,7 +82,9 @@ func (c *cli) roleFlags() group {
 			"Session tag that later roles of the chain inherit; repeatable", &o.TransitiveTagKeys},
 		{"source-identity", "NAME", "Source identity that CloudTrail shows through the chain", &o.SourceIdentity},
 		{"provided-contexts", "CONTEXT", "ProviderArn=ARN,ContextAssertion=TEXT; repeatable", &o.ProvidedContexts},
-		{"expect-account", "ID", "Fail unless the identity that comes out is of this account", &c.expectAccount},
+		{"expect-account", "ID", "Serve no identity but this account's, by STS's own word", &c.expectAccount},
+		{"allow-identity-change", "",
+			"Serve new credentials even if they are another role's or user's than the first", &c.allowIdentityChange},
 	}}
 }
 

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/gate"
 	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/source"
@@ -27,8 +30,45 @@ func newSession(
 	if err != nil {
 		return nil, err
 	}
-	return &session{flags, sts, log, src, refresh.New(src, refreshOptions(flags, src, log))}, nil
+	gated := onlyOurs(flags, src)
+	return &session{flags, sts, log, src, refresh.New(gated, refreshOptions(flags, src, log))}, nil
 }
+
+// onlyOurs lets pass of the source's credentials those that are whose they should be (DESIGN §9).
+func onlyOurs(flags *cli, src *source.Source) aws.CredentialsProvider {
+	g := gate.New(src, gate.Options{
+		Account: flags.expectAccount, AllowChange: flags.allowIdentityChange,
+		Said: src.Owner, Refused: source.Permanent,
+		Ask: func(ctx context.Context, creds aws.Credentials) (string, error) {
+			_, arn, _, err := src.CallerIdentity(ctx, creds)
+			return arn, err
+		},
+		Now: func() time.Time { return time.Now().Add(-src.Skew()) },
+	})
+	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		creds, err := g.Retrieve(ctx)
+		return creds, refusal(flags, src, err)
+	})
+}
+
+// refusal adds to an error of the gate what to type.
+func refusal(flags *cli, src *source.Source, err error) error {
+	if e, ok := errors.AsType[*gate.AccountError](err); ok {
+		return message.Errorf("check --role-arn and --profile: "+src.Describe(),
+			"%w; %s asks %s", err, flags.given("expect-account"), e.Want)
+	}
+	if _, ok := errors.AsType[*gate.PrincipalError](err); ok {
+		return message.Errorf("--allow-identity-change, if they may change", "%s: %w", src.Describe(), err)
+	}
+	if _, ok := errors.AsType[*gate.UnusableError](err); ok {
+		return message.Errorf("it is asked again; check this machine's clock (date -u) and what hands them out",
+			"%s: %w", src.Describe(), err)
+	}
+	return err
+}
+
+// permanent says that no retry heals err, of the source or of the gate.
+func permanent(err error) bool { return source.Permanent(err) || gate.Permanent(err) }
 
 // firstCredentials asks what only a person can tell, and then the source.
 func (s *session) firstCredentials(ctx context.Context) error {
@@ -38,13 +78,9 @@ func (s *session) firstCredentials(ctx context.Context) error {
 	return s.start(ctx)
 }
 
-// start gets the first credentials and looks at them: are they whose they should be, and will they
-// last?
+// start gets the first credentials. Will they last?
 func (s *session) start(ctx context.Context) error {
 	if err := s.creds.Start(ctx); err != nil {
-		return err
-	}
-	if err := s.expectAccount(ctx); err != nil {
 		return err
 	}
 	end := s.src.RenewableUntil()
@@ -59,28 +95,6 @@ func (s *session) start(ctx context.Context) error {
 			s.src.Describe(), left.Round(time.Second), s.flags.mustLast)
 	case left < time.Hour:
 		s.log.Warn("the credentials can't be renewed unattended for an hour", "until", end, "source", s.src.Describe())
-	}
-	return nil
-}
-
-func (s *session) expectAccount(ctx context.Context) error {
-	expected := s.flags.expectAccount
-	if expected == "" {
-		return nil
-	}
-	creds, err := s.creds.Retrieve(ctx)
-	if err != nil {
-		return err
-	}
-	account := creds.AccountID
-	if account == "" {
-		if account, _, _, err = s.src.CallerIdentity(ctx, creds); err != nil {
-			return fmt.Errorf("--expect-account: %w", err)
-		}
-	}
-	if account != expected {
-		return message.Errorf("check --role-arn and --profile: "+s.src.Describe(),
-			"the credentials are of account %s; --expect-account asks %s", account, expected)
 	}
 	return nil
 }

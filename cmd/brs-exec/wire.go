@@ -75,7 +75,7 @@ func (c *cli) optionNames(o source.Option) (flag, given string) {
 func refreshOptions(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 	o := flags.refresh
 	o.ReadTimeout, o.Skew, o.Log = flags.source.ReadTimeout, src.Skew, log
-	o.Permanent, o.Throttled, o.Denied = source.Permanent, source.Throttled, source.Denied
+	o.Permanent, o.Throttled, o.Denied = permanent, source.Throttled, source.Denied
 	return o
 }
 
@@ -83,7 +83,7 @@ func refreshOptions(flags *cli, src *source.Source, log *slog.Logger) refresh.Op
 func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
 	o := s.flags.server
 	o.Wait = 400 * time.Millisecond // an answer is promised within 600 ms, on a busy machine too
-	o.Permanent, o.Log = source.Permanent, s.log
+	o.Permanent, o.Log = permanent, s.log
 	watch := s.rehearsal(&o)
 	srv, err := ecsserver.Listen(s.creds, o)
 	if bad, ok := errors.AsType[*ecsserver.OptionError](err); ok {

@@ -18,25 +18,22 @@
 //
 // # Concurrency
 //
-// Retrieve may be called by one goroutine at a time.
+// Retrieve may be called by any number of goroutines. It holds no lock while it asks the source or
+// STS.
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
-
-// Identity is whose credentials are, as far as is known.
-type Identity struct {
-	ARN string // "": not known
-	STS bool   // STS itself said so; otherwise another service of AWS that gave them (Identity Center)
-}
 
 // Options say what passes. The zero value refuses what is unusable, and a change of an account that
 // a source names.
@@ -47,12 +44,17 @@ type Options struct {
 	// AllowChange lets later credentials be of another principal than the first.
 	AllowChange bool
 
-	// Said tells the identity that came with the credentials. nil: none ever does.
-	Said func(aws.Credentials) Identity
+	// Said tells the ARN that STS gave along with these very credentials. "": it gave none. A nil
+	// Said never has one.
+	Said func(aws.Credentials) (arn string)
 
 	// Ask asks STS for the ARN of whoever owns the credentials. It is called only with Account,
 	// once for each new access key of which STS has not said it already.
 	Ask func(context.Context, aws.Credentials) (arn string, err error)
+
+	// Refused tells whether an error of Ask is STS's judgement of the keys: then they don't wait
+	// for another. nil: none is.
+	Refused func(error) bool
 
 	// Now is the time by the clock that Expires is meant by, STS's. nil: time.Now.
 	Now func() time.Time
@@ -63,10 +65,11 @@ type Gate struct {
 	src aws.CredentialsProvider
 	o   Options
 
-	asking  *aws.Credentials // they wait for STS's answer; nil: none do
-	asked   string           // the access key that STS was asked about last
-	askedID Identity         // what it said
-	first   principal        // of the first credentials that passed, as far as is known
+	mu     sync.Mutex       // guards the rest
+	asking *aws.Credentials // they wait for STS's answer; nil: none do
+	asked  string           // the access key that STS was asked about last
+	owner  string           // what it said
+	first  principal        // of the first credentials that passed, as far as is known
 }
 
 // New puts a gate before src.
@@ -75,7 +78,10 @@ func New(src aws.CredentialsProvider, o Options) *Gate {
 		o.Now = time.Now
 	}
 	if o.Said == nil {
-		o.Said = func(aws.Credentials) Identity { return Identity{} }
+		o.Said = func(aws.Credentials) string { return "" }
+	}
+	if o.Refused == nil {
+		o.Refused = func(error) bool { return false }
 	}
 	return &Gate{src: src, o: o}
 }
@@ -87,9 +93,9 @@ func (g *Gate) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	id, err := g.identify(ctx, creds)
+	owner, err := g.identify(ctx, creds)
 	if err == nil {
-		err = g.judge(creds, id)
+		err = g.judge(creds, owner)
 	}
 	if err != nil {
 		return aws.Credentials{}, err
@@ -99,11 +105,12 @@ func (g *Gate) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // next is what waits, if it is still good, or else what the source gives.
 func (g *Gate) next(ctx context.Context) (aws.Credentials, error) {
-	if waiting := g.asking; waiting != nil {
-		g.asking = nil
-		if g.usable(*waiting) == nil {
-			return *waiting, nil
-		}
+	g.mu.Lock()
+	waiting := g.asking
+	g.asking = nil
+	g.mu.Unlock()
+	if waiting != nil && g.usable(*waiting) == nil {
+		return *waiting, nil
 	}
 	creds, err := g.src.Retrieve(ctx)
 	if err != nil {
@@ -122,35 +129,41 @@ func (g *Gate) usable(creds aws.Credentials) error {
 	return nil
 }
 
-// identify finds out whose the credentials are. STS is asked only where the account matters and STS
-// has not told it.
-func (g *Gate) identify(ctx context.Context, creds aws.Credentials) (Identity, error) {
-	id := g.o.Said(creds)
+// identify finds out whose the credentials are, by STS's word; "": it has not said it. It is asked
+// only where the account matters.
+func (g *Gate) identify(ctx context.Context, creds aws.Credentials) (owner string, err error) {
+	if owner = g.o.Said(creds); owner != "" || g.o.Account == "" {
+		return owner, nil
+	}
+	g.mu.Lock()
+	known, owner := g.asked == creds.AccessKeyID, g.owner
+	g.mu.Unlock()
+	if known {
+		return owner, nil
+	}
+	owner, err = g.o.Ask(ctx, creds)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	switch {
-	case g.o.Account == "" || id.STS:
-		return id, nil
-	case g.asked == creds.AccessKeyID:
-		return g.askedID, nil
-	}
-	owner, err := g.o.Ask(ctx, creds)
-	if err != nil {
+	case err == nil:
+		g.asked, g.owner = creds.AccessKeyID, owner
+	case !g.o.Refused(err):
 		g.asking = &creds
-		return Identity{}, err
 	}
-	g.asked, g.askedID = creds.AccessKeyID, Identity{ARN: owner, STS: true}
-	return g.askedID, nil
+	return owner, err
 }
 
 // judge compares the owner with the account that was asked for, and with the owner of the first
-// credentials.
-func (g *Gate) judge(creds aws.Credentials, id Identity) error {
-	p := principalOf(id.ARN)
-	if p.account == "" {
-		p.account = creds.AccountID // a claim: good enough to tell a change, not to tell the account
-	}
-	if g.o.Account != "" && (p.account != g.o.Account || !id.STS) {
+// credentials. What a source claims of itself is good enough to tell a change, but not to tell the
+// account.
+func (g *Gate) judge(creds aws.Credentials, owner string) error {
+	p := principalOf(owner)
+	if g.o.Account != "" && p.account != g.o.Account {
 		return &AccountError{Got: p.account, Want: g.o.Account}
 	}
+	p.account = cmp.Or(p.account, creds.AccountID)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !g.o.AllowChange && g.first.differs(p) {
 		return &PrincipalError{First: g.first.String(), Now: p.String()}
 	}
@@ -187,12 +200,7 @@ func (p principal) differs(q principal) bool {
 
 // learn fills in what was not known.
 func (p *principal) learn(q principal) {
-	if p.account == "" {
-		p.account = q.account
-	}
-	if p.name == "" {
-		p.name = q.name
-	}
+	p.account, p.name = cmp.Or(p.account, q.account), cmp.Or(p.name, q.name)
 }
 
 func (p principal) String() string {
@@ -202,11 +210,18 @@ func (p principal) String() string {
 	return p.name + " of account " + p.account
 }
 
-// AccountError refuses credentials of another account than the one that was asked for.
-type AccountError struct{ Got, Want string }
+// AccountError refuses credentials of another account than the one that was asked for. Its text
+// leaves Want to whoever knows how that was asked.
+type AccountError struct {
+	Got  string // "": STS did not say
+	Want string
+}
 
 func (e *AccountError) Error() string {
-	return fmt.Sprintf("the credentials are of account %s, not %s", e.Got, e.Want)
+	if e.Got == "" {
+		return "STS does not say which account the credentials are of"
+	}
+	return "the credentials are of account " + e.Got
 }
 
 // PrincipalError refuses credentials of another principal than the first ones were of.

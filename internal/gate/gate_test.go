@@ -23,7 +23,7 @@ type answer struct {
 	key     string
 	claim   string // AccountID
 	expires time.Time
-	said    Identity
+	said    string // the ARN that STS gave with it
 	owner   string // by GetCallerIdentity; "": STS is down
 	err     error
 }
@@ -49,13 +49,13 @@ func (s *scene) Retrieve(context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-func (s *scene) said(c aws.Credentials) Identity {
+func (s *scene) said(c aws.Credentials) string {
 	for _, a := range s.answers {
 		if a.key == c.AccessKeyID {
 			return a.said
 		}
 	}
-	return Identity{}
+	return ""
 }
 
 var errDown = errors.New("sts is down")
@@ -75,8 +75,6 @@ func (s *scene) gate(o Options) *Gate {
 	return New(s, o)
 }
 
-func bySTS(arn string) Identity { return Identity{ARN: arn, STS: true} }
-
 func TestAccountIsWhatSTSSays(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -84,14 +82,14 @@ func TestAccountIsWhatSTSSays(t *testing.T) {
 		pass   bool
 		asked  int
 	}{
-		{"STS gave the role", answer{key: "A", said: bySTS(roleARN(ours, "etl", "x"))}, true, 0},
-		{"STS gave another account's role", answer{key: "A", said: bySTS(roleARN(theirs, "etl", "x"))}, false, 0},
+		{"STS gave the role", answer{key: "A", said: roleARN(ours, "etl", "x")}, true, 0},
+		{"STS gave another account's role", answer{key: "A", said: roleARN(theirs, "etl", "x")}, false, 0},
 		{"a claim that is true", answer{key: "A", claim: ours, owner: "arn:aws:iam::" + ours + ":user/me"}, true, 1},
 		{"a claim that is a lie", answer{key: "A", claim: ours, owner: "arn:aws:iam::" + theirs + ":user/me"}, false, 1},
 		{"no claim", answer{key: "A", owner: "arn:aws:iam::" + ours + ":root"}, true, 1},
 		{"a claim that is a lie to its harm", answer{key: "A", claim: theirs, owner: "arn:aws:iam::" + ours + ":user/me"}, true, 1},
-		{"another service says so, STS does not", answer{key: "A", said: Identity{ARN: roleARN(ours, "sso", "")}, owner: roleARN(theirs, "sso", "x")}, false, 1},
-		{"an ARN that is none", answer{key: "A", claim: ours, owner: "nonsense"}, true, 1},
+		{"an ARN that is none, and a claim", answer{key: "A", claim: ours, owner: "nonsense"}, false, 1},
+		{"STS gave an ARN that is none, and a claim", answer{key: "A", claim: ours, said: "nonsense"}, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &scene{answers: []answer{tt.answer}}
@@ -141,6 +139,19 @@ func TestCredentialsWaitForSTS(t *testing.T) {
 	}
 }
 
+// Keys that STS refuses make way for others.
+func TestRefusedKeysDontWait(t *testing.T) {
+	s := &scene{answers: []answer{{key: "A"}, {key: "B", owner: roleARN(ours, "etl", "x")}}}
+	g := s.gate(Options{Account: ours, Refused: func(err error) bool { return errors.Is(err, errDown) }})
+	if _, err := g.Retrieve(t.Context()); !errors.Is(err, errDown) {
+		t.Fatal(err)
+	}
+	s.next = 1
+	if creds, err := g.Retrieve(t.Context()); err != nil || creds.AccessKeyID != "B" {
+		t.Errorf("got %q, %v; want B", creds.AccessKeyID, err)
+	}
+}
+
 // What has expired while it waited is asked for anew.
 func TestExpiredWhileWaiting(t *testing.T) {
 	now := time.Now()
@@ -161,16 +172,15 @@ func TestPrincipalStays(t *testing.T) {
 		first, then answer
 		pass        bool
 	}{
-		{"the same", answer{said: bySTS(roleARN(ours, "etl", "x"))}, answer{said: bySTS(roleARN(ours, "etl", "x"))}, true},
-		{"a new session name", answer{said: bySTS(roleARN(ours, "etl", "x"))}, answer{said: bySTS(roleARN(ours, "etl", "y"))}, true},
-		{"another role", answer{said: bySTS(roleARN(ours, "etl", "x"))}, answer{said: bySTS(roleARN(ours, "admin", "x"))}, false},
-		{"another account", answer{said: bySTS(roleARN(ours, "etl", "x"))}, answer{said: bySTS(roleARN(theirs, "etl", "x"))}, false},
-		{"another user", answer{said: bySTS("arn:aws:iam::" + ours + ":user/a")}, answer{said: bySTS("arn:aws:iam::" + ours + ":user/b")}, false},
+		{"the same", answer{said: roleARN(ours, "etl", "x")}, answer{said: roleARN(ours, "etl", "x")}, true},
+		{"a new session name", answer{said: roleARN(ours, "etl", "x")}, answer{said: roleARN(ours, "etl", "y")}, true},
+		{"another role", answer{said: roleARN(ours, "etl", "x")}, answer{said: roleARN(ours, "admin", "x")}, false},
+		{"another account", answer{said: roleARN(ours, "etl", "x")}, answer{said: roleARN(theirs, "etl", "x")}, false},
+		{"another user", answer{said: "arn:aws:iam::" + ours + ":user/a"}, answer{said: "arn:aws:iam::" + ours + ":user/b"}, false},
 		{"another account by its own word", answer{claim: ours}, answer{claim: theirs}, false},
 		{"the account is not said any more", answer{claim: ours}, answer{}, true},
 		{"the account is said later", answer{}, answer{claim: ours}, true},
-		{"a role, then a claim of another account", answer{said: bySTS(roleARN(ours, "etl", "x"))}, answer{claim: theirs}, false},
-		{"Identity Center, another role", answer{said: Identity{ARN: roleARN(ours, "dev", "")}}, answer{said: Identity{ARN: roleARN(ours, "admin", "")}}, false},
+		{"a role, then a claim of another account", answer{said: roleARN(ours, "etl", "x")}, answer{claim: theirs}, false},
 	} {
 		for _, allow := range []bool{false, true} {
 			t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,8 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	done := h.s.startStep(h.step())
-	creds, err := h.s.sts.AssumeRole(ctx, &h.role, caller)
+	creds, owner, err := h.s.sts.AssumeRole(ctx, &h.role, caller)
+	h.s.note(creds, owner)
 	if err != nil {
 		about := call{op: "assume role " + h.role.ARN, by: h.by, role: h.role.ARN, keys: caller.Keys,
 			withCode: h.mfa != nil}

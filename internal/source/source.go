@@ -55,6 +55,7 @@ type Source struct {
 	mfas      []*mfa
 	untils    []func() time.Time
 	hasWorked atomic.Bool // Retrieve has brought credentials: every host of the chain exists
+	owned     atomic.Pointer[owned]
 	tasks     *command.Group
 }
 
@@ -72,6 +73,24 @@ func (s *Source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		s.hasWorked.Store(true)
 	}
 	return creds, err
+}
+
+// owned are the keys of the last role that was assumed, and the ARN that STS gave with them.
+type owned struct {
+	keyID, token, owner string
+}
+
+func (s *Source) note(creds aws.Credentials, owner string) {
+	s.owned.Store(&owned{creds.AccessKeyID, creds.SessionToken, owner})
+}
+
+// Owner is the ARN that STS gave along with creds, if a role of the chain has just yielded them;
+// else "".
+func (s *Source) Owner(creds aws.Credentials) string {
+	if o := s.owned.Load(); o != nil && o.keyID == creds.AccessKeyID && o.token == creds.SessionToken {
+		return o.owner
+	}
+	return ""
 }
 
 // CallerIdentity asks STS whose creds are.

@@ -116,11 +116,12 @@ func (w *webIdentity) retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, w.s.explain(call{op: "web identity", hint: command.WaitsHint}, err)
 	}
-	creds, err := w.s.sts.AssumeRoleWithToken(ctx, &w.role, string(token))
+	creds, owner, err := w.s.sts.AssumeRoleWithToken(ctx, &w.role, string(token))
 	if err != nil {
 		op := "assume role " + w.role.ARN + " with the token of " + w.from
 		return aws.Credentials{}, w.s.explain(call{op: op, role: w.role.ARN, byToken: true}, err)
 	}
+	w.s.note(creds, owner)
 	return creds, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
@@ -111,8 +112,8 @@ func (c Caller) sign(o *sts.Options) {
 	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c.Keys, nil })
 }
 
-// AssumeRole assumes r with the caller's keys.
-func (c *Client) AssumeRole(ctx context.Context, r *Role, by Caller) (aws.Credentials, error) {
+// AssumeRole assumes r with the caller's keys. owner is the ARN that STS gives the session.
+func (c *Client) AssumeRole(ctx context.Context, r *Role, by Caller) (creds aws.Credentials, owner string, err error) {
 	out, err := c.api.AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn: &r.ARN, RoleSessionName: &r.SessionName, DurationSeconds: seconds(r.Duration),
 		ExternalId: optional(r.ExternalID), Policy: optional(r.Policy), PolicyArns: r.PolicyARNs,
@@ -120,21 +121,37 @@ func (c *Client) AssumeRole(ctx context.Context, r *Role, by Caller) (aws.Creden
 		ProvidedContexts: r.Contexts, SerialNumber: optional(by.Serial), TokenCode: optional(by.Code),
 	}, by.sign)
 	if err != nil {
-		return aws.Credentials{}, err
+		return aws.Credentials{}, "", err
 	}
-	return session(out.Credentials, accountOf(out.AssumedRoleUser), "AssumeRole")
+	return roleSession(out.Credentials, out.AssumedRoleUser, "AssumeRole")
 }
 
 // AssumeRoleWithToken assumes r with an OIDC token, which speaks for the caller: nothing is signed.
-func (c *Client) AssumeRoleWithToken(ctx context.Context, r *Role, token string) (aws.Credentials, error) {
+func (c *Client) AssumeRoleWithToken(ctx context.Context, r *Role, token string) (
+	creds aws.Credentials, owner string, err error,
+) {
 	out, err := c.api.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: &r.ARN, RoleSessionName: &r.SessionName, DurationSeconds: seconds(r.Duration),
 		Policy: optional(r.Policy), PolicyArns: r.PolicyARNs, WebIdentityToken: &token,
 	})
 	if err != nil {
-		return aws.Credentials{}, err
+		return aws.Credentials{}, "", err
 	}
-	return session(out.Credentials, accountOf(out.AssumedRoleUser), "AssumeRoleWithWebIdentity")
+	return roleSession(out.Credentials, out.AssumedRoleUser, "AssumeRoleWithWebIdentity")
+}
+
+func roleSession(c *types.Credentials, u *types.AssumedRoleUser, call string) (
+	creds aws.Credentials, owner string, err error,
+) {
+	if u != nil {
+		owner = aws.ToString(u.Arn)
+	}
+	account := ""
+	if a, err := arn.Parse(owner); err == nil {
+		account = a.AccountID
+	}
+	creds, err = session(c, account, call)
+	return creds, owner, err
 }
 
 // SessionToken buys a session of the caller's own, for life; 0: an hour.
@@ -192,15 +209,6 @@ func CheckComplete(c aws.Credentials) error {
 		return nil
 	}
 	return problem.Bad("AWS never answers so: is it the right endpoint?", "an answer without %s", lacks)
-}
-
-func accountOf(u *types.AssumedRoleUser) string {
-	if u != nil {
-		if f := strings.SplitN(aws.ToString(u.Arn), ":", 6); len(f) == 6 {
-			return f[4]
-		}
-	}
-	return ""
 }
 
 func seconds(d time.Duration) *int32 {
