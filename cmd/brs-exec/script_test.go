@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 		"fetch":    fetch,
 		"follow":   follow,
 		"mint":     mint,
+		"poll":     poll,
 		"circleci": circleci,
 		"person":   person,
 
@@ -77,6 +78,7 @@ func TestScripts(t *testing.T) {
 			"handed":    cmdHanded,
 			"distinct":  cmdDistinct,
 			"connects":  cmdConnects,
+			"served":    cmdServed,
 		},
 	})
 }
@@ -94,7 +96,8 @@ type stack struct {
 	// of the stand-ins
 	tokens   *tokens // nil: STS takes any
 	portal   *portal
-	handed   int // sessions
+	handed   int               // sessions
+	owners   map[string]string // accounts, by the access keys of those sessions
 	connects []string
 }
 
@@ -169,10 +172,10 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
 
-// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT] [-good COUNT]
-// [-most DURATION] gives the script another STS. -fail answers the first COUNT AssumeRole calls
-// with that error (COUNT 0: all), but for -good COUNT before them; -most is each role's
-// MaxSessionDuration.
+// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT[:ACTION]]
+// [-good COUNT] [-most DURATION] gives the script another STS. -fail answers the first COUNT calls
+// of ACTION, else of AssumeRole, with that error (COUNT 0: all), but for -good COUNT before them;
+// -most is each role's MaxSessionDuration.
 func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: sts [flags]")
@@ -224,12 +227,13 @@ func cmdCalls(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// faultOf reads CODE:STATUS:COUNT; good calls come first.
+// faultOf reads CODE:STATUS:COUNT[:ACTION]; good calls of the action come first.
 func faultOf(ts *testscript.TestScript, text string, good int) func(sandbox.Call) error {
-	words := strings.Split(text, ":")
-	if len(words) != 3 {
-		ts.Fatalf("-fail CODE:STATUS:COUNT")
+	words := append(strings.Split(text, ":"), "AssumeRole")
+	if len(words) < 4 {
+		ts.Fatalf("-fail CODE:STATUS:COUNT[:ACTION]")
 	}
+	action := words[3]
 	status, err := strconv.Atoi(words[1])
 	ts.Check(err)
 	left, err := strconv.Atoi(words[2])
@@ -239,11 +243,14 @@ func faultOf(ts *testscript.TestScript, text string, good int) func(sandbox.Call
 	return func(c sandbox.Call) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if c.Action == "AssumeRole" && good > 0 {
+		switch {
+		case c.Action != action || c.Params.Get("RoleSessionName") == hostSession: // another, or a stand-in's own
+			return nil
+		case good > 0:
 			good--
 			return nil
 		}
-		if left--; c.Action != "AssumeRole" || !always && left < 0 {
+		if left--; !always && left < 0 {
 			return nil
 		}
 		switch words[0] {
@@ -409,21 +416,26 @@ func whois() {
 
 // fetch asks the endpoint once, as an SDK does, and prints status and body.
 func fetch() {
-	req, err := http.NewRequest("GET", os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), nil)
-	if err != nil {
-		fail(err)
-	}
-	req.Header.Set("Authorization", os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		fail(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	resp, body, err := askEndpoint()
 	if err != nil {
 		fail(err)
 	}
 	fmt.Printf("%d %s\n%s\n", resp.StatusCode, resp.Header.Get("Content-Type"), bytes.TrimSpace(body))
+}
+
+func askEndpoint() (*http.Response, []byte, error) {
+	req, err := http.NewRequest("GET", os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Authorization", os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp, body, err
 }
 
 func tellSecrets(secrets ...string) {

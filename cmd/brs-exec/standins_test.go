@@ -3,11 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,12 +77,14 @@ const (
 )
 
 // session is a new one of the host's, from the script's STS, whose life is STS's.
-func (s *stack) session() (aws.Credentials, error) {
+func (s *stack) session() (aws.Credentials, error) { return s.sessionOf(hostRole) }
+
+func (s *stack) sessionOf(role string) (aws.Credentials, error) {
 	s.mu.Lock()
 	base, where := s.sts.BaseCredentials(), s.srv.URL
 	s.mu.Unlock()
 	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &where, Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil })})
-	out, err := client.AssumeRole(context.Background(), &sts.AssumeRoleInput{RoleArn: aws.String(hostRole), RoleSessionName: aws.String(hostSession)})
+	out, err := client.AssumeRole(context.Background(), &sts.AssumeRoleInput{RoleArn: &role, RoleSessionName: aws.String(hostSession)})
 	if err != nil {
 		return aws.Credentials{}, err
 	}
@@ -86,6 +92,10 @@ func (s *stack) session() (aws.Credentials, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handed++
+	if s.owners == nil {
+		s.owners = make(map[string]string)
+	}
+	s.owners[*c.AccessKeyId] = strings.Split(role, ":")[4]
 	s.secrets = append(s.secrets, *c.SecretAccessKey, *c.SessionToken)
 	return aws.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: *c.SessionToken, Expires: *c.Expiration}, nil
 }
@@ -268,12 +278,36 @@ func copyFrom(where string) {
 	io.Copy(os.Stdout, resp.Body)
 }
 
-// process has `mint` print new credential_process JSON each time it is run.
-func standProcess(s *stack, ts *testscript.TestScript, _ []string) {
+// otherRole is whose sessions a process prints that has turned.
+const otherRole = "arn:aws:iam::333333333333:role/other"
+
+// process [-says ACCOUNT] [-turns N] has `mint` print new credential_process JSON each time it is
+// run. -says is the AccountId in it, true the real one. After N times, they are of another account.
+func standProcess(s *stack, ts *testscript.TestScript, args []string) {
+	f := flag.NewFlagSet("process", flag.ContinueOnError)
+	says := f.String("says", "", "")
+	turns := f.Int64("turns", 0, "")
+	ts.Check(f.Parse(args))
+	var minted atomic.Int64
 	ts.Setenv("MINT", s.serve(ts, func(w http.ResponseWriter, _ *http.Request) {
-		s.answer(w, func(c aws.Credentials) any {
-			return map[string]any{"Version": 1, "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "SessionToken": c.SessionToken, "Expiration": c.Expires}
-		})
+		role := hostRole
+		if n := minted.Add(1); *turns > 0 && n > *turns {
+			role = otherRole
+		}
+		c, err := s.sessionOf(role)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer := map[string]any{"Version": 1, "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "SessionToken": c.SessionToken, "Expiration": c.Expires}
+		switch *says {
+		case "":
+		case "true":
+			answer["AccountId"] = strings.Split(role, ":")[4]
+		default:
+			answer["AccountId"] = *says
+		}
+		json.NewEncoder(w).Encode(answer)
 	}))
 }
 
@@ -425,6 +459,72 @@ func follow() {
 		who = *id.Arn
 	}
 	fmt.Println(len(keys), "keys of", who)
+}
+
+// poll SECONDS asks the endpoint all the time, as three clients at once, and writes each access key
+// that it gets to $WORK/served, and each status to $WORK/statuses.
+func poll() {
+	seconds, err := strconv.ParseFloat(os.Args[1], 64)
+	if err != nil {
+		fail(err)
+	}
+	end := time.Now().Add(time.Duration(seconds * float64(time.Second)))
+	var mu sync.Mutex // guards seen
+	seen := map[string]bool{}
+	note := func(file, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[file+text] {
+			return
+		}
+		seen[file+text] = true
+		f, err := os.OpenFile(filepath.Join(os.Getenv("WORK"), file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			fail(err)
+		}
+		fmt.Fprintln(f, text)
+		f.Close()
+	}
+	var clients sync.WaitGroup
+	for range 3 {
+		clients.Go(func() {
+			for ; time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				resp, body, err := askEndpoint()
+				if err != nil {
+					continue
+				}
+				note("statuses", resp.Status)
+				var a struct{ AccessKeyID string }
+				if json.Unmarshal(body, &a) == nil && a.AccessKeyID != "" {
+					note("served", a.AccessKeyID)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// served ACCOUNT... checks whose the access keys are that poll has got: in that order, and no
+// others; a number of keys of one account counts once.
+func cmdServed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: served ACCOUNT...")
+	}
+	data, err := os.ReadFile(ts.MkAbs("served"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		ts.Fatalf("%v", err)
+	}
+	s := stackOf(ts)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var got []string
+	for _, key := range strings.Fields(string(data)) {
+		got = append(got, cmp.Or(s.owners[key], "nobody"))
+	}
+	if got = slices.Compact(got); !slices.Equal(got, args) {
+		ts.Fatalf("served keys of %q; want %q", got, args)
+	}
+	ts.Check(os.RemoveAll(ts.MkAbs("served")))
 }
 
 // noteKeys lets a script wait for the N-th key: waitfor keys N.
