@@ -7,11 +7,11 @@
 //
 // The SDKs do not agree on how such a file is read. botocore (Python's configparser) takes an
 // indented line under "region = x" as more of that value, Go and JS as a key of its own; a lone CR
-// ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python
-// only. [Parse] keeps what is safe under all of those readings: whoever copies its lines copies
-// nothing that is another key elsewhere. Where the readings differ in what they mean, it follows
-// Go's, but for nesting, which goes by depth as in Python. Whoever needs another reading (the most
-// suspicious, or one SDK's alone) derives it from [Lines].
+// ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python only.
+// [Parse] keeps only lines that are the same key to every reader, so that they can be copied. Where
+// the readings differ in what a line means, it follows Go's; nesting alone goes by depth, as in
+// Python. Whoever needs another reading (the most suspicious, or one SDK's alone) derives it from
+// [Lines].
 //
 // Nothing here reads a variable of the process: the environment is an argument. All functions are
 // linear in the size of a file, and none puts a line of one into an error: it may be a secret.
@@ -48,7 +48,7 @@ func ChosenProfile(env []string) (name, variable string) {
 type Paths struct{ Config, Credentials string }
 
 // Locate returns the paths that botocore would read with this environment. A variable that is set
-// to nothing is no file.
+// to nothing names no file.
 func Locate(env []string) Paths {
 	path := func(variable, file string) string {
 		if path, is := lookup(env, variable); is {
@@ -59,9 +59,8 @@ func Locate(env []string) Paths {
 	return Paths{path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")}
 }
 
-// expand does what botocore does to these paths, and other SDKs do not: $NAME, ${NAME} and a
-// leading ~, which stand in the variable literally when systemd, a .env file or Docker's ENV set
-// it.
+// expand replaces $NAME, ${NAME} and a leading ~ as botocore does; other SDKs don't. They stand in
+// the variable literally when systemd, a .env file or Docker's ENV has set it.
 func expand(env []string, path string) string {
 	path = os.Expand(path, func(name string) string {
 		if value, ok := lookup(env, name); ok {
@@ -104,11 +103,11 @@ func lookup(env []string, name string) (value string, ok bool) {
 // milliseconds.
 const sizeLimit = 1 << 20
 
-// ErrTooLarge is that of a file of more than 1 MiB.
+// ErrTooLarge is the error for a file of more than 1 MiB.
 var ErrTooLarge = errors.New("larger than 1 MiB: no file of settings")
 
-// Read returns the content of one file. What is no regular file is none (fs.ErrNotExist), as in
-// botocore: a device has no end, and a pipe may wait for ever.
+// Read returns the content of one file. Anything but a regular file counts as missing
+// (fs.ErrNotExist), as in botocore: a device has no end, and a pipe may wait for ever.
 func Read(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -129,8 +128,8 @@ func Read(path string) ([]byte, error) {
 	return content, err
 }
 
-// Read reads both files. As in the SDKs, one that can't be read is an empty one; only one that is
-// too large is an error.
+// Read reads both files. As in the SDKs, a file that can't be read counts as empty; only one that
+// is too large is an error.
 func (p Paths) Read() (config, credentials []byte, err error) {
 	config, configErr := Read(p.Config)
 	credentials, credentialsErr := Read(p.Credentials)

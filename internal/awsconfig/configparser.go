@@ -61,8 +61,8 @@ type iniReader struct {
 	defaults map[string][]string   // of [DEFAULT]
 	seen     map[string]bool       // headers
 
-	in     map[string][]string // that lines go to; nil: none yet
-	key    string              // that deeper lines belong to; "": none
+	in     map[string][]string // the section that lines go to; nil: none yet
+	key    string              // the key that deeper lines belong to; "": none
 	indent int                 // the key's
 	err    error
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Identity is what the two files say of who the user is, as botocore and the aws cli read them. It
-// decides who the base is: people check with `aws sts get-caller-identity`.
+// decides whose the base credentials are, since people check with `aws sts get-caller-identity`.
 //
 // It is not what [Parse] returns. Parse keeps the lines that no reader takes for anything else, to
 // be copied. Here one reading counts, and what that one refuses is an error.
@@ -18,15 +18,15 @@ type Identity struct {
 	// config file.
 	Profiles map[string]Values
 
-	// Config and Credentials are the profiles of each file alone: where botocore takes keys from,
-	// it matters in which file they stand.
+	// Config and Credentials are the profiles of each file alone: for botocore it matters in which
+	// file keys stand.
 	Config, Credentials map[string]Values
 
 	// Sessions are the sso-session sections, Services the services sections.
 	Sessions, Services map[string]Values
 }
 
-// ReadIdentity reads both files. One that isn't there is an empty one.
+// ReadIdentity reads both files. One that isn't there counts as empty.
 func (p Paths) ReadIdentity() (*Identity, error) {
 	config, err := readSections(p.Config)
 	if err != nil {

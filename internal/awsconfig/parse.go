@@ -83,7 +83,7 @@ func Printable(text string) bool {
 	})
 }
 
-// sections reads one file. It knows no error: what isn't understood belongs to nobody.
+// sections reads one file. It returns no error: what it doesn't understand belongs to no section.
 func sections(file []byte) []*Section {
 	p := parser{sections: map[string]*Section{}}
 	for _, line := range Lines(file) {
@@ -95,8 +95,8 @@ func sections(file []byte) []*Section {
 type parser struct {
 	order    []*Section
 	sections map[string]*Section // by header
-	in       *Section            // that lines go to; nil: none
-	above    *Setting            // that deeper lines belong to; nil: none
+	in       *Section            // the section that lines go to; nil: none
+	above    *Setting            // the setting that deeper lines belong to; nil: none
 	depth    int                 // its indentation
 }
 
