@@ -22,17 +22,17 @@ type chain struct {
 
 	serial     string // the MFA device of the profile that the keys stand in; "": none, or it is for a role
 	serialFrom problem.Input
-	isRole     bool // they are known to be a role's session: AWS caps what assumes with them at an hour
+	isRole     bool // they are known to be a role's session: a role that they assume has an hour at most
 }
 
 func (c *chain) String() string { return strings.Join(c.steps, " → ") }
 
 func (c *chain) add(step string, isRole bool) { c.steps, c.isRole = append(c.steps, step), isRole }
 
-// place is where the chain begins, unless a profile says more: what an option names. Else it is
-// chosen as botocore does: the environment's keys, a role of AWS_PROFILE's or of the default
-// profile, the environment's token file, what else the profile has, the container endpoint, the
-// instance.
+// place returns where the chain begins. An option decides. Without one the order is botocore's: the
+// environment's keys, a role of AWS_PROFILE's or of the default profile, the environment's token
+// file, what else the profile has, the container endpoint, the instance. In a profile fromProfile
+// finds the rest of the way.
 func (b *builder) place() Kind {
 	o, env := b.o, &b.env
 	switch {
@@ -186,8 +186,8 @@ func (b *builder) fromLastResort(c *chain) error {
 	return b.fromInstance(c)
 }
 
-// noCredentials is the error of a search in vain: it says where it was looked, last of all in the
-// last resort.
+// noCredentials is the error of a search that found nothing. It says where the search looked; last
+// is what became of the last resort.
 func (b *builder) noCredentials(last string) error {
 	where := b.files.Config + " or " + b.files.Credentials
 	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none",

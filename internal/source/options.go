@@ -64,8 +64,8 @@ type Options struct {
 	Base     aws.CredentialsProvider
 	BaseName string // of Base, for Describe
 
-	// Env is the environment. (AWS's variables the SDK's parsers read from the process's own: it
-	// must be that.)
+	// Env is the environment. It must be the process's own: the SDK's parsers read AWS's variables
+	// there.
 	Env     []string
 	Names   problem.Names // says how the user writes an option, in errors and hints
 	Version string        // for the user agent
@@ -113,8 +113,8 @@ func checkBase(o *Options) error {
 	return nil
 }
 
-// checkText refuses what is not UTF-8, as it is or with U+FFFD in its place, as the parser of the
-// command line hands it on: a tag or a policy would reach STS as something else than was written.
+// checkText refuses what is not UTF-8, and U+FFFD, which programs put in its place: a tag or a
+// policy would reach STS as something other than what was written.
 func checkText(o *Options) error {
 	for _, f := range []struct {
 		option problem.Option

@@ -269,7 +269,7 @@ func circle(profile, source string) error {
 }
 
 // missingProfile names the files that were read, those that could not be, and the profile that was
-// perhaps meant. what and write stand before its name in a sentence and where it is written.
+// perhaps meant. what stands before its name in a sentence, write where the user writes it.
 func (b *builder) missingProfile(what, write, name string) error {
 	what += problem.Clip(name)
 	names, unread := b.profileNames()
@@ -289,8 +289,8 @@ func (b *builder) missingProfile(what, write, name string) error {
 	return problem.Bad("there are: "+strings.Join(names, ", "), "no %s in %s", what, where)
 }
 
-// parseFiles reads what the SDK's parser doesn't tell. A file that is there, but can't be read, is
-// an error; then what the other one says is returned with it.
+// parseFiles reads both files as far as they can be read. unread is the error of one that is there
+// and can't be read.
 func parseFiles(files awsconfig.Paths) (parsed *awsconfig.Files, unread error) {
 	var contents [2][]byte
 	for i, file := range []string{files.Config, files.Credentials} {

@@ -1,19 +1,18 @@
 // Package source turns options, variables and ~/.aws/config into one uncached
 // aws.CredentialsProvider; no secret is asked for yet.
 //
-// Who the base is, aws decides: people check with `aws sts get-caller-identity`. So this package
-// reads the variables and the two files as botocore does (package awsconfig) and chooses in its
-// order; e2e's TestBaseIsAws compares the two. Of the variables, config.NewEnvConfig reads those
-// that are settings. The providers are built here from the SDK's parts. It does not take the SDK's
-// finished provider: that is always wrapped in a CredentialsCache, which hides deadlines and
+// People check with `aws sts get-caller-identity`, so the base credentials are those that aws would
+// take. This package reads the variables and the two files as botocore does (package awsconfig) and
+// chooses in its order; e2e's TestBaseIsAws compares the two. Of the variables, config.NewEnvConfig
+// reads those that are settings. The providers are built here from the SDK's parts. The SDK's
+// finished provider won't do: it is always wrapped in a CredentialsCache, which hides deadlines and
 // falsifies expiry, asks an MFA code at every refresh, names every session itself and takes no
 // parameters for each hop. Nor does it call config.LoadDefaultConfig, which also parses
 // AWS_CA_BUNDLE (5 ms).
 //
-// A chain is base credentials, then any number of AssumeRole hops. Nothing is kept between two
-// calls of Retrieve but what a person or a clock has told. Nothing is retried: that is the
-// caller's, who asks Permanent and Throttled what an error is worth. A deadline reaches the
-// network.
+// A chain is base credentials, then any number of AssumeRole hops. Between two calls of Retrieve
+// only what a person or a clock has told is kept. Nothing is retried here: the caller does that,
+// and asks Permanent and Throttled about each error. A context's deadline reaches the network.
 //
 // Errors are one line without anything secret; *problem.Error carries hints, and the input that is
 // wrong. Everything a user can write wrong is found by New, before any network.
@@ -42,8 +41,8 @@ import (
 	"brs-exec/internal/source/stsapi"
 )
 
-// A Source is an aws.CredentialsProvider. Retrieve and Prepare are not to be called at the same
-// time as themselves or one another; the rest may be. Close ends what they have begun.
+// A Source is an aws.CredentialsProvider. Only one call of Retrieve or Prepare may run at a time;
+// the other methods may be called at any time. Close ends what both have begun.
 type Source struct {
 	chain     chain
 	sts       *stsapi.Client
@@ -112,9 +111,9 @@ func (s *Source) Skew() time.Duration { return s.sts.Skew() }
 // asked in the role's partition then.)
 func (s *Source) Region() string { return s.region }
 
-// Profile is the profile whose credentials, those of its own role if it has one, Retrieve yields:
-// given by the option, the environment, or as [default]. "" if they are of no profile, or of a
-// role on top of one.
+// Profile is the profile whose credentials Retrieve yields, or those of its own role, if it has
+// one. The option names it, or the environment, or it is [default]. "": they are of no profile, or
+// of a role on top of one.
 func (s *Source) Profile() string { return s.chain.profile }
 
 // RoleARN is the role whose session Retrieve yields, the options' or a profile's; "" if that is
