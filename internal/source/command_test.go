@@ -205,3 +205,36 @@ func FuzzParseProcess(f *testing.F) {
 		}
 	})
 }
+
+// A command has the user's keys only where they are its base: any process of the user, the child too, can read its
+// environment.
+func TestCommandsWithoutKeys(t *testing.T) {
+	newSandbox(t, sandbox.Options{}).useKeys(t)
+	t.Setenv("AWS_SESSION_TOKEN", "a-session")
+	answer := `{"Version":1,"AccessKeyId":"ASIA","SecretAccessKey":"s","SessionToken":"t"}`
+	seen := filepath.Join(t.TempDir(), "seen")
+	look := "env | grep -E '^AWS_(ACC|SECR|SESS)' >" + seen + "; "
+	writeConfig(t, "[profile p]\ncredential_process = "+look+"echo '"+answer+"'\n", "")
+	for _, c := range []struct {
+		name string
+		o    Options
+		want bool
+	}{
+		{"credential command", Options{CredentialCommand: look + "echo '" + answer + "'"}, true},
+		{"profile's process", Options{Profile: "p"}, false},
+		{"token command", Options{WebIdentityTokenCommand: look + "echo token", RoleARNs: []string{testRole}}, false},
+		{"MFA command", Options{MFACommand: look + "echo 123456", SerialNumber: testSerial, RoleARNs: []string{testRole}}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := mustNew(t, c.o)
+			defer s.Close()
+			_ = s.Prepare(t.Context())
+			_, _ = s.Retrieve(t.Context()) // STS may refuse what they print
+			env, err := os.ReadFile(seen)
+			if got := len(env) > 0; err != nil || got != c.want {
+				t.Errorf("it sees %q, %v; want keys: %t", env, err, c.want)
+			}
+		})
+		os.Remove(seen)
+	}
+}

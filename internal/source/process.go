@@ -20,13 +20,17 @@ type process struct {
 	running *command.Task[[]byte]
 }
 
+// newProcess makes one that is given the environment's keys if they are its base: those of the
+// option, which stands in for them, but not of a profile, which is somebody else.
 func (b *builder) newProcess(from problem.Input, line string) *process {
-	return &process{b.s, from.String(), b.newCommand(line)}
+	runner := b.commands
+	runner.Keys = from.Option == problem.CredentialCommand
+	return &process{b.s, from.String(), b.newCommand(&runner, line)}
 }
 
 // newCommand makes a task that runs the command line.
-func (b *builder) newCommand(line string) *command.Task[[]byte] {
-	return command.NewTask(b.s.tasks, func(ctx context.Context) ([]byte, error) { return b.commands.Run(ctx, line) })
+func (b *builder) newCommand(runner *command.Runner, line string) *command.Task[[]byte] {
+	return command.NewTask(b.s.tasks, func(ctx context.Context) ([]byte, error) { return runner.Run(ctx, line) })
 }
 
 func (p *process) Retrieve(ctx context.Context) (aws.Credentials, error) {

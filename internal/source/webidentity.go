@@ -84,7 +84,7 @@ func (b *builder) fromWebIdentityOptions(c *chain) (err error) {
 	case o.WebIdentityTokenCommand != "":
 		c.add("token command", true)
 		in := b.names.Input(problem.WebIdentityTokenCommand)
-		w.from, w.token = in.String(), tokenCommand(in, b.newCommand(o.WebIdentityTokenCommand))
+		w.from, w.token = in.String(), tokenCommand(in, b.newCommand(&b.commands, o.WebIdentityTokenCommand))
 	default:
 		c.add("GitHub Actions", true)
 		w.from = "GitHub Actions"

@@ -1,8 +1,10 @@
 // Package command runs the commands that the user configured, and ends with brs-exec what they have
 // begun.
 //
-// A command runs by /bin/sh -c in brs-exec's environment, stdin /dev/null, in our process group so
-// that Ctrl-C reaches it. What it prints is secret; what it says on stderr is shown as it comes.
+// A command runs by /bin/sh -c in brs-exec's environment without the user's AWS keys, stdin
+// /dev/null, in our process group so that Ctrl-C reaches it. (Any process of the same user, the
+// child too, can read a command's environment in /proc. brs-exec's own is closed to them.)
+// What it prints is secret; what it says on stderr is shown as it comes.
 // Its command line may hold a secret, too: errors don't name it, the caller says what ran.
 package command
 
@@ -35,6 +37,7 @@ const WaitsHint = "run it by hand to see what it waits for: it has no terminal t
 // A Runner runs commands.
 type Runner struct {
 	Env    []string // brs-exec's
+	Keys   bool     // its AWS keys are the command's to use
 	Stderr io.Writer
 	Limit  time.Duration
 	Names  problem.Names
@@ -43,6 +46,9 @@ type Runner struct {
 // Run runs a command and returns its output. ctx ends with brs-exec.
 func (r *Runner) Run(ctx context.Context, command string) ([]byte, error) {
 	env, again := guarded(r.Env, command)
+	if !r.Keys {
+		env = slices.DeleteFunc(env, isKey)
+	}
 	if again {
 		hint := r.Names.Hint("name the profile to begin with: brs-exec %v %v NAME", problem.Export, problem.Profile)
 		return nil, problem.Bad(hint, "it runs a brs-exec that would run it again, and so on")
@@ -103,6 +109,17 @@ func guarded(env []string, command string) (child []string, again bool) {
 		return is || strings.HasPrefix(entry, "BRS_EXEC_")
 	})
 	return append(child, within+"="+marks), again
+}
+
+// isKey says whether an entry of the environment is one of those that hold AWS keys.
+func isKey(entry string) bool {
+	name, _, _ := strings.Cut(entry, "=")
+	switch strings.ToUpper(name) { // Windows has them in any case
+	case "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
+		"AWS_CREDENTIAL_EXPIRATION", "AWS_ACCESS_KEY", "AWS_SECRET_KEY": // the last two are other tools'
+		return true
+	}
+	return false
 }
 
 func shell(ctx context.Context, command string) *exec.Cmd {
