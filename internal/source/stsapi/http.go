@@ -108,8 +108,8 @@ func client(t http.RoundTripper) *http.Client {
 	}
 }
 
-// Get sends r, which no client of the SDK makes, by client and reads the answer of service. The
-// error doesn't show the URL, which may be secret.
+// Get sends r by client and reads the answer. It is for requests that no client of the SDK makes.
+// Errors name service and not the URL, which may be secret.
 func Get(client interface {
 	Do(*http.Request) (*http.Response, error)
 }, r *http.Request, service string) (

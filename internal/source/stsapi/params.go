@@ -32,7 +32,7 @@ const (
 	MaxSessionDuration = 36 * time.Hour // of GetSessionToken
 )
 
-// A Role is what one call assumes. What is zero is not sent, but for Duration.
+// A Role is what one call assumes. A field that is zero is not sent, except Duration.
 type Role struct {
 	ARN, SessionName  string
 	Duration          time.Duration // 0: an hour
@@ -45,7 +45,7 @@ type Role struct {
 	Contexts          []types.ProvidedContext
 }
 
-// CheckRoleARN wants arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME.
+// CheckRoleARN refuses what is not arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME.
 func CheckRoleARN(in problem.Input, s string) error {
 	const something = "arn:aws:iam::ACCOUNT:role/"
 	a, err := arn.Parse(s)
@@ -81,7 +81,7 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
-// CheckDuration holds what a session of a role obeys; 0 is no duration.
+// CheckDuration refuses a duration that a role's session can't have. 0 passes: none is given.
 func CheckDuration(in problem.Input, d time.Duration) error {
 	if d != 0 && (d < minDuration || d > maxDuration) {
 		return badDuration(in, d, "")
@@ -89,7 +89,8 @@ func CheckDuration(in problem.Input, d time.Duration) error {
 	return nil
 }
 
-// CheckSessionDuration holds what a session of keys obeys, which may be longer than a role's.
+// CheckSessionDuration refuses a duration that a session of long-term keys can't have. It may be
+// longer than a role's.
 func CheckSessionDuration(in problem.Input, d time.Duration) error {
 	switch {
 	case d != 0 && (d < minDuration || d > MaxSessionDuration):
@@ -104,7 +105,8 @@ func badDuration(in problem.Input, d time.Duration, or string) error {
 	return problem.Bad(in.With("3600")+or, "%s %d: AWS gives 900 to 43200 seconds", in, d/time.Second)
 }
 
-// CheckName holds AWS's [\w+=,.@-] of names and the like, and whatever more.
+// CheckName refuses a name that is shorter than least, longer than most, or has other characters
+// than AWS's [\w+=,.@-] and those of more. "" passes: none is given.
 func CheckName(in problem.Input, s string, least, most int, more string) error {
 	if s == "" {
 		return nil
@@ -243,7 +245,7 @@ func parseTag(in problem.Input, s string) (k, v string, err error) {
 	return k, v, nil
 }
 
-// CheckTransitive wants keys of tags that are there: AWS refuses others.
+// CheckTransitive refuses keys of which there is no tag, as AWS does.
 func CheckTransitive(in problem.Input, keys []string, tags []types.Tag) error {
 	for _, k := range keys {
 		if !slices.ContainsFunc(tags, func(t types.Tag) bool { return strings.EqualFold(*t.Key, k) }) {

@@ -14,7 +14,7 @@ var partitions = [...]struct{ name, prefix, region string }{
 	{"aws-eusc", "eusc-", "eusc-de-east-1"},
 }
 
-// RegionOf is where STS is asked for partition if nobody says.
+// RegionOf is the region in which STS is asked for a role of partition if no region is set.
 func RegionOf(partition string) string {
 	for _, p := range partitions {
 		if p.name == partition {
@@ -42,7 +42,7 @@ func PartitionOfARN(arn string) string {
 	return ""
 }
 
-// IsRegion holds the shape of a region's name, which becomes part of a host name.
+// IsRegion reports whether s can be a region's name, which becomes part of a host name.
 func IsRegion(s string) bool {
 	return len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" &&
 		!strings.HasPrefix(s, "-") && !strings.HasSuffix(s, "-")

@@ -35,8 +35,8 @@ type Options struct {
 // A Client makes every call of one chain: what it learns about the clock serves all.
 type Client struct {
 	Region string
-	// SharedEndpoint is where STS is asked if it is AWS_ENDPOINT_URL or a profile's endpoint_url,
-	// which are for every service; "" if it is not.
+	// SharedEndpoint is where STS is asked, if AWS_ENDPOINT_URL or a profile's endpoint_url says
+	// so, which are for every service; "" if neither does.
 	SharedEndpoint string
 
 	api  *sts.Client
@@ -222,10 +222,10 @@ func optional(s string) *string {
 	return &s
 }
 
-// Skew is the local clock minus STS's, from the last answer's Date; 0 before there is one. Date
-// cuts fractions off, and the answer was on its way: it reads up to a second and that way too
-// large, never too small. (The mean error taken off, half of all machines in step would be taken
-// for slow, and the lives of their credentials shortened.)
+// Skew is the local clock minus STS's, from the last answer's Date; 0 before there is one. Date has
+// no fractions, and the answer took time to come: the value may be too large by up to a second and
+// that time, and is never too small. (Were the mean error taken off, half of all machines in step
+// would count as slow, and their credentials' lives would be shortened.)
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
 // dated measures the skew on every answer that STS itself gave.
