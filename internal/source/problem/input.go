@@ -65,7 +65,7 @@ func (n Names) Hint(format string, args ...any) string {
 	return fmt.Sprintf(format, said...)
 }
 
-// Input is the option as what the user wrote.
+// Input returns the Input that is the option o.
 func (n Names) Input(o Option) Input { return Input{Option: o, names: n} }
 
 // An Input is one thing that the user wrote: an option, a variable of the environment, or a key of
@@ -90,10 +90,10 @@ func (in Input) String() string {
 	return in.Key + " of profile " + in.Profile
 }
 
-// Hint is Names.Hint, for what else is said of in.
+// Hint is Names.Hint by in's names.
 func (in Input) Hint(format string, args ...any) string { return in.names.Hint(format, args...) }
 
-// With is how a value is written there.
+// With returns how the user writes value there.
 func (in Input) With(value string) string {
 	switch {
 	case in.Option != "":

@@ -80,7 +80,8 @@ func cut(s string, most int) string {
 	return s
 }
 
-// Prefix is err, said of what.
+// Prefix returns err with what it is about in front of it. An Error keeps its input, hint and
+// verdict.
 func Prefix(what fmt.Stringer, err error) error {
 	e, ok := err.(*Error)
 	if !ok {
