@@ -35,14 +35,14 @@ var keptS3 = set(`addressing_style payload_signing_enabled signature_version use
 var keptService = set(`endpoint_url`)
 
 // keptRole are further settings of a carried-over profile: what the SDK needs to assume its role
-// from the endpoint. No mfa_serial: whoever asked for the code was brs-exec.
+// from the endpoint. No mfa_serial: brs-exec has asked for the code already.
 var keptRole = set(`role_arn external_id role_session_name duration_seconds`)
 
 // Chosen is the profile that the child is to have.
 type Chosen struct {
 	Name      string // "" is default
 	CarryOver bool   // with the profiles that are assumed from it
-	Process   string // its credential_process; "": none.
+	Process   string // its credential_process; "": none
 	InFile    bool   // its keys are in the child's credentials file, and the child has no endpoint
 	InEnv     bool   // they are in the child's variables, and nowhere else
 }

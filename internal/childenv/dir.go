@@ -211,8 +211,8 @@ func (d *Dir) Keep(ctx context.Context) {
 }
 
 // SetCredentials replaces the content of the credentials file, which a client may be reading just
-// now: it sees the old one or the new. What was set last is what every later look makes again,
-// also if it could not be written now. Nothing after Remove.
+// now: it sees the old one or the new. If it can't be written now, Keep writes it later. After
+// Remove nothing is written.
 func (d *Dir) SetCredentials(content []byte) error {
 	if d.err != nil {
 		return d.err
@@ -303,8 +303,8 @@ func (d *Dir) RemoveToken() error {
 }
 
 // Remove removes what NewDir and Keep made, and nothing else. What a child has put into the
-// directory, or in the place of a file, stays there, and is the error. What can't be removed keeps
-// nothing else.
+// directory or in the place of a file stays there, and is an error. One file that can't be removed
+// keeps no other.
 func (d *Dir) Remove() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

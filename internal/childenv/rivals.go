@@ -99,7 +99,7 @@ func leakingDefault(file []byte) (key string, leaks bool) {
 }
 
 // maybeDefault says whether any SDK might take the header for the default profile's: Python stops
-// at the last bracket, Go at a comment; quotes go, or not.
+// at the last bracket, Go at a comment; some drop quotes, some don't.
 func maybeDefault(header string) bool {
 	inner, _, _ := strings.Cut(header[1:], "]")
 	inner = strings.NewReplacer(`"`, "", `'`, "", `\`, "").Replace(strings.ToLower(inner))

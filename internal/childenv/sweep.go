@@ -53,8 +53,8 @@ func sweepOne(path string) {
 	}
 }
 
-// leftovers are the files in root, if each is one of ours. One that isn't makes all of them the
-// user's.
+// leftovers are the files in root, if each is one of ours. If one isn't, all of them are taken for
+// the user's.
 func leftovers(root *os.Root) (files []file, err error) {
 	dir, err := root.Open(".")
 	if err != nil {
