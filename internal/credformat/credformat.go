@@ -6,9 +6,9 @@
 //   - [SharedCredentials]: a ~/.aws/credentials file.
 //   - [ProcessCommand]: the value of credential_process in a config file.
 //
-// All are pure. A value that a form can't say is an error, which doesn't tell the value: it may be
-// a secret. AWS's own keys are letters, digits and /+= (those of a credential_process may be
-// anything), so that no user meets it.
+// All are pure. A value that a form can't hold is an error. It doesn't tell the value, which may be
+// a secret. AWS's own keys, of letters, digits and /+=, fit every form; those of a
+// credential_process may not.
 package credformat
 
 import (
@@ -38,7 +38,7 @@ func Process(c aws.Credentials) (string, error) {
 }
 
 // SharedCredentials returns a credentials file with the keys as [default] and under the profile's
-// own name. When they end stands there as other tools say it (saml2aws); SDKs don't read it.
+// own name. Their end stands there under the key that saml2aws uses; SDKs don't read it.
 func SharedCredentials(c aws.Credentials, profile string) ([]byte, error) {
 	for _, value := range []string{c.AccessKeyID, c.SecretAccessKey, c.SessionToken} {
 		if !oneWord(value) {

@@ -1,9 +1,9 @@
 // Package explain renders the page of --explain: why a run would work or not, and what to type.
 //
 // A [Page] is plain data. As JSON it is what docs/EXPLAIN.md promises to machines; [Page.Text] is
-// for people, the verdict and what to type first, on one screen with the identity, then how it came
-// to that. The page is meant to be pasted into an issue: whoever fills it puts in nothing secret,
-// nor anything that may hold a secret (command lines, external ids, policies, URLs).
+// for people: first, on one screen, the verdict, what to type and the identity; then how it came to
+// that. The page is meant to be pasted into an issue: whoever fills it puts in nothing secret, nor
+// anything that may hold a secret (command lines, external ids, policies, URLs).
 package explain
 
 import (
@@ -46,10 +46,10 @@ type Page struct {
 // A Candidate is a place where the chain could begin.
 type Candidate struct{ Name, State, Why string }
 
-// Chosen is the State of the one where it does.
+// Chosen is the State of the Candidate where the chain begins.
 const Chosen = "chosen"
 
-// A Step is one of the chain's. What has not been reached took no time.
+// A Step is one step of the chain. One that was not reached took no time.
 type Step struct {
 	Name         string
 	Outcome      Outcome
@@ -76,7 +76,7 @@ type Rival struct {
 	Does string // what happens to it for the command
 }
 
-// Clean replaces every text of the page by what oneLine makes of it.
+// Clean replaces every text t of the page by oneLine(t).
 func (p *Page) Clean(oneLine func(string) string) {
 	for _, s := range []*string{&p.Error, &p.Account, &p.Arn, &p.UserId, &p.Source, &p.STS, &p.AccessKeyID} {
 		*s = oneLine(*s)
@@ -269,7 +269,7 @@ func (b *printer) paint(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// Coarse takes off what STS's whole seconds and the way to it add or take.
+// Coarse rounds off what STS's whole seconds and the time of a call may have added or taken.
 func Coarse(d time.Duration) time.Duration {
 	if d.Abs() < time.Minute {
 		return d.Round(time.Second)
