@@ -3,11 +3,16 @@ package awsconfig
 import (
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"brs-exec/need"
 )
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
 
 // parsed writes down what readINI reads, in Python's own notation, so that both can be compared.
 func parsed(file []byte) string {
@@ -53,15 +58,12 @@ var iniSeeds = []string{
 
 // TestReadINIIsPython compares with Python's own parser.
 func TestReadINIIsPython(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("needs python3")
-	}
+	need.Tools(t, "python3")
 	var in strings.Builder
 	for _, seed := range iniSeeds {
 		fmt.Fprintf(&in, "%x\n", seed)
 	}
-	cmd := exec.Command(python, "-c", pythonParser)
+	cmd := exec.Command("python3", "-c", pythonParser)
 	cmd.Stdin = strings.NewReader(in.String())
 	out, err := cmd.Output()
 	if err != nil {
