@@ -50,6 +50,7 @@ func cmdStandin(ts *testscript.TestScript, neg bool, args []string) {
 		"ecs":       standECS,
 		"eks":       standEKS,
 		"imds":      standIMDS,
+		"says":      standSays,
 		"process":   standProcess,
 		"sso":       standSSO,
 		"iot":       standIoT,
@@ -395,6 +396,25 @@ func standIMDS(s *stack, ts *testscript.TestScript, args []string) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	}))
+}
+
+// says FILE is a container endpoint and an instance metadata service that answer 200 with the file.
+func standSays(s *stack, ts *testscript.TestScript, args []string) {
+	file := ts.MkAbs(args[0])
+	where := s.serve(ts, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPut:
+			w.Header().Set("x-aws-ec2-metadata-token-ttl-seconds", "21600")
+			io.WriteString(w, "imds-1")
+		case strings.HasSuffix(r.URL.Path, "/security-credentials/"):
+			io.WriteString(w, "host")
+		default:
+			http.ServeFile(w, r, file)
+		}
+	})
+	ts.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", where)
+	ts.Setenv("AWS_EC2_METADATA_DISABLED", "")
+	ts.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", where)
 }
 
 // s3 is an object store of another maker: it answers STS's calls as S3 does what it doesn't know.

@@ -106,7 +106,7 @@ func (b *builder) fromProfile(c *chain, p *config.SharedConfig) (err error) {
 		err = b.fromProfile(c, p.Source)
 		c.serial = ""
 	case accessKey:
-		c.provider, c.serialFrom = newProfileKeys(p, b.files), problem.Input{Key: "mfa_serial", Profile: p.Profile}
+		c.provider, c.serialFrom = b.newProfileKeys(p), problem.Input{Key: "mfa_serial", Profile: p.Profile}
 		c.serial = b.identity.Profiles[p.Profile]["mfa_serial"]
 	case credentialSource:
 		err = b.fromCredentialSource(c, p)

@@ -89,6 +89,8 @@ func isContainerHost(host string) bool {
 	return len(addrs) > 0
 }
 
+var errNoKeys = &problem.Error{Text: "an answer without keys", Hint: "it is asked again: is whoever answers there up?"}
+
 // A container asks the endpoint. Its errors say what was asked; only the network's may pass by
 // themselves.
 type container struct {
@@ -107,7 +109,10 @@ func (c container) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 	}
 	creds, err := c.with(token).Retrieve(ctx)
-	if err == nil {
+	switch {
+	case err == nil && !creds.HasKeys(): // the SDK takes any JSON
+		return aws.Credentials{}, c.s.explain(about, errNoKeys)
+	case err == nil:
 		return creds, nil
 	}
 	about.hint = "is AWS_CONTAINER_CREDENTIALS_FULL_URI of this container, and its token current?"

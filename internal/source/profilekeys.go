@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"brs-exec/internal/awsconfig"
+	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
 )
 
@@ -18,32 +19,64 @@ import (
 // they are asked for. Where the profile has none any more, or can't be read, those that were read
 // last are the profile's.
 type profileKeys struct {
+	s       *Source
 	profile string
 	files   awsconfig.Paths
 
 	mu   sync.Mutex // guards the rest
-	read bool       // keys have been handed out
+	read bool       // keys have been asked for
 	keys aws.Credentials
+	past time.Time // the end that the profile states, if it has passed
 }
 
-func newProfileKeys(p *config.SharedConfig, files awsconfig.Paths) *profileKeys {
-	k := &profileKeys{profile: p.Profile, files: files, keys: p.Credentials}
+func (b *builder) newProfileKeys(p *config.SharedConfig) *profileKeys {
+	k := &profileKeys{s: b.s, profile: p.Profile, files: b.files, keys: p.Credentials}
 	k.setEnd()
 	return k
 }
 
-func (k *profileKeys) Retrieve(context.Context) (aws.Credentials, error) {
+func (k *profileKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.read {
+	first := !k.read
+	if !first {
 		k.readAgain()
 	}
 	k.read = true
 	if end := k.keys.Expires; k.keys.CanExpire && !end.After(time.Now()) {
-		text := fmt.Sprintf("the keys in profile %s have expired, at %s", k.profile, end.UTC().Format(time.RFC3339))
-		return aws.Credentials{}, &problem.Error{Text: text, Hint: "renew them there: it is noticed"}
+		return aws.Credentials{}, k.expired(end)
+	}
+	if err := k.checkPast(ctx, first); err != nil {
+		return aws.Credentials{}, err
 	}
 	return k.keys, nil
+}
+
+func (k *profileKeys) expired(end time.Time) *problem.Error {
+	text := fmt.Sprintf("the keys in profile %s have expired, at %s", k.profile, end.UTC().Format(time.RFC3339))
+	return &problem.Error{Text: text, Hint: "renew them there: it is noticed"}
+}
+
+// checkPast asks STS about keys whose stated end has passed. It may be that of keys which were
+// there before: not every program that puts keys there knows the line. Nobody waits at the start
+// for what is over.
+func (k *profileKeys) checkPast(ctx context.Context, first bool) error {
+	if k.past.IsZero() {
+		return nil
+	}
+	_, _, _, err := k.s.sts.CallerIdentity(ctx, k.keys)
+	if err == nil {
+		return nil
+	}
+	if code, _ := awserr.Code(err); code != "ExpiredToken" {
+		by := "profile " + k.profile
+		return k.s.explain(call{op: "ask whether the keys in " + by + " have expired", by: by, keys: k.keys}, err)
+	}
+	over := k.expired(k.past)
+	if first {
+		over.Hint, over.Verdict = "renew them there", problem.Permanent
+	}
+	return over
 }
 
 // readAgain takes what is new in the file.
@@ -64,14 +97,16 @@ func (k *profileKeys) readAgain() {
 	}
 }
 
-// setEnd takes the end of a session's keys that the profile states. One that is over may be that
-// of keys which were there before: not every program that puts keys there knows the line.
+// setEnd takes the end of a session's keys that the profile states.
 func (k *profileKeys) setEnd() {
+	k.past = time.Time{}
 	if k.keys.SessionToken == "" {
 		return
 	}
 	if end := statedEnd(k.files, k.profile); end.After(time.Now()) {
 		k.keys.CanExpire, k.keys.Expires = true, end
+	} else {
+		k.past = end
 	}
 }
 
