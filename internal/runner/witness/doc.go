@@ -6,11 +6,10 @@
 // entry's assembly, with every signal blocked. What was sent to the group is pending there, from
 // the very kill(2) that brought it to us, whether the witness has had a processor since or not.
 //
-// proc(5) tells what is pending, the witness itself who sent it. On a machine where it gets no
-// processor, the former must do. Where there is neither a signal is handed on: twice is better than
-// never.
+// proc(5) tells what is pending, and the witness itself who sent it. If the witness gets no
+// processor, proc(5) must do. With neither a signal is handed on: twice is better than never.
 //
 // The witness ends with us: it reads from a socket, and the kernel kills it (PR_SET_PDEATHSIG) when
-// the thread ends that called [Start]. So Start and all the rest belong to one goroutine, locked to
-// its thread.
+// the thread ends that called [Start]. So one goroutine, locked to its thread, calls Start and all
+// the rest.
 package witness

@@ -18,12 +18,12 @@ import (
 
 // Witness is the process. A nil one has seen nothing.
 type Witness struct {
-	PID     int // 0: it is given up. Who has collected its status by wait4(-1) sets it
+	PID     int // 0: it is given up. Whoever collects its status by wait4(-1) sets it to 0
 	sock    int
 	reports []report
 
 	asked bool   // it owes an answer
-	told  uint64 // what is pending, when it didn't answer: reported already
+	told  uint64 // what was pending, and reported, when it didn't answer
 }
 
 // report is a signal that was pending in the witness.
@@ -40,7 +40,7 @@ const (
 	// processes one by one.
 	Window = 20 * time.Millisecond
 
-	// reportLife is longer than a signal waits here, on however busy a machine.
+	// reportLife is longer than any signal waits here, even on a busy machine.
 	reportLife = 10 * time.Second
 
 	// patience is how long an answer may take, and look when we begin to wonder whether somebody
@@ -69,17 +69,17 @@ func Start(start Starter) *Witness {
 	return &Witness{PID: pid, sock: pair[0]}
 }
 
-// Saw reports whether the witness, too, was found to have a signal from the same sender, and not
-// long before it came to us, however long ago that is by now. A report serves as often as it fits:
-// what came to us as two signals may have come to the witness as one.
+// Saw reports whether the witness has got the same signal from the same sender, and not more than
+// Window before at, when it came to us. A report serves as often as it fits: what came to us as two
+// signals may have come to the witness as one.
 func (w *Witness) Saw(sig syscall.Signal, sender int, at time.Duration) bool {
 	return w != nil && slices.ContainsFunc(w.reports, func(r report) bool {
 		return r.sig == sig && (r.pid == sender || r.pid == anybody) && at-r.at <= Window
 	})
 }
 
-// Ask takes all that is pending in the witness. What the kernel made is of no use, but left there
-// it would hide a later one. A witness that doesn't answer is given up.
+// Ask takes all that is pending in the witness. What the kernel made is dropped; left pending it
+// would hide a later one. A witness that doesn't answer is given up.
 func (w *Witness) Ask() {
 	if w == nil || w.PID == 0 {
 		return
