@@ -5,6 +5,6 @@
 // stdin is copied and its end becomes the inner terminal's end-of-file character, as script(1) does
 // it. Ours is touched only while our process group is in its foreground.
 //
-// A Relay's methods belong to one goroutine. The copying has two of its own, which Close ends, but
-// for one that blocks in a write to stdout.
+// A Relay's methods belong to one goroutine. The copying has two of its own. Close ends them,
+// unless one blocks in a write to stdout.
 package pty

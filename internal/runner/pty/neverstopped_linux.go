@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NeverStopped keeps the terminal from stopping us, and with us the command, for what the calling
-// goroutine reads (EIO) or writes (it appears) from the background. The return value undoes it.
+// NeverStopped lets the calling goroutine use the terminal from the background: a read fails (EIO),
+// a write appears. Otherwise the terminal would stop us, and the command with us. undo ends that.
 func NeverStopped() (undo func()) {
 	runtime.LockOSThread()
 	var stops, was unix.Sigset_t

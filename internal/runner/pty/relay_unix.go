@@ -33,12 +33,13 @@ type Relay struct {
 }
 
 const (
-	// idleDrain is how long the inner terminal may be silent, after the command's end, before what
-	// a grandchild holds open is given up.
+	// idleDrain is how long the inner terminal may be silent, after the command's end, before it is
+	// given up: a grandchild may hold it open.
 	idleDrain = 200 * time.Millisecond
 
-	// longestDrain is how long what a grandchild writes meanwhile is copied, and maxDrain how much
-	// there may be left then: more than a terminal buffers, so that the command's own is among it.
+	// longestDrain is how long we copy what a grandchild writes meanwhile. Of what is left then,
+	// maxDrain is copied: more than a terminal buffers, so that the command's own output is among
+	// it.
 	longestDrain = time.Second
 	maxDrain     = 64 << 10
 )
@@ -77,8 +78,9 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// settle gives the inner terminal the settings of ours. In the background ours has those of whoever
-// has it at present (a shell that edits a line): Enter does it then.
+// settle gives the inner terminal the settings of ours. While we are in the background, ours has
+// the settings of whoever uses it now (a shell that edits a line). Then Enter settles the inner one
+// later.
 func (r *Relay) settle(tty int) {
 	if g := ForegroundGroup(); g != 0 && !InForeground() {
 		r.unsettled, _ = term.GetState(tty)
@@ -150,7 +152,7 @@ func (r *Relay) Enter() {
 	r.wake.Write([]byte{0}) // there may be input again
 }
 
-// settleLate is settle's part, unless the command has made settings of its own.
+// settleLate does what settle has put off, unless the command has made settings of its own.
 func (r *Relay) settleLate(master int) {
 	if r.unsettled == nil {
 		return
@@ -229,9 +231,10 @@ func (r *Relay) output(stdout int) {
 	}
 }
 
-// left reads what is there after an error. A Read doesn't look when its time is over, which may
-// have been before we had a processor to begin it. And Linux says EIO where the last writer writes
-// and closes between its looks, first for input and then for a writer.
+// left reads what is there after an error. There may be something for two reasons. A Read whose
+// deadline has passed doesn't look, and it may have passed before we got a processor. And Linux
+// looks first for input and then for a writer: it says EIO if the last writer writes and closes in
+// between.
 func (r *Relay) left(buf []byte) (n int) {
 	r.control(func(master int) { n, _ = syscall.Read(master, buf) })
 	return n
