@@ -8,12 +8,12 @@
 // entry_linux_$GOARCH.s. The runtime gives most signals a handler, empties the signal mask and
 // opens /dev/null for closed descriptors before the first line of Go runs, so what came in ignored,
 // blocked or closed can be asked only there. [Inherited] returns it, and [Seen] reports whether the
-// program was linked that way. Where the C linker has the last word (-race), it isn't.
+// program was linked that way. With the C linker (-race) it can't be.
 //
 // The entry point also does two things to the process. It takes its dumpable attribute away
 // (prctl(2)), for no other process is to read the credentials in its memory. And it empties the
-// mask, so that a signal that the command has blocked still comes to the wrapper, which hands it
-// on: there it waits.
+// mask, so that a signal that the command is to have blocked still comes to the wrapper, which
+// hands it on: it then waits in the command.
 //
 // # Roles
 //

@@ -23,7 +23,7 @@ type Command struct {
 	Argv, Env []string
 	Death     syscall.Signal // comes when the thread that launches it ends; 0: none
 	Subreaper bool           // it is to have the attribute PR_SET_CHILD_SUBREAPER
-	TTY       *os.File       // its terminal, which it gets a session for; nil: ours
+	TTY       *os.File       // its terminal, for which it gets a session; nil: ours
 
 	// Stopped is called when the process has stopped before it was the command, and is to return
 	// when it may go on.

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Start starts the program again in a role, with every signal blocked. The calling goroutine has to
-// be locked to its thread, if a signal is to come at that thread's end.
+// Start starts the program again in a role, with every signal blocked. If sys has a Pdeathsig, the
+// calling goroutine has to be locked to its thread: the signal comes at that thread's end.
 func Start(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error) {
 	if !Seen() {
 		return 0, ErrUnavailable
@@ -225,8 +225,8 @@ func StopOf(pid int) syscall.Signal {
 	return syscall.Signal(info.status)
 }
 
-// Close ends what stands around a command that has ended. Who has collected the leader's status
-// meanwhile, by wait4(-1), sets Leader to 0 before.
+// Close ends what stands around a command that has ended. Whoever has collected the leader's status
+// meanwhile, by wait4(-1), sets Leader to 0 first.
 func (p *Process) Close() {
 	syscall.Close(p.socket)
 	p.socket = -1
