@@ -106,11 +106,11 @@ func (c *child) finish() {
 	}
 }
 
-// askedDrain is how long somebody who asks us to end waits for a reader who takes nothing.
+// askedDrain is how long we wait for a reader who takes nothing, once we were asked to end.
 const askedDrain = time.Second
 
-// drain copies what the command has left on its terminal, and closes that. A reader that stands
-// still is waited for, also through a Ctrl-Z, but not by one who was asked to end, or is asked now.
+// drain copies what the command has left on its terminal, and closes that. It waits for a reader
+// that stands still, also through a Ctrl-Z, unless we were asked to end or are asked now.
 func (c *child) drain() {
 	c.relay.Drain()
 	defer c.relay.Close()
@@ -139,9 +139,9 @@ func (c *child) drain() {
 	}
 }
 
-// closeInherited closes our copies of what we inherited, so that what the command alone has open
-// ends when it closes it. Messages still go to 2. Ours are close-on-exec, what came to us can't
-// have been.
+// closeInherited closes our copies of what we inherited: a pipe, say, then ends when the command
+// closes its own. Messages still go to 2. Our own descriptors are close-on-exec; what we inherited
+// can't have been.
 func closeInherited() {
 	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
@@ -201,8 +201,8 @@ func (c *child) became(ws syscall.WaitStatus) {
 }
 
 // resumedSoon reports whether a stopped command is continued within a moment. The terminal's TTIN
-// and TTOU stop us, too, who don't catch them, perhaps just here: once continued, we must not stop
-// again.
+// and TTOU stop us, too, perhaps just here, since we don't catch them. Once continued, we must not
+// stop again.
 func (c *child) resumedSoon() bool {
 	for end := time.Now().Add(witness.Window); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if c.collect(); !c.stopped || c.ended {
@@ -239,8 +239,8 @@ func (c *child) stopInside(sig syscall.Signal) {
 	raise(sig)
 	c.relay.Enter()
 	if sig == syscall.SIGTSTP {
-		// Nobody else may do it: a TSTP is nothing to an orphaned group (ours, under ssh -t or
-		// setsid), nor to PID 1.
+		// Perhaps nobody else does: TSTP stops neither an orphaned group (ours, under ssh -t or
+		// setsid) nor PID 1, and then no CONT comes.
 		syscall.Kill(-c.pid, syscall.SIGCONT)
 	}
 }

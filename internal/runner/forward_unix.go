@@ -18,12 +18,12 @@ import (
 // witness it is taken to be for us alone.
 
 const (
-	// witnessDelay is how long a command lives before it gets a witness, for a short one is not to
-	// pay for it. Until then a signal that went to the group comes twice.
+	// witnessDelay is how long a command lives before it gets a witness: a short one must not pay
+	// for it. Until then a signal that went to the group comes twice.
 	witnessDelay = 20 * time.Millisecond
 
-	// lateReports is how long after a signal was passed on the witness is asked once more: what a
-	// slow killer has sent it by then isn't to be taken for a part of what comes next.
+	// lateReports is how long after passing a signal on we ask the witness once more. What a slow
+	// killer has sent it by then must not be taken for a part of what comes next.
 	lateReports = time.Second
 )
 
@@ -53,9 +53,9 @@ func (c *child) handle(e event) {
 		// It belongs to a stop that is over: a CONT has come since, which undid it. That CONT may
 		// still be on its way to us (contsOpen), or have been read before this signal (woken).
 	case c.starting && (!isStop(e.sig) || c.missedStop(e)) || c.inOtherGroup():
-		// What is read before the mark may have been sent before there was a command (but for the
-		// kernel's TTIN and TTOU, which are its own doing). One that has left our group has nothing
-		// of what comes to us.
+		// What is read before the mark may have been sent before there was a command. (The kernel's
+		// TTIN and TTOU were not: the command causes them.) A command that has left our group gets
+		// nothing of what comes to us.
 		c.pass(e, 0)
 	case e.from == byProcess:
 		c.sent(e)
@@ -140,8 +140,8 @@ func sessionLeader() bool {
 	return err == nil && sid == os.Getpid()
 }
 
-// send signals the command. That it can fail (EPERM: it runs as another user now) is as it would be
-// without us.
+// send signals the command. It may fail (EPERM: the command runs as another user now), as the
+// sender's own kill would without us.
 func (c *child) send(e event) {
 	if c.ended {
 		return
@@ -198,12 +198,12 @@ func asksToEnd(sig syscall.Signal) bool {
 	return false
 }
 
-// continued deals with a CONT, if it can be seen what it did. One that ended a stop has mostly gone
-// to the whole group (a shell's fg, bg), where kill(2) comes to the command a moment after us; it
-// gets another only if it stays stopped.
+// continued deals with a CONT, and reports whether it ended a stop. Such a CONT has mostly gone to
+// the whole group (a shell's fg, bg), and comes to the command a moment after us. The command gets
+// another only if it stays stopped.
 //
-// A stop may have had several: where we come so late to give TSTP its handler back that another
-// Ctrl-Z stops us once more.
+// One stop may take several CONTs: another Ctrl-Z stops us once more if it comes before TSTP has
+// its handler back.
 func (c *child) continued(e event) bool {
 	c.collect()
 	if c.relay != nil {
@@ -215,7 +215,7 @@ func (c *child) continued(e event) bool {
 	return endedStop
 }
 
-// resume continues a stopped command, unless that is done by who continued us.
+// resume continues a stopped command, unless whoever continued us does that.
 func (c *child) resume() {
 	for end := time.Now().Add(witness.Window); c.stopped && !c.ended; {
 		late := c.inOtherGroup() || time.Now().After(end)

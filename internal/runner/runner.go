@@ -27,7 +27,7 @@
 //
 // # Side effects
 //
-// To import this package has one, on Linux: where orphans come to the process (PID 1, a subreaper),
+// Importing this package has one, on Linux: where orphans come to the process (PID 1, a subreaper),
 // main's goroutine is locked to the main thread. Linked with -E brs_exec_entry, the program has two
 // more before its first line of Go, for which see package entry. Signals are touched by Catch
 // alone.
@@ -65,11 +65,12 @@ type Command struct {
 	KillAfter time.Duration
 
 	// OnWrapperDeath is the name of the signal that the kernel sends the command when the wrapper
-	// itself is killed: "term", "hup", "kill" or "none". "" is "term". Linux only.
+	// itself is killed: "term", "hup", "kill" or "none". "" is "term". Linux only, but that Windows
+	// ends the command with the wrapper unless it is "none".
 	OnWrapperDeath string
 
-	// KeepOpen keeps the wrapper's own copies of descriptors 0, 1 and those from 3 on open, which
-	// it closes else: for a wrapper that is to read /dev/fd/N again.
+	// KeepOpen leaves the wrapper's own copies of descriptors 0, 1 and from 3 on open, for a
+	// wrapper that is to read /dev/fd/N again. Without it they are closed.
 	KeepOpen bool
 
 	// Stop, when closed, asks the command to end (TERM); Run then returns RunFailed. nil: never.

@@ -114,8 +114,8 @@ func (c *child) run() Status {
 	}
 }
 
-// endWithUs puts the command into a job that ends when our last handle of it does, be it that we
-// are killed. What can't be done is left: the command runs.
+// endWithUs puts the command into a job, which ends with our last handle of it, also if we are
+// killed. If that fails, the command runs without.
 func endWithUs(pid int) {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {

@@ -105,7 +105,7 @@ func (e event) deliver(pid int) {
 }
 
 // handlersDone waits until no thread is in the handler for a signal that came before a stop of
-// ours: stopped itself before it could say when that was.
+// ours. The stop may have caught the thread before it wrote down when its signal came.
 func handlersDone() {
 	for end := time.Now().Add(time.Second); inHandler() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)

@@ -55,9 +55,9 @@ type Signals struct {
 	cancel  context.CancelCauseFunc
 }
 
-// Catch catches every signal that can be caught, but those of the terminal's job control and those
-// that came in ignored (nohup(1) and the like mean it), which Run adds: until then Ctrl-Z stops the
-// wrapper alone, and a HUP is nothing to it.
+// Catch catches every signal that can be caught, but for two kinds that Run adds: those of the
+// terminal's job control, and those that came in ignored (nohup(1) and the like mean it). Until
+// then Ctrl-Z stops the wrapper alone, and an ignored HUP stays ignored.
 func Catch() *Signals {
 	s := &Signals{events: make(chan event, 64)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())

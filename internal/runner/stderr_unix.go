@@ -14,12 +14,13 @@ import (
 
 // Stderr is where a wrapper says something while its command runs. What is written there doesn't
 // stop a job in the background (stty tostop), doesn't end the wrapper when nobody reads it any
-// more, and doesn't hold it up when the reader stands still (Ctrl-S, a pager): it is lost then.
+// more, and doesn't hold it up when the reader stands still (Ctrl-S, a pager): the message is lost
+// then.
 var Stderr stderr
 
 type stderr struct{}
 
-// stderrPatience is how long a reader that stands still may take, once.
+// stderrPatience is how long we wait for a reader that stands still, once.
 const stderrPatience = 250 * time.Millisecond
 
 // stuck is set from a message that got no room to the next one that gets it.
