@@ -42,7 +42,7 @@ func parseDelivery(given string, list []string) (d delivery, err error) {
 	return d, nil
 }
 
-// served says whether the command is to know the endpoint: the process asks it, too.
+// served says whether the command is to know the endpoint: its credential_process asks it, too.
 func (d delivery) served() bool { return d.endpoint || d.process }
 
 // envOnly says whether nothing will ever renew the keys that the command has.

@@ -12,8 +12,8 @@ import (
 )
 
 // A record with an attribute "event" is of those that docs/EVENTS.md promises to machines: name,
-// level and fields stay. A test holds that table to what a run says. These are of the command; the
-// others are made where they happen.
+// level and fields stay. A test holds that table to what a run says. The events of the command are
+// here; the others are logged where they happen.
 
 // tellStart tells of the command by its name alone: arguments may hold secrets.
 func (s *session) tellStart(program string, pid int) {

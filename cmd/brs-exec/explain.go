@@ -57,7 +57,7 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	if err == nil {
 		defer src.Close()
 		s := &session{flags, sts, log, src, refresh.New(onlyOurs(flags, src), askOnce(flags, src, log))}
-		err = trace.better(s.askFor(ctx, page, env))
+		err = trace.moreTelling(s.askFor(ctx, page, env))
 		page.Steps = trace.report(src.Steps(), err)
 	}
 	config, credentials, tooLarge := awsconfig.Locate(env).Read()
@@ -68,12 +68,12 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	if !page.NoEndpoint {
 		rivals = childenv.Rivals(env, config, credentials)
 	}
-	unkept := childenv.Warnings(env)
+	warnings := childenv.Warnings(env)
 	page.Works = err == nil
-	page.Messages = append(said(), unkept...)
+	page.Messages = append(said(), warnings...)
 	page.Candidates = tellCandidates(candidates)
 	page.Outranking = tellRivals(flags, rivals)
-	page.Remedy = slices.Concat(clockRemedy(page), optionRemedies(unkept))
+	page.Remedy = slices.Concat(clockRemedy(page), optionRemedies(warnings))
 	if err != nil {
 		page.Error = err.Error()
 		page.Remedy = slices.Concat(remedies(flags, err, trace), page.Remedy)
@@ -207,8 +207,8 @@ func clockRemedy(page *explain.Page) []string {
 	return []string{"set this machine's clock (timedatectl set-ntp true): it is " + page.Clock()}
 }
 
-func optionRemedies(unkept []string) (list []string) {
-	for _, w := range unkept {
+func optionRemedies(warnings []string) (list []string) {
+	for _, w := range warnings {
 		list = append(list, "take these options out: "+w)
 	}
 	return list
@@ -283,9 +283,9 @@ func (t *stepTrace) add(s source.Step) {
 	}
 }
 
-// better ends the trace, and returns what the last step says of its end where only the attempt's
-// end is known: it came a moment later.
-func (t *stepTrace) better(err error) error {
+// moreTelling ends the trace. If err says only that time ran out, it returns the error of the last
+// step, which came a moment later and says more.
+func (t *stepTrace) moreTelling(err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
@@ -305,8 +305,9 @@ func (t *stepTrace) failedUnattended(err error) bool {
 	return slices.ContainsFunc(failed, func(s source.Step) bool { return s.Kind != source.CodeStep })
 }
 
-// report returns the steps in their order, those last that did not come. One that was cut off by
-// --start-timeout has failed with the whole.
+// report returns the steps in their order; those that were not reached come last. If time ran out
+// and no step has failed, the first of those was cut off by --start-timeout: it has failed with
+// err.
 func (t *stepTrace) report(announced []source.Step, err error) []explain.Step {
 	list, anyFailed := []explain.Step{}, false
 	fail := func(s *explain.Step, err error) {

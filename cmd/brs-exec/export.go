@@ -41,7 +41,7 @@ func (s *session) export(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// endBy has the credentials end most from now at the latest; 0 is no limit.
+// endBy moves the end of the credentials to most from now, if that is earlier; 0 is no limit.
 func endBy(creds aws.Credentials, most time.Duration, now time.Time) aws.Credentials {
 	if end := now.Add(most); most != 0 && (!creds.CanExpire || end.Before(creds.Expires)) {
 		creds.CanExpire, creds.Expires = true, end

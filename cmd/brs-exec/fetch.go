@@ -55,8 +55,8 @@ func fetchOnce(ctx context.Context, env []string, stdout io.Writer) error {
 	}
 }
 
-// get asks once, as an SDK does; again says that another time it may go better. Only loopback gets
-// the token.
+// get asks once, as an SDK does; again says that a later try may succeed. Only loopback gets the
+// token.
 func get(ctx context.Context, env []string) (creds aws.Credentials, again bool, err error) {
 	endpoint := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 	u, err := url.Parse(endpoint)

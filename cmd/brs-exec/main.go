@@ -36,8 +36,8 @@ func main() {
 	status.Exit() // the only exit: every defer has run; may be death by a signal
 }
 
-// dieOf ends what a signal has ended but doesn't know it yet: a file that blocks when it is opened
-// (a FIFO) doesn't see the context.
+// dieOf ends the process a second after a signal has ended the context, if it still runs: opening a
+// file that blocks (a FIFO) doesn't see the context.
 func dieOf(sigs *runner.Signals) {
 	<-sigs.Context().Done()
 	time.Sleep(time.Second)

@@ -54,9 +54,9 @@ var outOfReach = []struct {
 		"brs-exec … -- watchman --foreground, or brs-exec in the trigger"},
 }
 
-// adviseReach says, if the command failed and nobody ever came to the endpoint, that it may be of
-// those which carry their program away. It is silent about a command that was killed, or that says
-// so as shells do: whoever stopped it knows why it ended.
+// adviseReach gives a hint if the command failed, nobody ever came to the endpoint, and the command
+// is one of outOfReach. It is silent if a signal killed the command, or its status says so as
+// shells do: whoever stopped it knows why it ended.
 func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.Status, asked ecsserver.Stats) {
 	stopped := status <= 0 || status > 128 && status <= 192
 	came := asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0

@@ -11,8 +11,8 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// shortestRehearsal: advertised expiries are whole seconds, so that a life may be one shorter than
-// it was asked to be.
+// shortestRehearsal is two seconds, since advertised expiries are whole seconds: a life may be one
+// shorter than was asked for.
 const shortestRehearsal = 2 * time.Second
 
 // rehearsalRules refuse what could only end in a verdict that says nothing.

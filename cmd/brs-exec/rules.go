@@ -31,8 +31,7 @@ func (c *cli) check() error {
 // runsNothing says that what is asked needs no command.
 func (c *cli) runsNothing() bool { return c.whoami || c.explain || c.export }
 
-// rules refuse two things that are asked at once, or none, and what has no sense without another
-// flag.
+// rules refuse two tasks at once, or none, and flags that have no sense without another.
 func (c *cli) rules() []rule {
 	hasCommand := len(c.runner.Args) > 0
 	return []rule{

@@ -60,8 +60,8 @@ func (s *sandboxSTS) stop() {
 	}
 }
 
-// standIn has the sandbox take the place of STS, of the base credentials, and of the role where
-// none is given.
+// standIn puts the sandbox in the place of STS and of the base credentials, and its role in that of
+// the role if none is given.
 func (s *sandboxSTS) standIn(o *source.Options) {
 	base := s.sts.BaseCredentials()
 	o.Base = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil })
