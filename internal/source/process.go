@@ -20,8 +20,8 @@ type process struct {
 	running *command.Task[[]byte]
 }
 
-// newProcess makes one that is given the environment's keys if they are its base: those of the
-// option, which stands in for them, but not of a profile, which is somebody else.
+// newProcess makes a process. The option's command is given the keys in the environment, as it
+// stands in for them. A profile's is not: the profile is somebody else.
 func (b *builder) newProcess(from problem.Input, line string) *process {
 	runner := b.commands
 	runner.Keys = from.Option == problem.CredentialCommand

@@ -14,8 +14,8 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
-// fromSSO is IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache,
-// refreshed by ssotoken.go.
+// fromSSO begins with IAM Identity Center, by the token that `aws sso login` left in
+// ~/.aws/sso/cache. ssotoken.go refreshes it.
 func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	c.add("sso", true)
 	if err := checkSSO(p); err != nil {
@@ -65,7 +65,7 @@ func (r *ssoRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}, nil
 }
 
-// hasSSO says whether p names a role in Identity Center. What else it says of SSO is nothing
+// hasSSO says whether p names a role in Identity Center. Its other SSO settings mean nothing
 // without one.
 func hasSSO(p *config.SharedConfig) bool { return p.SSOAccountID != "" || p.SSORoleName != "" }
 

@@ -19,10 +19,9 @@ type variableKeys struct {
 	names problem.Names
 }
 
-// fromVariables makes them the base. Half a pair is an error, as it is with aws: the other half is
-// a secret that a CI system did not hand out, and nobody wants the next identity in the chain
-// instead. AWS_CREDENTIAL_EXPIRATION is what `aws configure export-credentials` adds to a
-// session's.
+// fromVariables makes them the base. Half a pair is an error, as it is with aws: perhaps a CI
+// system held the secret back, and nobody wants the next identity in the chain instead.
+// AWS_CREDENTIAL_EXPIRATION comes with a session's keys from `aws configure export-credentials`.
 func (b *builder) fromVariables(c *chain) error {
 	c.add("environment variables", false)
 	secret, is := b.vars["AWS_SECRET_ACCESS_KEY"]
@@ -46,14 +45,14 @@ func (b *builder) fromVariables(c *chain) error {
 	return err
 }
 
-// sessionToken is that of the key variables. botocore looks for the older name first.
+// sessionToken returns the session token of the key variables. botocore looks for the older name
+// first.
 func (b *builder) sessionToken() string {
 	return cmp.Or(b.vars["AWS_SECURITY_TOKEN"], b.vars["AWS_SESSION_TOKEN"])
 }
 
-// checkKeys finds what a signature can't be made with: a line break at the end is what base64 of
-// an echo leaves. STS would answer as if it were down. name says how a variable of that name is
-// called here.
+// checkKeys refuses keys with which no signature can be made; base64 of an echo leaves a line break
+// at the end. STS would answer as if it were down. name returns what a variable is called here.
 func checkKeys(keys aws.Credentials, name func(variable string) string) error {
 	for _, k := range []struct{ variable, value string }{
 		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey}, {"AWS_SESSION_TOKEN", keys.SessionToken},
