@@ -25,9 +25,9 @@
 // # How it looks
 //
 // Linux only, through procfs: when a process was started, which connections it has opened, and how
-// many bytes each has carried. Of a process its name and its first argument that is a file are
-// kept, never the rest of the command line. A process that can't be seen (another user's) is a
-// subject, too, but nothing can be proved of it.
+// many bytes each has carried. It keeps a process's name and its first argument that is a file,
+// never the rest of the command line. A process that can't be seen (another user's) is a subject,
+// too, but nothing can be proved of it.
 //
 // # Concurrency
 //
