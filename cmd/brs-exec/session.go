@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -26,7 +27,10 @@ type session struct {
 func newSession(
 	ctx context.Context, flags *cli, sts *sandboxSTS, env []string, log *slog.Logger,
 ) (*session, error) {
-	src, err := source.New(ctx, sourceOptions(flags, sts, env, log))
+	// What New reads may be a FIFO that nobody writes to.
+	limited, cancel := context.WithTimeout(ctx, cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout))
+	defer cancel()
+	src, err := source.New(limited, sourceOptions(flags, sts, env, log))
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func Transport(t *http.Transport, bundle string) (http.RoundTripper, error) {
 		}
 		return &fallback{first: withRoots(t, aws), system: withRoots(t, nil)}, nil
 	}
-	data, err := os.ReadFile(bundle)
+	data, err := readFile(bundle)
 	if err != nil {
 		return nil, fmt.Errorf("CA bundle: %w", err)
 	}
@@ -119,4 +119,16 @@ func withBody(r *http.Request, body []byte) *http.Request {
 func (f *fallback) CloseIdleConnections() {
 	f.first.CloseIdleConnections()
 	f.system.CloseIdleConnections()
+}
+
+// sizeLimit is ten times that of the largest bundle in use: a pipe has no size of its own.
+const sizeLimit = 4 << 20
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, sizeLimit))
 }

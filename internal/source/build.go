@@ -21,6 +21,7 @@ import (
 	"brs-exec/internal/source/problem"
 	"brs-exec/internal/source/prompt"
 	"brs-exec/internal/source/stsapi"
+	"brs-exec/internal/source/userfile"
 )
 
 // commandLimit is how long a command may take that the user configured: some of them ask a person,
@@ -78,11 +79,11 @@ func (b *builder) build(ctx context.Context) (*Source, error) {
 }
 
 // check finds what is wrong in the options by themselves, before anything is read.
-func (b *builder) check(context.Context) (err error) {
+func (b *builder) check(ctx context.Context) (err error) {
 	if err := checkText(b.o); err != nil {
 		return err
 	}
-	if b.asked, err = parseRole(b.o); err != nil {
+	if b.asked, err = parseRole(ctx, b.o); err != nil {
 		return err
 	}
 	if err := cmp.Or(checkBase(b.o), checkCode(b.o)); err != nil {
@@ -196,19 +197,18 @@ func (b *builder) caBundle() (string, error) {
 		if c.file == "" {
 			continue
 		}
-		f, err := os.Open(c.file)
-		if err != nil {
+		if err := userfile.Check(c.file); err != nil {
 			return "", problem.Bad("a PEM file of root certificates", "%s: %v", c.from, err)
 		}
-		return c.file, f.Close()
+		return c.file, nil
 	}
 	return "", nil
 }
 
 // chain builds the chain: the base, the roles on top of it, and what the options say of them.
-func (b *builder) chain(context.Context) error {
+func (b *builder) chain(ctx context.Context) error {
 	c := &b.s.chain
-	err := b.base(c)
+	err := b.base(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"cmp"
+	"context"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -57,18 +58,18 @@ func (b *builder) place() Kind {
 }
 
 // base begins the chain c.
-func (b *builder) base(c *chain) error {
+func (b *builder) base(ctx context.Context, c *chain) error {
 	switch b.place() {
 	case GivenBase:
 		c.add(b.o.BaseName, false)
 		c.provider = b.o.Base
 	case TokenOptions:
-		return b.fromWebIdentityOptions(c)
+		return b.fromWebIdentityOptions(ctx, c)
 	case CommandOption:
 		c.add("credential command", false)
 		c.provider = b.newProcess(b.names.Input(problem.CredentialCommand), b.o.CredentialCommand)
 	case IoTOptions:
-		return b.fromIoT(c)
+		return b.fromIoT(ctx, c)
 	case RoleVariable: // someone expects to be that role, and no SDK will make it so
 		hint := b.names.Hint(`%v "$AWS_ROLE_ARN"`, problem.RoleARN)
 		return problem.Bad(hint, "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
@@ -81,12 +82,12 @@ func (b *builder) base(c *chain) error {
 			role = b.shared.RoleARN
 		}
 		from := problem.Input{Variable: "AWS_ROLE_ARN"}
-		return b.fromTokenFile(c, b.env.WebIdentityTokenFilePath, stsapi.Role{ARN: role}, from)
+		return b.fromTokenFile(ctx, c, b.env.WebIdentityTokenFilePath, stsapi.Role{ARN: role}, from)
 	default:
 		if b.profileErr != nil {
 			return b.profileErr
 		}
-		return b.fromProfile(c, &b.shared)
+		return b.fromProfile(ctx, c, &b.shared)
 	}
 	return nil
 }
@@ -96,14 +97,14 @@ func (b *builder) onlyRoleVariable() string {
 }
 
 // fromProfile begins with the setting of p that counts, and puts p's own role on top.
-func (b *builder) fromProfile(c *chain, p *config.SharedConfig) (err error) {
+func (b *builder) fromProfile(ctx context.Context, c *chain, p *config.SharedConfig) (err error) {
 	if p.Profile != "" {
 		c.add("profile "+p.Profile, false)
 	}
 	profile := p.Profile
 	switch settingOf(p) {
 	case sourceProfile:
-		err = b.fromProfile(c, p.Source)
+		err = b.fromProfile(ctx, c, p.Source)
 		c.serial = ""
 	case accessKey:
 		c.provider, c.serialFrom = b.newProfileKeys(p), problem.Input{Key: "mfa_serial", Profile: p.Profile}
@@ -115,7 +116,7 @@ func (b *builder) fromProfile(c *chain, p *config.SharedConfig) (err error) {
 		c.profile = profile
 		from := problem.Input{Key: "role_arn", Profile: profile}
 		role := stsapi.Role{ARN: p.RoleARN, SessionName: p.RoleSessionName}
-		return b.fromTokenFile(c, p.WebIdentityTokenFile, role, from)
+		return b.fromTokenFile(ctx, c, p.WebIdentityTokenFile, role, from)
 	case ssoSession, legacySSO:
 		err = b.fromSSO(c, p)
 	case loginSession:
@@ -189,7 +190,7 @@ func (b *builder) fromLastResort(c *chain) error {
 // noCredentials is the error of a search that found nothing. It says where the search looked; last
 // is what became of the last resort.
 func (b *builder) noCredentials(last string) error {
-	where := b.files.Config + " or " + b.files.Credentials
+	where := b.where("or")
 	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none",
 		problem.Sandbox)
 	if names, _ := b.profileNames(); len(names) > 0 && b.shared.Profile == "" {

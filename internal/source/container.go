@@ -6,13 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 
 	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/userfile"
 )
 
 const (
@@ -47,8 +47,8 @@ func (b *builder) fromContainer(c *chain) error {
 
 // readToken reads at every request: EKS rotates the file. The SDK would do it, too, but its error
 // hides ours.
-func readToken(file string) (string, error) {
-	token, err := os.ReadFile(file)
+func readToken(ctx context.Context, file string) (string, error) {
+	token, err := userfile.Read(ctx, file)
 	switch {
 	case err != nil:
 		return "", problem.Bad("is it mounted in this container?", "%s: %v", containerTokenFile, err)
@@ -104,7 +104,7 @@ func (c container) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	about := call{op: "container credentials"}
 	token, err := c.token, error(nil)
 	if c.tokenFile != "" {
-		if token, err = readToken(c.tokenFile); err != nil {
+		if token, err = readToken(ctx, c.tokenFile); err != nil {
 			return aws.Credentials{}, c.s.explain(about, err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
 	"brs-exec/internal/source/stsapi"
+	"brs-exec/internal/source/userfile"
 )
 
 // iot gets the credentials of a device from AWS IoT Core: its certificate speaks for it, a role
@@ -37,7 +37,7 @@ func (o *Options) usesIoT() bool {
 	return o.IoTEndpoint+o.IoTRoleAlias+o.IoTCertificate+o.IoTPrivateKey+o.IoTThingName+o.IoTCA != ""
 }
 
-func (b *builder) fromIoT(c *chain) error {
+func (b *builder) fromIoT(ctx context.Context, c *chain) error {
 	o, in := b.o, b.names.Input(problem.IoTEndpoint)
 	if err := checkIoTOptions(o); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (b *builder) fromIoT(c *chain) error {
 	i := &iot{b.s, o, b.http, host, b.newDeadline()}
 	c.add(step, true)
 	c.provider = i
-	_, err := i.secure()
+	_, err := i.secure(ctx)
 	return err
 }
 
@@ -87,7 +87,7 @@ func (i *iot) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 func (i *iot) ask(ctx context.Context) (aws.Credentials, error) {
-	client, err := i.secure() // anew: certificates rotate
+	client, err := i.secure(ctx) // anew: certificates rotate
 	if err != nil {
 		return aws.Credentials{}, err
 	}
@@ -145,22 +145,27 @@ func (i *iot) hint(status int) string {
 }
 
 // secure makes a client of certificate, key and roots, which it reads.
-func (i *iot) secure() (*http.Client, error) {
-	cert, err := i.certificate()
+func (i *iot) secure(ctx context.Context) (*http.Client, error) {
+	cert, err := i.certificate(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if ca := i.o.IoTCA; ca != "" {
+		if err := userfile.Check(ca); err != nil {
+			return nil, problem.Bad("a PEM file of root certificates", "%s: %v", i.o.Names.Input(problem.IoTCA), err)
+		}
 	}
 	return i.client.Secure(cmp.Or(i.o.IoTCA, i.client.Bundle), cert)
 }
 
-func (i *iot) certificate() (none tls.Certificate, err error) {
+func (i *iot) certificate(ctx context.Context) (none tls.Certificate, err error) {
 	certIn, keyIn := i.o.Names.Input(problem.IoTCertificate), i.o.Names.Input(problem.IoTPrivateKey)
 	certFile, keyFile := i.o.IoTCertificate, i.o.IoTPrivateKey
-	cert, err := os.ReadFile(certFile)
+	cert, err := userfile.Read(ctx, certFile)
 	if err != nil {
 		return none, problem.Bad("a PEM file, as AWS IoT hands it out", "%s: %v", certIn, err)
 	}
-	key, err := os.ReadFile(keyFile)
+	key, err := userfile.Read(ctx, keyFile)
 	if err != nil {
 		return none, problem.Bad("a PEM file, as AWS IoT hands it out", "%s: %v", keyIn, err)
 	}

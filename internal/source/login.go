@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/logincreds"
 	"github.com/aws/aws-sdk-go-v2/service/signin"
 
+	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
 	"brs-exec/internal/source/stsapi"
@@ -57,7 +57,10 @@ func (b *builder) loggedIn(c *chain, l *login) {
 // programs that share the file the first one wins; its result is in the file a moment later.
 func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	for _, pause := range []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, 0} {
-		before := l.content()
+		before, err := l.content()
+		if err != nil { // the SDK would read what has no end, too
+			return aws.Credentials{}, l.explain(err)
+		}
 		creds, err := l.CredentialsProvider.Retrieve(ctx)
 		if err == nil {
 			if err = stsapi.CheckComplete(creds); err != nil {
@@ -72,31 +75,36 @@ func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	panic("unreachable: the last round returns")
 }
 
-func (l *login) content() string {
-	data, _ := os.ReadFile(l.cache)
-	return string(data)
+func (l *login) content() (string, error) {
+	data, err := awsconfig.Read(l.cache)
+	return string(data), err
 }
 
 func (l *login) changes(ctx context.Context, before string, pause time.Duration) bool {
-	if l.content() != before {
+	if now, _ := l.content(); now != before {
 		return true
 	}
 	select {
 	case <-time.After(pause):
 	case <-ctx.Done():
 	}
-	return l.content() != before
+	now, _ := l.content()
+	return now != before
 }
 
 // explain says how err is cured. Logging in again cures what the SDK says of the token, but not a
 // role that isn't the user's; what comes from the network may pass.
 func (l *login) explain(err error) error {
 	e := &problem.Error{Err: err, Hint: l.again, Verdict: problem.Permanent}
+	_, unread := errors.AsType[*fs.PathError](err)
 	status := awserr.Status(err)
 	code, message := awserr.Code(err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), strings.Contains(err.Error(), "token file not found"): // it has no type
 		e.Text = l.what + ": nobody has logged in"
+	case unread, errors.Is(err, awsconfig.ErrTooLarge):
+		e.Text = l.what + ": " + err.Error()
+		e.Hint = "make it readable for you, or log in anew: " + l.again
 	case status == http.StatusForbidden && l.role != "":
 		e.Text = l.what + ": no access to role " + l.role
 		e.Hint = "aws sso list-account-roles shows yours; sso_account_id and sso_role_name of the profile choose"
@@ -119,7 +127,8 @@ func (l *login) until() time.Time {
 		RefreshToken          string    `json:"refreshToken"`
 		RegistrationExpiresAt time.Time `json:"registrationExpiresAt"`
 	}
-	if json.Unmarshal([]byte(l.content()), &t) != nil {
+	content, _ := l.content()
+	if json.Unmarshal([]byte(content), &t) != nil {
 		return time.Time{}
 	}
 	if t.RefreshToken != "" {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"strings"
 	"time"
@@ -142,14 +143,14 @@ func checkText(o *Options) error {
 
 // parseRole is what the role options say of a role that none of them names. It reports the first
 // thing that is wrong.
-func parseRole(o *Options) (r stsapi.Role, err error) {
+func parseRole(ctx context.Context, o *Options) (r stsapi.Role, err error) {
 	in := o.Names.Input
 	var errs [4]error
 	r = stsapi.Role{
 		SessionName: o.RoleSessionName, Duration: o.Duration, ExternalID: o.ExternalID,
 		SourceIdentity: o.SourceIdentity, TransitiveTagKeys: o.TransitiveTagKeys,
 	}
-	r.Policy, errs[0] = stsapi.ParsePolicy(in(problem.Policy), o.Policy)
+	r.Policy, errs[0] = stsapi.ParsePolicy(ctx, in(problem.Policy), o.Policy)
 	r.PolicyARNs, errs[1] = stsapi.ParsePolicyARNs(in(problem.PolicyARNs), o.PolicyARNs)
 	r.Tags, errs[2] = stsapi.ParseTags(in(problem.Tags), o.Tags)
 	r.Contexts, errs[3] = stsapi.ParseContexts(in(problem.ProvidedContexts), o.ProvidedContexts)

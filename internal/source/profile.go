@@ -63,7 +63,7 @@ func (b *builder) emptyProfile(name string, v awsconfig.Values) error {
 		hint = b.names.Hint("drop %v, and set AWS_PROFILE=%s, to begin with the environment's credentials and the profile's settings",
 			problem.Profile, name)
 	}
-	return problem.Bad(hint, "no AWS credentials in profile %s of %s or %s", name, b.files.Config, b.files.Credentials)
+	return problem.Bad(hint, "no AWS credentials in profile %s of %s", name, b.where("or"))
 }
 
 // addWebIdentity puts the variables of a web identity over a profile's settings of the same
@@ -273,7 +273,7 @@ func circle(profile, source string) error {
 func (b *builder) missingProfile(what, write, name string) error {
 	what += problem.Clip(name)
 	names, unread := b.profileNames()
-	where := b.files.Config + " and " + b.files.Credentials
+	where := b.where("and")
 	if unread != nil {
 		return problem.Bad("make it readable", "no %s: %v", what, unread)
 	}
@@ -287,6 +287,12 @@ func (b *builder) missingProfile(what, write, name string) error {
 		names = append(names[:8], "…")
 	}
 	return problem.Bad("there are: "+strings.Join(names, ", "), "no %s in %s", what, where)
+}
+
+// where names the two files. A variable that is set to nothing is no file.
+func (b *builder) where(and string) string {
+	config := cmp.Or(b.files.Config, "AWS_CONFIG_FILE (which is empty)")
+	return config + " " + and + " " + cmp.Or(b.files.Credentials, "AWS_SHARED_CREDENTIALS_FILE (which is empty)")
 }
 
 // parseFiles reads both files as far as they can be read. unread is the error of one that is there

@@ -12,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
+
+	"brs-exec/internal/awsconfig"
 )
 
 // ssoToken is the access token of Identity Center that `aws sso login` left in a file. It is
@@ -48,7 +50,7 @@ var (
 func (t *ssoToken) retrieve(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	content, err := os.ReadFile(t.file)
+	content, err := awsconfig.Read(t.file)
 	if err != nil && t.mine == nil {
 		return "", err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"brs-exec/internal/source/command"
 	"brs-exec/internal/source/problem"
 	"brs-exec/internal/source/stsapi"
+	"brs-exec/internal/source/userfile"
 )
 
 // maxToken is what AssumeRoleWithWebIdentity takes.
@@ -36,7 +36,7 @@ func (o *Options) usesToken() bool {
 
 // fromTokenFile begins with web identity by variables (IRSA) or by a profile. from is where role's
 // ARN stands.
-func (b *builder) fromTokenFile(c *chain, file string, role stsapi.Role, from problem.Input) error {
+func (b *builder) fromTokenFile(ctx context.Context, c *chain, file string, role stsapi.Role, from problem.Input) error {
 	if role.ARN == "" {
 		return problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
 			"AWS_WEB_IDENTITY_TOKEN_FILE is set, but not AWS_ROLE_ARN")
@@ -46,14 +46,14 @@ func (b *builder) fromTokenFile(c *chain, file string, role stsapi.Role, from pr
 	}
 	w := &webIdentity{role: role}
 	b.buy(c, w)
-	return b.readFrom(w, file)
+	return b.readFrom(ctx, w, file)
 }
 
 // readFrom makes w read its token from file, which must hold one now.
-func (b *builder) readFrom(w *webIdentity, file string) error {
+func (b *builder) readFrom(ctx context.Context, w *webIdentity, file string) error {
 	w.from, w.until = file, b.newDeadline()
-	w.token = func(context.Context) (jwt, error) { return w.read(file) }
-	_, err := w.read(file)
+	w.token = func(ctx context.Context) (jwt, error) { return w.read(ctx, file) }
+	_, err := w.read(ctx, file)
 	return err
 }
 
@@ -66,7 +66,7 @@ func (b *builder) buy(c *chain, w *webIdentity) {
 
 // fromWebIdentityOptions begins with a token that buys the first of the roles that the options
 // name.
-func (b *builder) fromWebIdentityOptions(c *chain) (err error) {
+func (b *builder) fromWebIdentityOptions(ctx context.Context, c *chain) (err error) {
 	o := b.o
 	if len(o.RoleARNs) == 0 {
 		role := "arn:aws:iam::ACCOUNT:role/NAME"
@@ -80,7 +80,7 @@ func (b *builder) fromWebIdentityOptions(c *chain) (err error) {
 	switch {
 	case o.WebIdentityTokenFile != "":
 		c.add("token of "+o.WebIdentityTokenFile, true)
-		err = b.readFrom(w, o.WebIdentityTokenFile)
+		err = b.readFrom(ctx, w, o.WebIdentityTokenFile)
 	case o.WebIdentityTokenCommand != "":
 		c.add("token command", true)
 		in := b.names.Input(problem.WebIdentityTokenCommand)
@@ -126,8 +126,8 @@ func (w *webIdentity) retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // read reads the file anew, as EKS and CI systems rewrite it.
-func (w *webIdentity) read(file string) (jwt, error) {
-	data, err := os.ReadFile(file)
+func (w *webIdentity) read(ctx context.Context, file string) (jwt, error) {
+	data, err := userfile.Read(ctx, file)
 	if err != nil {
 		return "", problem.Bad("whoever issues the token writes it there: is the path right?",
 			"web identity token: %v", err)

@@ -2,10 +2,10 @@ package stsapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/userfile"
 )
 
 // The limits of AssumeRole that people run into, checked before any network so that a typing error
@@ -145,13 +146,13 @@ func ValidName(s string) string {
 }
 
 // ParsePolicy reads JSON, or file://PATH as the aws cli does.
-func ParsePolicy(in problem.Input, s string) (string, error) {
+func ParsePolicy(ctx context.Context, in problem.Input, s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
 	where := ""
 	if path, ok := strings.CutPrefix(s, "file://"); ok {
-		data, err := os.ReadFile(path)
+		data, err := userfile.Read(ctx, path)
 		if err != nil {
 			const hint = "file:// takes a path as it is: file://policy.json, file:///etc/policy.json"
 			return "", problem.Bad(hint, "%s: %v", in, err)
