@@ -12,7 +12,7 @@ import (
 type Watch struct {
 	mu     sync.Mutex // guards the rest
 	fd     int        // of inotify; -1: closed
-	place  int        // a socket whose name is one of those that a user's brs-exec have among them
+	place  int        // a socket that holds one of the user's places
 	files  map[int32]string
 	opened string
 }
