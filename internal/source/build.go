@@ -24,8 +24,8 @@ import (
 	"brs-exec/internal/source/userfile"
 )
 
-// commandLimit is how long a command may take that the user configured: some of them ask a person,
-// by a browser or a telephone.
+// commandLimit is how long a command of the user's may take: some of them ask a person, by a
+// browser or a telephone.
 const commandLimit = time.Minute
 
 // A builder holds what the options, the environment and the files say while New chooses.
@@ -97,7 +97,7 @@ func (b *builder) check(ctx context.Context) (err error) {
 	return nil
 }
 
-// load reads the environment and the files, unless they are not to count.
+// load reads the environment and the files, unless Options.Base stands in for them.
 func (b *builder) load(context.Context) (err error) {
 	if b.o.Base != nil {
 		b.env.Region = cmp.Or(b.vars["AWS_REGION"], b.vars["AWS_DEFAULT_REGION"])
@@ -278,7 +278,8 @@ func (b *builder) giveHops(c *chain) error {
 	return b.finishHops(c)
 }
 
-// device is the MFA device of the keys at the bottom: the option's, or that of the profile that they stand in.
+// device returns the MFA device of the keys at the bottom: the option's, or that of the profile in
+// which they stand.
 func (b *builder) device(c *chain) (serial string, from problem.Input) {
 	if b.o.SerialNumber != "" {
 		return b.o.SerialNumber, b.names.Input(problem.SerialNumber)

@@ -53,8 +53,8 @@ func (b *builder) loggedIn(c *chain, l *login) {
 	b.s.untils = append(b.s.untils, l.until)
 }
 
-// Retrieve asks again if the cache changed meanwhile: a refresh token is good once, and of many
-// programs that share the file the first one wins; its result is in the file a moment later.
+// Retrieve asks again if the cache has changed meanwhile. A refresh token is good once: of many
+// programs that share the file the first one wins, and its result is in the file a moment later.
 func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	for _, pause := range []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, 0} {
 		before, err := l.content()

@@ -49,8 +49,8 @@ func (b *builder) loadProfile() error {
 	return nil
 }
 
-// emptyProfile is the error of a profile that the user has named and that holds no credentials. aws goes on
-// to the container endpoint and the instance: as whoever runs there, not as the profile.
+// emptyProfile is the error of a profile that the user has named and that holds no credentials. aws
+// goes on to the container endpoint and the instance: as whoever runs there, not as the profile.
 func (b *builder) emptyProfile(name string, v awsconfig.Values) error {
 	if _, is := v["source_profile"]; is {
 		return problem.Bad("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile", "profile %s has source_profile, but no role_arn", name)

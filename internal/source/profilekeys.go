@@ -15,9 +15,9 @@ import (
 )
 
 // profileKeys are the keys that stand in a profile. Other programs put them there, and renew them
-// there (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever
-// they are asked for. Where the profile has none any more, or can't be read, those that were read
-// last are the profile's.
+// there (saml2aws, okta-awscli, a brs-exec that delivers a file): they are read again whenever they
+// are asked for. If the profile has none any more, or can't be read, those that were read last
+// stay.
 type profileKeys struct {
 	s       *Source
 	profile string
@@ -57,9 +57,9 @@ func (k *profileKeys) expired(end time.Time) *problem.Error {
 	return &problem.Error{Text: text, Hint: "renew them there: it is noticed"}
 }
 
-// checkPast asks STS about keys whose stated end has passed. It may be that of keys which were
-// there before: not every program that puts keys there knows the line. Nobody waits at the start
-// for what is over.
+// checkPast asks STS about keys whose stated end has passed. That end may be of keys which were
+// there before: not every program that writes keys there rewrites that line. At the start keys that
+// have expired are a permanent error: a run doesn't wait for new ones.
 func (k *profileKeys) checkPast(ctx context.Context, first bool) error {
 	if k.past.IsZero() {
 		return nil
@@ -110,8 +110,8 @@ func (k *profileKeys) setEnd() {
 	}
 }
 
-// endKeys is how programs write down when a profile's keys end. SDKs ignore it, and the SDK's
-// parser doesn't tell it.
+// endKeys are the settings in which programs write down when a profile's keys end. SDKs ignore
+// them.
 var endKeys = []string{"x_security_token_expires", "aws_expiration"}
 
 // statedEnd is the end that a profile states, in the file that has precedence; zero if it doesn't.

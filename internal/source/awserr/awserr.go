@@ -50,7 +50,8 @@ func Permanent(err error) bool {
 	return refused(err) || unsent(err)
 }
 
-// refused says that AWS itself answered with a 4xx, but not that its own call elsewhere failed.
+// refused says that AWS itself answered with a 4xx. If AWS's own call to an identity provider has
+// failed, that is no refusal.
 func refused(err error) bool {
 	status := Status(err)
 	if status < 400 || status > 499 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests {

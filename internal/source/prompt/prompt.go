@@ -10,7 +10,7 @@ import (
 	"io"
 )
 
-// ErrBackground says that the terminal can't be read: that would stop a process in the background.
+// ErrBackground says that we are in the background, where reading the terminal would stop us.
 var ErrBackground = errors.New("in the background")
 
 // Code asks on the terminal for the code of device, at most three times. The error is io.EOF if

@@ -53,8 +53,9 @@ func Available(name string) bool {
 	return true
 }
 
-// readLine ends with ctx. Where the system can't wait for a terminal and a deadline at once
-// (macOS), the reader stays behind until the process ends, which is what ctx means.
+// readLine reads a line, or ends with ctx. On a system that can't wait for a terminal and a
+// deadline at once (macOS) the reader stays behind until the process ends, as it does soon after
+// ctx.
 func readLine(ctx context.Context, tty *os.File) (string, error) {
 	line := make(chan string, 1)
 	fail := make(chan error, 1)

@@ -176,7 +176,8 @@ func ParsePolicy(ctx context.Context, in problem.Input, s string) (string, error
 	return s, nil
 }
 
-// syntaxError says where JSON is wrong; that it is an array "no JSON object" says already.
+// syntaxError says where the JSON is wrong. If it is well-formed but no object, there is nothing to
+// add.
 func syntaxError(err error) string {
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf(": %v (byte %d)", e, e.Offset)

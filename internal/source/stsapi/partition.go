@@ -24,7 +24,7 @@ func RegionOf(partition string) string {
 	return "us-east-1"
 }
 
-// PartitionOf is the one that region lies in.
+// PartitionOf is the partition in which region lies.
 func PartitionOf(region string) string {
 	for _, p := range partitions {
 		if strings.HasPrefix(region, p.prefix) {

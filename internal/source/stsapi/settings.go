@@ -14,9 +14,9 @@ import (
 	"brs-exec/internal/source/awserr"
 )
 
-// Settings are the clients' as config.LoadDefaultConfig resolves them (a test compares the two),
-// but without its credentials and its reading of the CA bundle, which takes 5 ms. region, if given,
-// is over what env and shared say; version goes into the user agent.
+// Settings returns the clients' settings as config.LoadDefaultConfig resolves them (a test compares
+// the two), without its credentials and its reading of the CA bundle, which takes 5 ms. region, if
+// given, beats what env and shared say; version goes into the user agent.
 func Settings(env *config.EnvConfig, shared *config.SharedConfig, region, version string, h *HTTP) aws.Config {
 	agent := middleware.AddUserAgentKeyValue("brs-exec", cmp.Or(version, "dev"))
 	c := aws.Config{

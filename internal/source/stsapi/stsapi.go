@@ -27,7 +27,7 @@ import (
 
 // Options are what flags say of the endpoint, over what the environment and the profile say.
 type Options struct {
-	EndpointURL     string // "": as those say
+	EndpointURL     string // "": as they say
 	FIPS, DualStack bool
 	Names           problem.Names
 }
