@@ -36,7 +36,7 @@ func (e Error) After(d time.Duration) Error {
 	return e
 }
 
-// AccessDenied is the answer to a caller whom no policy allows c.
+// AccessDenied is the answer when no policy allows the caller to make the call c.
 func AccessDenied(c Call) Error {
 	if c.Action == "AssumeRoleWithWebIdentity" {
 		return forbidden("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// An identity is whom a credential stands for. As JSON it is what a session token seals.
+// An identity is who owns a credential. A session token is its JSON, sealed.
 type identity struct {
 	KeyID          string            `json:"k"`
 	ARN            string            `json:"arn"`
