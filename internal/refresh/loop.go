@@ -9,15 +9,15 @@ import (
 
 // driver is the state of the goroutine that fetches; see Refresher.driver.
 type driver struct {
-	clock        reckoning     // of the credential held, or since the driver began
-	noneSince    time.Duration // running time when it was found that nothing valid is held; 0: something is
-	due          time.Time     // of the next attempt
-	wallMinusRun time.Duration // at the last look
-	wanted       bool          // a client has asked since the last attempt
-	calls        []*call       // those whose answer hasn't been taken
-	skew         time.Duration // as last measured
-	shift        time.Duration // from STS's clock to ours: see the function shift
-	retryDenied  time.Time     // until then a refusal counts as passing
+	clock             reckoning     // of the credential held, or since the driver began
+	nothingValidSince time.Duration // running time when it was found that nothing valid is held; 0: something is
+	due               time.Time     // of the next attempt
+	wallMinusRun      time.Duration // at the last look
+	wanted            bool          // a client has asked since the last attempt
+	calls             []*call       // those whose answer hasn't been taken
+	skew              time.Duration // as last measured
+	shift             time.Duration // from STS's clock to ours: see the function shift
+	retryDenied       time.Time     // until then a refusal counts as passing
 
 	err         error         // of the outage so far; nil: there is none
 	outageBegan time.Duration // running time when its first attempt began
@@ -72,7 +72,7 @@ func (r *Refresher) acquire(ctx context.Context) bool {
 		r.publish(turn{})
 	}
 	if !r.held.Load().valid(r.at()) {
-		r.d.noneSince = i.run
+		r.d.nothingValidSince = i.run
 	}
 	return true
 }
@@ -91,7 +91,7 @@ func (r *Refresher) expires(now time.Time) time.Time {
 	h := r.held.Load()
 	switch {
 	case !h.valid(now):
-		return now.Add(r.d.noneSince - r.instant().run)
+		return now.Add(r.d.nothingValidSince - r.instant().run)
 	case !h.creds.CanExpire:
 		return now.Add(rolling)
 	}
@@ -134,16 +134,16 @@ func (r *Refresher) checkClocks() {
 	if moved.Abs() >= jump {
 		r.planAfterJump(moved)
 	}
-	r.noteNone(i.run)
+	r.noteNothingValid(i.run)
 }
 
-// noteNone notes since when nothing valid is held.
-func (r *Refresher) noteNone(run time.Duration) {
+// noteNothingValid notes since when nothing valid is held.
+func (r *Refresher) noteNothingValid(run time.Duration) {
 	switch {
 	case r.held.Load().valid(r.at()):
-		r.d.noneSince = 0
-	case r.d.noneSince == 0:
-		r.d.noneSince = run
+		r.d.nothingValidSince = 0
+	case r.d.nothingValidSince == 0:
+		r.d.nothingValidSince = run
 	}
 }
 
@@ -159,7 +159,7 @@ func (r *Refresher) planAfterJump(by time.Duration) {
 		early.due = r.d.due
 		r.hold(&early)
 	}
-	r.d.noneSince = 0
+	r.d.nothingValidSince = 0
 	r.o.Log.Info("clock stepped or machine slept", "by", by.Round(time.Millisecond))
 }
 

@@ -17,7 +17,7 @@ func (r *Refresher) failed(err error, took time.Duration) {
 		d.outageBegan = run - took
 	}
 	d.err = moreTelling(d.err, err)
-	r.noteNone(run)
+	r.noteNothingValid(run)
 	now := r.at()
 	expires := r.expires(now)
 	c := r.classify(err)
