@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// What is done in a private directory goes through an os.Root, never by a path: somebody may have
-// put something else in its place.
+// All work in a private directory goes through an os.Root, never by a path: somebody may have put
+// something else in its place.
 
 // openOurs opens a directory that is ours and is no symlink.
 func openOurs(path string) (*os.Root, error) {

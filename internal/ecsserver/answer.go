@@ -51,8 +51,8 @@ func (a *answer) fits(c *aws.Credentials, expires int64) bool {
 }
 
 // advertise returns the expiry that is told, in Unix seconds, to a client that asks at second now.
-// Whole seconds only: the fraction of the end is cut off, and so is the fraction of now, so that it
-// rolls once a second.
+// The fraction of the end is cut off, and so is that of now, so that a rolling expiry moves once a
+// second.
 func advertise(c *aws.Credentials, now int64, maxTTL time.Duration) int64 {
 	end := now + int64(rolling/time.Second)
 	if c.CanExpire {

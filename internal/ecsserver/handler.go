@@ -138,7 +138,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// contentJSON is exactly this: Go's SDK compares it literally to decode an error. net/http only reads it.
+// contentJSON is exactly this: Go's SDK compares it literally to decode an error. net/http only
+// reads it.
 var contentJSON = []string{"application/json"}
 
 func sendJSON(w http.ResponseWriter, status int, body []byte) {
