@@ -164,6 +164,8 @@ func (r *Refresher) wait(ctx context.Context) (aws.Credentials, error) {
 			return c, nil
 		}
 		r.ask()
+		// Nothing will come, only a person can bring it, or the one attempt of a caller without a
+		// deadline has failed.
 		if t.stopped || t.permanent && t.nothingValid && !t.calling || !bounded && t.failed > failed {
 			return aws.Credentials{}, r.noCredentials(t.err)
 		}
