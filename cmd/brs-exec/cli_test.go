@@ -31,8 +31,11 @@ func sample(o *option) string {
 	case *int:
 		return "4711"
 	}
-	if o.name == "deliver" {
+	switch o.name {
+	case "deliver":
 		return "file,env"
+	case "expect-account":
+		return "210987654321"
 	}
 	return "some, value; with=everything"
 }

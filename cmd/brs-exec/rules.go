@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"brs-exec/internal/message"
@@ -60,7 +61,29 @@ func (c *cli) rules() []rule {
 		{c.sandboxTTL != 0 && !c.sandbox, c.given("sandbox-ttl") + " is for the sandbox only", "add --sandbox"},
 		{c.source.NoSession && c.startEarly, c.given("no-session") + " needs the keys before the command starts",
 			"drop --start-early"},
-		{c.sandbox && c.source.Profile != "", "--sandbox has base credentials of its own",
-			"drop --profile, or --sandbox"},
+		{c.source.NoSession && c.sandbox, c.given("no-session") + " is for keys without a role, and --sandbox has one",
+			"drop one"},
+		{c.expectAccount != "" && !isAccount(c.expectAccount),
+			fmt.Sprintf("%s %q is no account", c.given("expect-account"), c.expectAccount),
+			"an account is 12 digits: aws sts get-caller-identity shows yours"},
+		c.sandboxAlone(),
 	}
+}
+
+func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
+
+// baseFlags are those that each say whose credentials to begin with.
+var baseFlags = []string{
+	"profile", "web-identity-token-file", "web-identity-token-command", "web-identity", "credential-command",
+	"iot-endpoint", "iot-role-alias", "iot-certificate", "iot-private-key", "iot-thing-name", "iot-ca",
+}
+
+// sandboxAlone refuses a base beside that of the sandbox.
+func (c *cli) sandboxAlone() rule {
+	i := slices.IndexFunc(baseFlags, func(name string) bool { return c.setBy[name] != "" })
+	if !c.sandbox || i < 0 {
+		return rule{}
+	}
+	given := c.given(baseFlags[i])
+	return rule{true, "--sandbox has base credentials of its own", "drop " + given + ", or --sandbox"}
 }

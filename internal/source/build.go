@@ -217,16 +217,19 @@ func (b *builder) chain(ctx context.Context) error {
 		b.assume(c, &hop{role: stsapi.Role{ARN: arn}})
 		c.profile = ""
 	}
-	switch {
+	switch isRole := len(c.hops) > 0 || c.web != nil; {
+	case isRole && b.o.NoSession:
+		err = problem.Bad(b.names.Hint("drop %v", problem.NoSession),
+			"%s is for keys that are served without a role: %s", b.names.Input(problem.NoSession), c)
 	case len(c.hops) > 0:
 		err = b.giveHops(c)
-	case c.web != nil:
+	case isRole:
 		err = b.giveWebIdentity(c)
 	default:
 		err = b.serveBase(c)
 	}
-	if err == nil && b.o.TokenCode != "" && len(b.s.mfas) == 0 {
-		err = problem.Bad(b.s.deviceHint(), "%s needs the device that made it", b.names.Input(problem.TokenCode))
+	if options := forCodes(b.o); err == nil && len(options) > 0 && len(b.s.mfas) == 0 {
+		err = problem.Bad(b.s.deviceHint(), "%s needs the device that the code is of", b.names.Input(options[0]))
 	}
 	return err
 }
@@ -308,7 +311,7 @@ func (b *builder) finishHops(c *chain) (err error) {
 // giveWebIdentity hands the role options to a role that a token buys. It refuses an option that
 // this call doesn't have: dropped in silence, the session would not be what was asked for.
 func (b *builder) giveWebIdentity(c *chain) error {
-	if options := forRoles(b.o); len(options) > 0 {
+	if options := append(forRoles(b.o), forCodes(b.o)...); len(options) > 0 {
 		return problem.Bad(b.names.Hint("assume another role on top: %v", problem.RoleARN),
 			"%s: a web identity token can't buy a role with it (%s)", b.names.Input(options[0]), c)
 	}
@@ -321,15 +324,26 @@ func (b *builder) giveWebIdentity(c *chain) error {
 
 // serveBase serves the base credentials themselves. It refuses role options for the same reason.
 func (b *builder) serveBase(c *chain) (err error) {
-	if options := append(forRoles(b.o), narrowing(b.o)...); len(options) > 0 {
+	if options := append(forRoles(b.o), forAnyRole(b.o)...); len(options) > 0 {
 		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),
 			"%s is for a role, and there is none to assume with %s", b.names.Input(options[0]), c)
 	}
 	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
+	if options := forCodes(b.o); c.isRole && len(options) > 0 {
+		return problem.Bad(b.names.Hint("add %v", problem.RoleARN),
+			"%s: %s yields a role's session, which can't use MFA", b.names.Input(options[0]), c)
+	}
+	if c.isRole && b.asked.Duration != 0 {
+		return w.hasOwnLife()
+	}
+	if b.o.NoSession && b.asked.Duration != 0 {
+		return problem.Bad("drop one", "%s is for a session, and %s asks for none",
+			b.names.Input(problem.Duration), b.names.Input(problem.NoSession))
+	}
 	if device, in := b.device(c); device != "" {
-		if c.isRole {
-			return problem.Bad(b.names.Hint("add %v", problem.RoleARN),
-				"%s: %s yields a role's session, which can't use MFA", in, c)
+		if b.o.NoSession {
+			return problem.Bad(b.names.Hint("drop %v", problem.NoSession),
+				"%s names an MFA device, which takes a session, and %s asks for none", in, b.names.Input(problem.NoSession))
 		}
 		if w.mfa, err = b.newMFA(device, in, w.by); err != nil {
 			return err

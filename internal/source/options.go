@@ -173,7 +173,18 @@ func forRoles(o *Options) []problem.Option {
 		givenOption{problem.ProvidedContexts, len(o.ProvidedContexts) > 0})
 }
 
-// narrowing are the options given that make a session weaker than its role.
-func narrowing(o *Options) []problem.Option {
-	return given(givenOption{problem.Policy, o.Policy != ""}, givenOption{problem.PolicyARNs, len(o.PolicyARNs) > 0})
+// forAnyRole are the options given that a role needs, whatever it is assumed with.
+func forAnyRole(o *Options) []problem.Option {
+	return given(
+		givenOption{problem.Policy, o.Policy != ""},
+		givenOption{problem.PolicyARNs, len(o.PolicyARNs) > 0},
+		givenOption{problem.RoleSessionName, o.RoleSessionName != ""})
+}
+
+// forCodes are the options given that are of MFA.
+func forCodes(o *Options) []problem.Option {
+	return given(
+		givenOption{problem.SerialNumber, o.SerialNumber != ""},
+		givenOption{problem.TokenCode, o.TokenCode != ""},
+		givenOption{problem.MFACommand, o.MFACommand != ""})
 }

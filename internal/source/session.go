@@ -28,14 +28,26 @@ func (w *withoutRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return w.withMFA(ctx)
 	}
 	creds, err := w.base.Retrieve(ctx)
-	if err != nil || creds.SessionToken != "" || w.asTheyAre {
+	switch {
+	case err != nil || w.asTheyAre:
 		return creds, err
+	case creds.SessionToken != "" && w.duration != 0:
+		return aws.Credentials{}, w.hasOwnLife()
+	case creds.SessionToken != "":
+		return creds, nil
 	}
 	if !w.warned {
 		w.warned = true
 		w.s.log.Warn("long-term keys are served as a session, which can't call IAM nor most of STS")
 	}
 	return w.s.sessionToken(ctx, stsapi.Caller{Keys: creds}, w.by, w.duration)
+}
+
+// hasOwnLife refuses a duration for what is a session already.
+func (w *withoutRole) hasOwnLife() error {
+	names := w.s.names
+	return problem.Bad(names.Hint("drop it, or add %v ARN", problem.RoleARN),
+		"%s: %s yields a session, which has its own life", names.Input(problem.Duration), w.by)
 }
 
 func (w *withoutRole) withMFA(ctx context.Context) (aws.Credentials, error) {

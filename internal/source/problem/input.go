@@ -25,6 +25,7 @@ const (
 	WebIdentityTokenCommand Option = "web-identity-token-command"
 	WebIdentity             Option = "web-identity"
 	Audience                Option = "audience"
+	NoSession               Option = "no-session"
 	CredentialCommand       Option = "credential-command"
 	IoTEndpoint             Option = "iot-endpoint"
 	IoTRoleAlias            Option = "iot-role-alias"
