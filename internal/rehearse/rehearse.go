@@ -10,17 +10,17 @@
 // Refreshes: it fetched again, later than in the burst of its start (SDKs with a small window, and
 // several clients in one process, fetch more than once within a second). WouldFail: its last copy
 // had ended, and then it opened a TCP connection to something other than the endpoint, or sent a
-// further request on one that it had. NotExercised: neither was seen. What is not a request proves
-// nothing: a connection that is only held (a pool), or on which something is still sent and nothing
-// was answered (an upload that began in time), or only received (a download).
+// further request on one that it had. NotExercised: neither was seen. Only a request proves
+// something. A connection that is merely held (a pool) is none; neither is the rest of an upload
+// that began in time, before its answer, nor that of a download.
 //
 // A process whose fetches span a whole life or more is known to refresh. If it still talks after
 // the end of its last copy, it is assumed to talk to something other than AWS. One that fetched
 // only at its start and then talks to a database for longer than a life can't be told from one that
 // would fail: the verdict names whom it talked to.
 //
-// Nothing is known of a copy that was handed on: to a child in its environment, to a forked worker
-// that doesn't fetch.
+// A copy that was handed on is not seen: to a child in its environment, to a forked worker that
+// doesn't fetch.
 //
 // # How it looks
 //
