@@ -221,7 +221,7 @@ func TestCommandsWithoutKeys(t *testing.T) {
 		want bool
 	}{
 		{"credential command", Options{CredentialCommand: look + "echo '" + answer + "'"}, true},
-		{"profile's process", Options{Profile: "p"}, false},
+		{"profile's process", Options{Profile: "p"}, true},
 		{"token command", Options{WebIdentityTokenCommand: look + "echo token", RoleARNs: []string{testRole}}, false},
 		{"MFA command", Options{MFACommand: look + "echo 123456", SerialNumber: testSerial, RoleARNs: []string{testRole}}, false},
 	} {

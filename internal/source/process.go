@@ -20,11 +20,11 @@ type process struct {
 	running *command.Task[[]byte]
 }
 
-// newProcess makes a process. The option's command is given the keys in the environment, as it
-// stands in for them. A profile's is not: the profile is somebody else.
+// newProcess makes a process. It is given the keys in the environment, as aws gives them: it may ask
+// AWS with them.
 func (b *builder) newProcess(from problem.Input, line string) *process {
 	runner := b.commands
-	runner.Keys = from.Option == problem.CredentialCommand
+	runner.Keys = true
 	return &process{b.s, from.String(), b.newCommand(&runner, line)}
 }
 
