@@ -168,6 +168,8 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 	setenv("AWS_ENDPOINT_URL_STS", s.srv.URL)
 	setenv("AWS_ACCESS_KEY_ID", c.AccessKeyID)
 	setenv("AWS_SECRET_ACCESS_KEY", c.SecretAccessKey)
+	setenv("BASE_ID", c.AccessKeyID) // for a credential_process, which doesn't get the two above
+	setenv("BASE_SECRET", c.SecretAccessKey)
 }
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
