@@ -78,14 +78,14 @@ const (
 )
 
 // session is a new one of the host's, from the script's STS, whose life is STS's.
-func (s *stack) session() (aws.Credentials, error) { return s.sessionOf(hostRole) }
+func (s *stack) session() (aws.Credentials, error) { return s.sessionOf(hostRole, hostSession) }
 
-func (s *stack) sessionOf(role string) (aws.Credentials, error) {
+func (s *stack) sessionOf(role, name string) (aws.Credentials, error) {
 	s.mu.Lock()
 	base, where := s.sts.BaseCredentials(), s.srv.URL
 	s.mu.Unlock()
 	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &where, Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return base, nil })})
-	out, err := client.AssumeRole(context.Background(), &sts.AssumeRoleInput{RoleArn: &role, RoleSessionName: aws.String(hostSession)})
+	out, err := client.AssumeRole(context.Background(), &sts.AssumeRoleInput{RoleArn: &role, RoleSessionName: &name})
 	if err != nil {
 		return aws.Credentials{}, err
 	}
@@ -129,7 +129,11 @@ func wantNumber(ts *testscript.TestScript, what string, n int, want string) {
 
 // answer writes a session's fields under the names that the service has for them.
 func (s *stack) answer(w http.ResponseWriter, form func(aws.Credentials) any) {
-	c, err := s.session()
+	s.answerAs(w, hostSession, form)
+}
+
+func (s *stack) answerAs(w http.ResponseWriter, name string, form func(aws.Credentials) any) {
+	c, err := s.sessionOf(hostRole, name)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -295,7 +299,7 @@ func standProcess(s *stack, ts *testscript.TestScript, args []string) {
 		if n := minted.Add(1); *turns > 0 && n > *turns {
 			role = otherRole
 		}
-		c, err := s.sessionOf(role)
+		c, err := s.sessionOf(role, hostSession)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -337,8 +341,8 @@ func standECS(s *stack, ts *testscript.TestScript, _ []string) {
 	ts.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic ecs-hush")
 }
 
-// eks FILE is the EKS Pod Identity Agent: the service account token in the file is another one
-// after each call.
+// eks FILE [renames] is the EKS Pod Identity Agent: the service account token in the file is another
+// one after each call. Each session has another name, as EKS's have, if that is asked for.
 func standEKS(s *stack, ts *testscript.TestScript, args []string) {
 	var mu sync.Mutex // guards n, token
 	n, token := 0, ""
@@ -356,7 +360,11 @@ func standEKS(s *stack, ts *testscript.TestScript, args []string) {
 			refuse(w, http.StatusBadRequest, `{"code":"InvalidTokenException","message":"the token is stale"}`)
 			return
 		}
-		s.answer(w, containerForm)
+		name := hostSession
+		if len(args) > 1 {
+			name += fmt.Sprint("-", n)
+		}
+		s.answerAs(w, name, containerForm)
 		renew()
 	})
 	ts.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", where+"/v1/credentials")

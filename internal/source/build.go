@@ -328,6 +328,10 @@ func (b *builder) serveBase(c *chain) (err error) {
 		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),
 			"%s is for a role, and there is none to assume with %s", b.names.Input(options[0]), c)
 	}
+	if c.renames {
+		b.o.Log.Info("each session of EKS Pod Identity has another name: the Arn changes at every rotation, "+
+			"at which Kafka (MSK) drops a connection", "hint", b.names.Hint("%v ARN assumes a role whose Arn stays", problem.RoleARN))
+	}
 	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
 	if options := forCodes(b.o); c.isRole && len(options) > 0 {
 		return problem.Bad(b.names.Hint("add %v", problem.RoleARN),

@@ -23,6 +23,7 @@ type chain struct {
 
 	serial     string // the MFA device of the profile that the keys stand in; "": none, or it is for a role
 	serialFrom problem.Input
+	renames    bool // every session of it has another name
 	isRole     bool // they are known to be a role's session: a role that they assume has an hour at most
 }
 

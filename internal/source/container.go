@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
@@ -35,6 +36,9 @@ func (b *builder) fromContainer(c *chain) error {
 	} else if err := checkContainer(endpoint); err != nil {
 		return err
 	}
+	// EKS names each session eks-CLUSTER-POD-UUID, with a new UUID.
+	// https://github.com/aws/eks-pod-identity-agent/issues/29
+	c.renames = strings.Contains(b.vars[containerTokenFile], "/pods.eks.amazonaws.com/")
 	token := b.env.ContainerAuthorizationToken
 	c.provider = container{b.s, b.vars[containerTokenFile], token, func(token string) aws.CredentialsProvider {
 		return endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
