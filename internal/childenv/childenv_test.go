@@ -30,6 +30,8 @@ func TestEveryRowDecides(t *testing.T) {
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/p/token",
 		"AWS_SHARED_CREDENTIALS_FILE":            "/p/credentials",
 		"AWS_CREDENTIAL_PROFILES_FILE":           "/p/credentials",
+		"CPL_AWS_CREDENTIALS_FILE":               "/p/credentials",
+		"MINIO_SHARED_CREDENTIALS_FILE":          "/p/credentials",
 		"AWS_CONFIG_FILE":                        "/p/config",
 		"BOTO_CONFIG":                            "/p/credentials",
 		"AWS_REGION":                             "other", "AWS_DEFAULT_REGION": "other",
@@ -98,7 +100,8 @@ var namedInDesign = strings.Fields(`AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_
 	AMAZON_SECRET_ACCESS_KEY AMAZON_SESSION_TOKEN AWS_BEARER_TOKEN_* BRS_EXEC_* BOTO_CONFIG AWS_CREDENTIAL_FILE
 	AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
 	AWS_REGION AWS_DEFAULT_REGION AWS_EC2_METADATA_DISABLED NO_PROXY no_proxy BRS_ROLE_ARN AWS_SHARED_CREDENTIALS_FILE
-	AWS_CREDENTIAL_PROFILES_FILE AWS_CONFIG_FILE`)
+	AWS_CREDENTIAL_PROFILES_FILE AWS_CONFIG_FILE CPL_AWS_CREDENTIALS_FILE MINIO_SHARED_CREDENTIALS_FILE MINIO_ROOT_USER
+	MINIO_ROOT_PASSWORD MINIO_ACCESS_KEY MINIO_SECRET_KEY EC2_ACCESS_KEY EC2_SECRET_KEY EC2_SECURITY_TOKEN`)
 
 func TestBuild(t *testing.T) {
 	tests := []struct {
@@ -147,9 +150,9 @@ func TestBuild(t *testing.T) {
 		{name: "two lists", parent: env("FTP_PROXY=p no_proxy=a, NO_PROXY=127.0.0.1,c"), want: "NO_PROXY=127.0.0.1,c no_proxy=a,127.0.0.1"},
 		{name: "star", parent: env("HTTP_PROXY=p NO_PROXY=*"), want: "NO_PROXY=* no_proxy=*"},
 
-		{name: "no isolation", parent: env("AWS_CONFIG_FILE=/c AWS_PROFILE=p AWS_CREDENTIAL_PROFILES_FILE=/j"),
+		{name: "no isolation", parent: env("AWS_CONFIG_FILE=/c AWS_PROFILE=p AWS_CREDENTIAL_PROFILES_FILE=/j CPL_AWS_CREDENTIALS_FILE=/g"),
 			endpoint: func(e *Endpoint) { e.NoIsolation = true },
-			want:     "AWS_CONFIG_FILE=/c AWS_CREDENTIAL_PROFILES_FILE=/j !AWS_SHARED_CREDENTIALS_FILE !AWS_PROFILE"},
+			want:     "AWS_CONFIG_FILE=/c AWS_CREDENTIAL_PROFILES_FILE=/j CPL_AWS_CREDENTIALS_FILE=/g !AWS_SHARED_CREDENTIALS_FILE !AWS_PROFILE"},
 		{name: "role for prompts", parent: env("BRS_ROLE_ARN=old"), endpoint: func(e *Endpoint) { e.RoleARN = "arn:new" }, want: "BRS_ROLE_ARN=arn:new"},
 		{name: "no role for prompts", parent: env("BRS_ROLE_ARN=old"), want: "!BRS_ROLE_ARN"},
 		{name: "sandbox", parent: env("AWS_ENDPOINT_URL_STS=x AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true"),

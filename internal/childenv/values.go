@@ -36,6 +36,8 @@ func (env environ) values(e Endpoint, f Files) map[string]string {
 	if !e.NoIsolation {
 		values["AWS_CONFIG_FILE"] = orNull(f.Config)
 		values["AWS_SHARED_CREDENTIALS_FILE"], values["AWS_CREDENTIAL_PROFILES_FILE"] = empty, empty
+		values["CPL_AWS_CREDENTIALS_FILE"] = empty
+		values["MINIO_SHARED_CREDENTIALS_FILE"] = empty // no JSON: minio-go goes on to the next of its chain
 		values["AWS_SDK_LOAD_CONFIG"] = "1"
 	}
 	if !e.AllowIMDS {
