@@ -210,7 +210,7 @@ func (w *world) brsExec(c *client, limit time.Duration, argv ...string) outcome 
 	}
 	o.gets = strings.Count(string(text), "credentials served")
 	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, "warning:") || strings.Contains(line, "request refused") {
+		if strings.Contains(line, "warning:") || strings.Contains(line, "hint:") || strings.Contains(line, "request refused") {
 			o.stderr += line
 		}
 	}

@@ -56,7 +56,8 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	src, err := source.New(ctx, o)
 	if err == nil {
 		defer src.Close()
-		s := &session{flags, sts, log, src, refresh.New(onlyOurs(flags, src), askOnce(flags, src, log))}
+		s := &session{flags: flags, sts: sts, log: log, src: src,
+			creds: refresh.New(onlyOurs(flags, src), askOnce(flags, src, log))}
 		err = trace.moreTelling(s.askFor(ctx, page, env))
 		page.Steps = trace.report(src.Steps(), err)
 	}

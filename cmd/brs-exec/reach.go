@@ -59,13 +59,17 @@ var outOfReach = []struct {
 // shells do: whoever stopped it knows why it ended.
 func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.Status, asked ecsserver.Stats) {
 	stopped := status <= 0 || status > 128 && status <= 192
-	came := asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
-	if stopped || came || !log.Enabled(context.Background(), slog.LevelWarn) {
+	if stopped || came(asked) || !log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
 	if hint := reachHint(command); hint != "" {
 		message.Hint(w, hint)
 	}
+}
+
+// came tells whether anybody has asked the endpoint for anything.
+func came(asked ecsserver.Stats) bool {
+	return asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
 }
 
 // reachHint returns "" for a command that the endpoint reaches, as far as is known.

@@ -34,6 +34,8 @@ func (s *session) runCommand(
 	for _, w := range childenv.Warnings(env) {
 		s.log.Warn(w)
 	}
+	s.files = s.watchFiles(env, e)
+	defer func() { s.files.Close() }()
 	refused, refuse := context.WithCancelCause(context.Background()) // under --start-early: no credentials after all
 	defer refuse(nil)
 	defer s.background(e, refuse)()
@@ -47,7 +49,9 @@ func (s *session) runCommand(
 		s.tellEnd(status, began)
 	}
 	if !began.IsZero() && e.srv != nil {
-		adviseReach(runner.Stderr, s.log, command, status, e.srv.Stats())
+		if asked := e.srv.Stats(); !s.warnOfBypass(command, env, asked) {
+			adviseReach(runner.Stderr, s.log, command, status, asked)
+		}
 	}
 	s.tellSummary(e.srv)
 	if err != nil {

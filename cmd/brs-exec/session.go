@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"brs-exec/internal/bypass"
 	"brs-exec/internal/gate"
 	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
@@ -22,6 +23,7 @@ type session struct {
 	log   *slog.Logger
 	src   *source.Source
 	creds *refresh.Refresher
+	files *bypass.Watch // of the user's, that the command may open; nil: none is watched
 }
 
 func newSession(
@@ -34,8 +36,9 @@ func newSession(
 	if err != nil {
 		return nil, err
 	}
-	gated := onlyOurs(flags, src)
-	return &session{flags, sts, log, src, refresh.New(gated, refreshOptions(flags, src, log))}, nil
+	s := &session{flags: flags, sts: sts, log: log, src: src}
+	s.creds = refresh.New(s.unwatched(onlyOurs(flags, src)), refreshOptions(flags, src, log))
+	return s, nil
 }
 
 // onlyOurs lets pass of the source's credentials those that are whose they should be (DESIGN §9).

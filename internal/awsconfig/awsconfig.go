@@ -54,7 +54,7 @@ func Locate(env []string) Paths {
 		if path, is := lookup(env, variable); is {
 			return expand(env, path)
 		}
-		return filepath.Join(home(env), ".aws", file)
+		return filepath.Join(Home(env), ".aws", file)
 	}
 	return Paths{path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")}
 }
@@ -69,12 +69,13 @@ func expand(env []string, path string) string {
 		return "$" + name // a file may be called so
 	})
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
-		return home(env) + rest
+		return Home(env) + rest
 	}
 	return path
 }
 
-func home(env []string) string {
+// Home returns the user's home directory, "" if it isn't known.
+func Home(env []string) string {
 	name := "HOME"
 	if runtime.GOOS == "windows" {
 		name = "USERPROFILE"

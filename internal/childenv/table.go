@@ -29,7 +29,7 @@ const (
 	inDefault  = "a [default] in it outranks the endpoint"
 
 	minioKeys   = "credentials/env_minio.go comes before the endpoint in its programs' chains"
-	ansibleKeys = "module_utils/modules.py hands them to boto3 as explicit keys"
+	ansibleKeys = "its argument_spec hands them to boto3 as explicit keys"
 )
 
 // variables is the one list. Order: the identity that goes, the endpoint that comes, what keeps it
@@ -46,13 +46,13 @@ var variables = []variable{
 	{"AMAZON_ACCESS_KEY_ID", outranks, "Ruby", "1", staticKeys},
 	{"AMAZON_SECRET_ACCESS_KEY", outranks, "Ruby", "1", staticKeys},
 	{"AMAZON_SESSION_TOKEN", describes, "Ruby", "1", staticKeys},
-	{"MINIO_ROOT_USER", outranks, "minio-go (restic)", "6", minioKeys},
-	{"MINIO_ROOT_PASSWORD", outranks, "minio-go (restic)", "6", minioKeys},
-	{"MINIO_ACCESS_KEY", outranks, "minio-go (restic)", "6", minioKeys},
-	{"MINIO_SECRET_KEY", outranks, "minio-go (restic)", "6", minioKeys},
-	{"EC2_ACCESS_KEY", outranks, "Ansible (amazon.aws)", "6", ansibleKeys},
-	{"EC2_SECRET_KEY", outranks, "Ansible (amazon.aws)", "6", ansibleKeys},
-	{"EC2_SECURITY_TOKEN", describes, "Ansible (amazon.aws)", "6", ansibleKeys},
+	{"MINIO_ROOT_USER", outranks, "minio-go (restic)", "31", minioKeys},
+	{"MINIO_ROOT_PASSWORD", outranks, "minio-go (restic)", "31", minioKeys},
+	{"MINIO_ACCESS_KEY", outranks, "minio-go (restic)", "31", minioKeys},
+	{"MINIO_SECRET_KEY", outranks, "minio-go (restic)", "31", minioKeys},
+	{"EC2_ACCESS_KEY", outranks, "Ansible (amazon.aws)", "31", ansibleKeys},
+	{"EC2_SECRET_KEY", outranks, "Ansible (amazon.aws)", "31", ansibleKeys},
+	{"EC2_SECURITY_TOKEN", describes, "Ansible (amazon.aws)", "31", ansibleKeys},
 	{"AWS_ACCOUNT_ID", describes, "botocore, Go, JS, Java v2", "", "another identity's, used to build endpoints"},
 	{"AWS_PROFILE", outranksEmpty, everySDK, "2",
 		"a profile outranks the endpoint; an undefined or empty one fails boto3"},
@@ -80,9 +80,9 @@ var variables = []variable{
 
 	{"AWS_SHARED_CREDENTIALS_FILE", setting, fileSDKs, "7, 8", inDefault + "; blank means ~/.aws/credentials again"},
 	{"AWS_CREDENTIAL_PROFILES_FILE", setting, "Java v1, EMR", "8", "its only name for the credentials file"},
-	{"CPL_AWS_CREDENTIALS_FILE", setting, "GDAL (rasterio, QGIS), grok", "8",
+	{"CPL_AWS_CREDENTIALS_FILE", setting, "GDAL (rasterio, QGIS), grok", "31",
 		"its only name for the credentials file (port/cpl_aws.cpp, GetConfigurationFromAWSConfigFiles)"},
-	{"MINIO_SHARED_CREDENTIALS_FILE", setting, "minio-go (restic)", "8",
+	{"MINIO_SHARED_CREDENTIALS_FILE", setting, "minio-go (restic)", "31",
 		"unset it means ~/.mc/config.json, whose alias s3 comes before the endpoint (credentials/file_minio_client.go)"},
 	{"AWS_CONFIG_FILE", setting, fileSDKs, "7, 8", inDefault + " as well"},
 	{"AWS_SDK_LOAD_CONFIG", setting, "JS v2, sdk-go v1", "", "without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE " +

@@ -29,6 +29,7 @@ type handler struct {
 	hosts     map[string]bool // the Host headers that may come, in lower case
 	log       *slog.Logger
 	watch     func(Fetch)
+	first     func()           // before the first answer of 200
 	finder    *finder          // nil: nobody wants to know which process asks
 	now       func() time.Time // time.Now; a test's wall clock jumps
 
@@ -67,6 +68,7 @@ func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16)
 		hosts:     allowed(o.AllowHosts, port),
 		log:       o.Log,
 		watch:     o.Watch,
+		first:     o.FirstServed,
 		now:       time.Now,
 	}
 	switch {
@@ -127,9 +129,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answerUnavailable(w, r, err)
 		return
 	}
-	pid := h.identify(r, a) // before the answer: a client that has it may end
+	pid := h.identify(r, a)                     // before the answer: a client that has it may end
+	if h.served.Add(1) == 1 && h.first != nil { // and so may the run, which counts
+		h.first()
+	}
 	sendJSON(w, http.StatusOK, a.body)
-	h.served.Add(1)
 	if h.outage.CompareAndSwap(true, false) {
 		h.logBeside(slog.LevelInfo, "credentials are there again")
 	}

@@ -99,6 +99,8 @@ type Options struct {
 	// until it returns, and before it for the look at which process asks. nil: nothing is called,
 	// nothing waits.
 	Watch func(Fetch)
+	// FirstServed is called once, before the first answer of 200. nil: nothing is called.
+	FirstServed func()
 	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
 	Log *slog.Logger
 }

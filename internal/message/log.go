@@ -85,6 +85,10 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		if a.Key == "event" || a.Equal(slog.Attr{}) { // an event's name is for machines; the message says it
 			return true
 		}
+		if a.Key == "hint" { // of a warning that is no error's
+			hint = OneLine(a.Value.String())
+			return true
+		}
 		if err, ok := a.Value.Any().(error); ok {
 			hint = HintOf(err)
 		}
