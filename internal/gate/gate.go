@@ -4,8 +4,8 @@
 // has not passed is neither published nor served, at the start and at every refresh. It refuses
 //
 //   - credentials without keys, and those that have expired;
-//   - credentials of another account than the one that was asked for. The account is what STS says of the keys
-//     (GetCallerIdentity), never what a profile, a process or an endpoint claims of itself;
+//   - credentials of another account than the one that was asked for. The account is what STS says
+//     of the keys (GetCallerIdentity), never what a profile, a process or an endpoint claims;
 //   - credentials of another principal than the first ones were of.
 //
 // A principal is an account and a role or user. A new session name is no new principal.

@@ -322,38 +322,46 @@ func (b *builder) giveWebIdentity(c *chain) error {
 	return stsapi.CheckDuration(b.names.Input(problem.Duration), r.Duration)
 }
 
-// serveBase serves the base credentials themselves. It refuses role options for the same reason.
+// serveBase serves the base credentials themselves.
 func (b *builder) serveBase(c *chain) (err error) {
-	if options := append(forRoles(b.o), forAnyRole(b.o)...); len(options) > 0 {
-		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),
-			"%s is for a role, and there is none to assume with %s", b.names.Input(options[0]), c)
+	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
+	device, from := b.device(c)
+	if err := b.checkServed(c, w, device, from); err != nil {
+		return err
 	}
 	if c.renames {
-		b.o.Log.Info("each session of EKS Pod Identity has another name: the Arn changes at every rotation, "+
-			"at which Kafka (MSK) drops a connection", "hint", b.names.Hint("%v ARN assumes a role whose Arn stays", problem.RoleARN))
+		const told = "each session of EKS Pod Identity has another name: the Arn changes at every rotation, " +
+			"at which Kafka (MSK) drops a connection"
+		b.o.Log.Info(told, "hint", b.names.Hint("%v ARN assumes a role whose Arn stays", problem.RoleARN))
 	}
-	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
-	if options := forCodes(b.o); c.isRole && len(options) > 0 {
-		return problem.Bad(b.names.Hint("add %v", problem.RoleARN),
-			"%s: %s yields a role's session, which can't use MFA", b.names.Input(options[0]), c)
-	}
-	if c.isRole && b.asked.Duration != 0 {
-		return w.hasOwnLife()
-	}
-	if b.o.NoSession && b.asked.Duration != 0 {
-		return problem.Bad("drop one", "%s is for a session, and %s asks for none",
-			b.names.Input(problem.Duration), b.names.Input(problem.NoSession))
-	}
-	if device, in := b.device(c); device != "" {
-		if b.o.NoSession {
-			return problem.Bad(b.names.Hint("drop %v", problem.NoSession),
-				"%s names an MFA device, which takes a session, and %s asks for none", in, b.names.Input(problem.NoSession))
-		}
-		if w.mfa, err = b.newMFA(device, in, w.by); err != nil {
+	if device != "" {
+		if w.mfa, err = b.newMFA(device, from, w.by); err != nil {
 			return err
 		}
 		w.mfa.life = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)
 	}
 	c.provider = w
+	return nil
+}
+
+// checkServed refuses the options that have nothing to act on where no role is assumed.
+func (b *builder) checkServed(c *chain, w *withoutRole, device string, from problem.Input) error {
+	in, noSession, forCode := b.names.Input, b.names.Input(problem.NoSession), forCodes(b.o)
+	options := append(forRoles(b.o), forAnyRole(b.o)...)
+	switch {
+	case len(options) > 0:
+		return problem.Bad(b.names.Hint("add %v ARN", problem.RoleARN),
+			"%s is for a role, and there is none to assume with %s", in(options[0]), c)
+	case c.isRole && len(forCode) > 0:
+		return problem.Bad(b.names.Hint("add %v", problem.RoleARN),
+			"%s: %s yields a role's session, which can't use MFA", in(forCode[0]), c)
+	case c.isRole && w.duration != 0:
+		return w.hasOwnLife()
+	case w.asTheyAre && w.duration != 0:
+		return problem.Bad("drop one", "%s is for a session, and %s asks for none", in(problem.Duration), noSession)
+	case w.asTheyAre && device != "":
+		return problem.Bad(b.names.Hint("drop %v", problem.NoSession),
+			"%s names an MFA device, which takes a session, and %s asks for none", from, noSession)
+	}
 	return nil
 }
