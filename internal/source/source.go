@@ -55,6 +55,7 @@ type Source struct {
 	untils    []func() time.Time
 	hasWorked atomic.Bool // Retrieve has brought credentials: every host of the chain exists
 	owned     atomic.Pointer[owned]
+	told      atomic.Pointer[told]
 	tasks     *command.Group
 }
 
@@ -92,12 +93,22 @@ func (s *Source) Owner(creds aws.Credentials) string {
 	return ""
 }
 
-// CallerIdentity asks STS whose creds are.
+// told is the last answer of CallerIdentity.
+type told struct {
+	keyID, token, account, arn, userID string
+}
+
+// CallerIdentity asks STS whose creds are, once if it is called again about the same.
 func (s *Source) CallerIdentity(ctx context.Context, creds aws.Credentials) (account, arn, userID string, err error) {
+	if t := s.told.Load(); t != nil && t.keyID == creds.AccessKeyID && t.token == creds.SessionToken {
+		return t.account, t.arn, t.userID, nil
+	}
 	done := s.startStep(Step{Kind: IdentityStep, What: "get caller identity"})
 	account, arn, userID, err = s.sts.CallerIdentity(ctx, creds)
 	if err != nil {
 		err = s.explain(call{op: "get caller identity", by: s.Describe(), keys: creds}, err)
+	} else {
+		s.told.Store(&told{creds.AccessKeyID, creds.SessionToken, account, arn, userID})
 	}
 	done(err)
 	return account, arn, userID, err
