@@ -48,7 +48,7 @@ func TestBaseIsAws(t *testing.T) {
 		c.lay(t, r)
 		want, wantWhy := aws.whose(t, r, c)
 		got, gotWhy := brsWhose(t, c)
-		if got != want && !c.differsOnPurpose(want, got) {
+		if !slices.Equal(strings.Fields(got), strings.Fields(want)) && !c.differsOnPurpose(want, got) {
 			t.Errorf("-base-cases 1 -base-seed %d\naws:      %s  %s\nbrs-exec: %s  %s\n%s", seed+i, want, wantWhy, got, gotWhy, c)
 		}
 	}
@@ -426,6 +426,7 @@ func (g *generator) set(key, value string) string {
 	}
 	line := key + g.pick(" = ", " = ", " = ", "=", "  =  ", " : ", ":") + value
 	switch {
+	case key == "credential_process": // a shell reads it: docs/SOURCES.md
 	case g.one(25):
 		line += g.pick(" ", "\t", " # comment", " ; comment", "\n    continued")
 	case g.one(40):

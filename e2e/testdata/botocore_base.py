@@ -24,6 +24,7 @@ def answer(case):
     session = botocore.session.Session(profile=case["profile"])
     session.register_component("data_loader", LOADER)
     session.get_scoped_config()  # as aws does it first: a profile that was named must exist
+    session.get_auth_token()  # as every client does it: an SSO session that is named must exist
     credentials = session.get_credentials()
     if credentials is None:
         return {"none": True}
