@@ -31,8 +31,9 @@ func main() {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would
 	}
 	if err != nil {
-		message.Report(os.Stderr, err)
+		message.Report(stderr, err)
 	}
+	stderr.Flush()
 	status.Exit() // the only exit: every defer has run; may be death by a signal
 }
 
@@ -59,11 +60,11 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	case flags.demoClient != 0:
 		return statusOf(demoClient(ctx, flags.demoClient, os.Stdout))
 	}
-	log, closeLog, err := newLogger(flags, runner.Stderr)
+	log, flush, err := newLogger(flags)
 	if err != nil {
 		return runner.Failed, err
 	}
-	defer closeLog()
+	defer flush()
 	sts, err := startSandbox(flags)
 	if err != nil {
 		return runner.Failed, err

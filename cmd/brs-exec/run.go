@@ -15,6 +15,9 @@ import (
 	"brs-exec/internal/runner"
 )
 
+// teardownLimit is how long the caller of brs-exec waits at most once the command has ended.
+const teardownLimit = time.Second
+
 // runCommand gets everything ready, runs the command, and tells what came of it.
 func (s *session) runCommand(
 	ctx context.Context, sigs *runner.Signals, env []string, keepOpen bool,
@@ -50,17 +53,17 @@ func (s *session) runCommand(
 	}
 	if !began.IsZero() && e.srv != nil {
 		if asked := e.srv.Stats(); !s.warnOfBypass(command, env, asked) {
-			adviseReach(runner.Stderr, s.log, command, status, asked)
+			adviseReach(stderr, s.log, command, status, asked)
 		}
 	}
 	s.tellSummary(e.srv)
-	if err != nil {
-		return status, err
+	if err == nil {
+		status = s.tellVerdicts(stderr, e.watch, status)
 	}
-	status = s.tellVerdicts(runner.Stderr, e.watch, status)
-	if status == runner.RunFailed {
+	if err == nil && status == runner.RunFailed {
 		err = context.Cause(refused) // nil: the command's own status happens to be ours
 	}
+	time.AfterFunc(teardownLimit, status.Exit) // whatever hangs from here on
 	return status, err
 }
 

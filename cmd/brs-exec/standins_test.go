@@ -489,14 +489,20 @@ func follow() {
 	fmt.Println(len(keys), "keys of", who)
 }
 
-// poll SECONDS asks the endpoint all the time, as three clients at once, and writes each access key
-// that it gets to $WORK/served, and each status to $WORK/statuses.
+// poll SECONDS [PAUSE] asks the endpoint all the time, as three clients at once, and writes each
+// access key that it gets to $WORK/served, and each status to $WORK/statuses.
 func poll() {
 	seconds, err := strconv.ParseFloat(os.Args[1], 64)
 	if err != nil {
 		fail(err)
 	}
 	end := time.Now().Add(time.Duration(seconds * float64(time.Second)))
+	pause := 10 * time.Millisecond
+	if len(os.Args) > 2 {
+		if pause, err = time.ParseDuration(os.Args[2]); err != nil {
+			fail(err)
+		}
+	}
 	var mu sync.Mutex // guards seen
 	seen := map[string]bool{}
 	note := func(file, text string) {
@@ -516,7 +522,7 @@ func poll() {
 	var clients sync.WaitGroup
 	for range 3 {
 		clients.Go(func() {
-			for ; time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			for ; time.Now().Before(end); time.Sleep(pause) {
 				resp, body, err := askEndpoint()
 				if err != nil {
 					continue

@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
-	"io"
 	"log/slog"
-	"os"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -18,6 +16,7 @@ import (
 	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/rehearse"
+	"brs-exec/internal/runner"
 	"brs-exec/internal/source"
 )
 
@@ -34,22 +33,31 @@ func version() string {
 	return "devel"
 }
 
-// newLogger makes the logger of --log-level, --log-format and --log-file. The file is appended to,
-// and made for its owner alone.
-func newLogger(flags *cli, stderr io.Writer) (log *slog.Logger, closeLog func() error, err error) {
-	w, closeLog := stderr, func() error { return nil }
-	if flags.logFile != "" {
-		f, err := os.OpenFile(flags.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
-				"%s: %w", flags.given("log-file"), err)
-		}
-		w, closeLog = f, f.Close
-	}
+// stderr is for all that brs-exec says itself, in one order.
+var stderr = message.NewSink(runner.Stderr)
+
+// newLogger makes the logger of --log-level, --log-format and --log-file, and what is to be called
+// at the end.
+func newLogger(flags *cli) (log *slog.Logger, flush func(), err error) {
+	form := message.NewLogger
 	if flags.logFormat == "json" {
-		return message.NewJSONLogger(w, flags.level()), closeLog, nil
+		form = message.NewJSONLogger
 	}
-	return message.NewLogger(w, flags.level()), closeLog, nil
+	if flags.logFile == "" {
+		return stderr.Logger(form, flags.level()), func() {}, nil
+	}
+	given := flags.given("log-file")
+	f, err := runner.OpenLog(flags.logFile)
+	if err != nil {
+		return nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
+			"%s: %w", given, err)
+	}
+	sink := message.NewSink(f)
+	return sink.Logger(form, flags.level()), func() {
+		if lost := sink.Flush(); lost > 0 {
+			message.NewLogger(stderr, flags.level()).Warn(given + ": " + message.Lost(lost))
+		}
+	}, nil
 }
 
 func (c *cli) level() (level slog.Level) {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -141,7 +142,12 @@ func endWithUs(pid int) {
 }
 
 // Stderr is where a wrapper says something while its command runs.
-var Stderr = os.Stderr
+var Stderr io.Writer = os.Stderr
+
+// OpenLog opens a file for messages, to append them.
+func OpenLog(path string) (io.Writer, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+}
 
 // Exit ends the process with the command's code, all 32 bits of it.
 func (s Status) Exit() { os.Exit(int(s)) }

@@ -3,9 +3,12 @@
 package runner
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"os"
-	"sync/atomic"
-	"time"
+	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -13,42 +16,83 @@ import (
 )
 
 // Stderr is where a wrapper says something while its command runs. What is written there doesn't
-// stop a job in the background (stty tostop), doesn't end the wrapper when nobody reads it any
-// more, and doesn't hold it up when the reader stands still (Ctrl-S, a pager): the message is lost
-// then.
-var Stderr stderr
+// stop a job in the background (stty tostop) and doesn't end the wrapper when nobody reads it any
+// more. It waits for a reader that stands still (Ctrl-S, a pager), since whether a descriptor
+// blocks is everybody's matter who has it: let a goroutine write that nobody waits for.
+var Stderr io.Writer = messages(2)
 
-type stderr struct{}
+// messages is a descriptor for them.
+type messages int
 
-// stderrPatience is how long we wait for a reader that stands still, once.
-const stderrPatience = 250 * time.Millisecond
-
-// stuck is set from a message that got no room to the next one that gets it.
-var stuck atomic.Bool
-
-func (stderr) Write(p []byte) (int, error) {
+func (fd messages) Write(p []byte) (int, error) {
 	defer pty.NeverStopped()()
-	const most = 4096 // PIPE_BUF: what poll(2) has found room for
-	for n := 0; n < len(p); n += most {
-		if !roomOn(2) {
-			return n, os.ErrDeadlineExceeded
-		}
-		if !pty.WriteAll(2, p[n:min(n+most, len(p))]) {
-			return n, os.ErrClosed
-		}
+	if !pty.WriteAll(int(fd), p) {
+		return 0, os.ErrClosed
 	}
 	return len(p), nil
 }
 
-func roomOn(fd int) bool {
-	patience := stderrPatience
-	if stuck.Load() {
-		patience = 0
+// OpenLog opens a file for messages: they are appended, and a new file is its owner's alone.
+// Opening never waits: a FIFO that nobody reads yet is opened by the first write. Writing may wait,
+// as on Stderr. Nothing closes the file but the end of the process.
+func OpenLog(path string) (io.Writer, error) {
+	flags := unix.O_WRONLY | unix.O_APPEND | unix.O_CLOEXEC | unix.O_NOCTTY
+	trusted := onlyOursIn(filepath.Dir(path))
+	if !trusted {
+		flags |= unix.O_NOFOLLOW
 	}
-	n, err := 0, error(unix.EINTR)
+	fd, err := openAnyway(path, flags|unix.O_CREAT|unix.O_NONBLOCK)
+	switch {
+	case err == unix.ENXIO && isFIFO(path):
+		return &unread{path: path, flags: flags}, nil
+	case err == unix.ELOOP && !trusted:
+		err = errors.New("a symbolic link in a folder that others can write to is not followed")
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return messages(fd), nil
+}
+
+// onlyOursIn says that nobody but us and root can put something into the folder. One that isn't
+// there gets another error soon.
+func onlyOursIn(dir string) bool {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return true
+	}
+	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	return info.Mode()&0o022 == 0 && (owner == 0 || owner == os.Geteuid())
+}
+
+func isFIFO(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
+}
+
+func openAnyway(path string, flags int) (fd int, err error) {
+	err = unix.EINTR
 	for err == unix.EINTR {
-		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(patience.Milliseconds()))
+		fd, err = unix.Open(path, flags, 0o600)
 	}
-	stuck.Store(n == 0)
-	return n != 0 // on an error, too: the write has it
+	return fd, err
+}
+
+// unread is a FIFO without a reader. The first write waits for one: were it opened for reading as
+// well, as Linux allows, a pipe that the command has, too, would never break for it.
+type unread struct {
+	path  string
+	flags int
+	fd    messages // 0: not open yet
+}
+
+func (u *unread) Write(p []byte) (int, error) {
+	if u.fd == 0 {
+		fd, err := openAnyway(u.path, u.flags)
+		if err != nil {
+			return 0, err
+		}
+		u.fd = messages(fd)
+	}
+	return u.fd.Write(p)
 }
