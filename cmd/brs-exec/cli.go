@@ -127,7 +127,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		case o.isBool():
 			value = "true"
 		case len(args) == 0 || strings.HasPrefix(args[0], "-"): // most likely its value was forgotten
-			return message.Errorf(word+"=VALUE, if it begins with a hyphen", "%s needs a value", word)
+			return message.Errorf(word+" "+o.placeholder+", or "+word+"=VALUE if it begins with a hyphen", "%s needs a value", word)
 		default:
 			value, args = args[0], args[1:]
 		}
@@ -140,9 +140,11 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 }
 
 func unknownFlag(options map[string]*option, word string) error {
-	near := nearest.To(strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(options)))
+	told := maps.Clone(options)
+	maps.DeleteFunc(told, func(_ string, o *option) bool { return o.help == "" }) // --help has none of it
+	near := nearest.To(strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(told)))
 	if near == "" {
-		return fmt.Errorf("unknown flag %s", word)
+		return message.Errorf("--help lists them; the command's own flags come after --", "unknown flag %s", word)
 	}
 	return message.Errorf("did you mean --"+near+"?", "unknown flag %s", word)
 }
@@ -199,7 +201,7 @@ func readBool(text string) (bool, error) {
 func readNumber(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 0, strconv.IntSize)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number", text)
+		return 0, message.Errorf("write digits: 8080", "%q is no number", text)
 	}
 	return int(n), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ var outOfReach = []struct {
 	{"srun sbatch qsub bsub mpirun mpiexec", "", "the endpoint is on this machine only", "srun brs-exec … -- COMMAND"},
 	{"spark-submit ray dask", "", "executors elsewhere don't see this machine's endpoint",
 		"brs-exec on each worker, or the cluster's own role"},
-	{"docker podman nerdctl docker-compose lxc", "", "a container has an environment and a loopback of its own",
+	{"docker podman nerdctl docker-compose lxc", "run exec up build start create launch", "a container has an environment and a loopback of its own",
 		"brs-exec in the image: ENTRYPOINT [\"brs-exec\", …, \"--\"]"},
 	{"kubectl oc", "exec run debug", "the pod has an environment and a loopback of its own",
 		"kubectl exec POD -- brs-exec … -- COMMAND"},
@@ -59,7 +60,9 @@ var outOfReach = []struct {
 // shells do: whoever stopped it knows why it ended.
 func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.Status, asked ecsserver.Stats) {
 	stopped := status <= 0 || status > 128 && status <= 192
-	if stopped || came(asked) || !log.Enabled(context.Background(), slog.LevelWarn) {
+	// 125 to 127 is what docker, sudo, env and the like say when they ran nothing.
+	nothing := status >= 125 && status <= 127 || !findsOne(command)
+	if stopped || nothing || came(asked) || !log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
 	if hint := reachHint(command); hint != "" {
@@ -70,6 +73,21 @@ func adviseReach(w io.Writer, log *slog.Logger, command []string, status runner.
 // came tells whether anybody has asked the endpoint for anything.
 func came(asked ecsserver.Stats) bool {
 	return asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
+}
+
+// findsOne says whether sudo and its like found a program to run: one of their arguments is one,
+// or they have none.
+func findsOne(command []string) bool {
+	if !slices.Contains(strings.Fields("sudo doas runuser pkexec"), filepath.Base(command[0])) {
+		return true
+	}
+	words := slices.DeleteFunc(slices.Clone(command[1:]), func(arg string) bool {
+		return strings.HasPrefix(arg, "-") || strings.Contains(arg, "=")
+	})
+	return len(words) == 0 || slices.ContainsFunc(words, func(word string) bool {
+		_, err := exec.LookPath(word)
+		return err == nil
+	})
 }
 
 // reachHint returns "" for a command that the endpoint reaches, as far as is known.

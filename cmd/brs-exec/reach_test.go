@@ -89,6 +89,7 @@ func TestAdviseReach(t *testing.T) {
 	}{
 		{name: "failed", status: 1},
 		{name: "ssh failed", status: 255},
+		{name: "ran nothing", status: 127, silent: true},
 		{name: "went well", silent: true},
 		{name: "killed", status: -15, silent: true},
 		{name: "killed, says its shell", status: 130, silent: true},
@@ -99,7 +100,7 @@ func TestAdviseReach(t *testing.T) {
 	} {
 		log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: max(tt.level, slog.LevelWarn)}))
 		var b strings.Builder
-		adviseReach(&b, log, []string{"sudo", "x"}, tt.status, tt.asked)
+		adviseReach(&b, log, []string{"sudo", "sh"}, tt.status, tt.asked)
 		if silent := b.String() == ""; silent != tt.silent || !silent && strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.name, b.String())
 		}

@@ -120,6 +120,9 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 				"--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
 		}
 	}
+	if !s.flags.child.NoIsolation && hasPlugins(config) {
+		s.log.Warn("the [plugins] of your config file are left out, since a plugin can be another identity; --no-isolation keeps them")
+	}
 	fromEnv, _ := awsconfig.ChosenProfile(env)
 	profile = cmp.Or(s.flags.source.Profile, fromEnv, awsconfig.Default)
 	c := childenv.Chosen{
@@ -134,6 +137,11 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 		}
 	}
 	return profile, childenv.ChildConfig(config, credentials, c), nil
+}
+
+// hasPlugins says whether the aws cli would load modules that a config file names.
+func hasPlugins(config []byte) bool {
+	return slices.ContainsFunc(awsconfig.Lines(config), func(line string) bool { return strings.TrimSpace(line) == "[plugins]" })
 }
 
 // newDir makes the private directory. There may be no place for it: the command then has the token

@@ -46,8 +46,8 @@ func TestWrongInputs(t *testing.T) {
 			got.WriteString(line)
 		}
 	}
-	if n < 60 {
-		t.Errorf("only %d wrong inputs; want 60", n)
+	if n < 200 {
+		t.Errorf("only %d wrong inputs; want 200", n)
 	}
 	if *update {
 		if err := os.WriteFile(wrongInputsFile, []byte(got.String()), 0o644); err != nil {
@@ -197,6 +197,45 @@ sso_account_id = 222222222222
 sso_role_name = Dev
 sso_region = us-east-1
 sso_start_url = https://x.awsapps.com/start
+[bare]
+region = eu-west-1
+[profile both]
+role_arn = arn:aws:iam::123456789012:role/etl
+source_profile = keys
+credential_source = Environment
+[profile orphan]
+role_arn = arn:aws:iam::123456789012:role/etl
+[profile dry]
+role_arn = arn:aws:iam::123456789012:role/etl
+source_profile = empty
+[profile badarn]
+role_arn = etl
+source_profile = keys
+[profile badname]
+role_arn = arn:aws:iam::123456789012:role/etl
+source_profile = keys
+role_session_name = not me
+[profile tokenless]
+role_arn = arn:aws:iam::123456789012:role/etl
+web_identity_token_file = nosuch
+[profile roleless]
+source_profile = keys
+[profile fromenv]
+role_arn = arn:aws:iam::123456789012:role/etl
+credential_source = Environment
+[profile spaced]
+aws_access_key_id = AKIAIOSFODNN7EXAMPLE # mine
+aws_secret_access_key = hush
+[profile nowhere-region]
+role_arn = arn:aws:iam::123456789012:role/etl
+source_profile = keys
+region = eu west
+[profile roots]
+role_arn = arn:aws:iam::123456789012:role/etl
+source_profile = keys
+ca_bundle = nosuch.pem
+[profile gone]
+credential_process = nosuchcommand 2>&-
 `
 
 func (w *wrongWorld) files(t *testing.T) {
@@ -228,6 +267,11 @@ func (w *wrongWorld) files(t *testing.T) {
 		"encrypted.key": "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIhush=\n-----END ENCRYPTED PRIVATE KEY-----\n",
 		"long.json":     `{"Version":"2012-10-17","Statement":"` + strings.Repeat("x", 2100) + `"}`,
 		"broken.config": "[profile x\n",
+		"bom.config":    "\ufeff[profile x]\nregion = eu-west-1\n",
+		"twice.config":  "[profile x]\nregion = eu-west-1\nregion = eu-west-1\n",
+		"utf16.config":  "\xff\xfe[\x00x\x00]\x00",
+
+		".aws/credentials": "[profile misplaced]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = hush\n",
 	} {
 		errs = append(errs, os.WriteFile(in(name), []byte(text), 0o600))
 	}

@@ -27,7 +27,7 @@ const keptPrefix = "cli_"
 
 // keptS3 are the settings nested below "s3 =", of botocore and of the aws cli's transfers.
 var keptS3 = set(`addressing_style payload_signing_enabled signature_version use_accelerate_endpoint
-	use_dualstack_endpoint use_arn_region us_east_1_regional_endpoint s3_disable_multiregion_access_points
+	use_dualstack_endpoint use_arn_region endpoint_url us_east_1_regional_endpoint s3_disable_multiregion_access_points
 	max_concurrent_requests max_queue_size multipart_threshold multipart_chunksize max_bandwidth io_chunksize
 	preferred_transfer_client target_bandwidth target_throughput should_stream disk_throughput direct_io`)
 

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -120,6 +121,10 @@ func interpreted(file string) error {
 	interp, _, _ = strings.Cut(interp, "\t")
 	if interp == "" {
 		return nil // ENOEXEC, which is the shell's
+	}
+	if strings.HasSuffix(interp, "\r") {
+		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, which sed -i 's/\\r$//' %s takes off",
+			interp, fs.ErrNotExist, file)
 	}
 	if _, err := os.Stat(interp); err != nil {
 		return fmt.Errorf("interpreter %s: %w", interp, errors.Unwrap(err))

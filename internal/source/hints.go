@@ -33,6 +33,14 @@ type call struct {
 // askedSTS says that the call went to STS.
 func (c *call) askedSTS() bool { return c.keys.HasKeys() || c.byToken }
 
+// hasAnswered says that the host which the call went to was there before.
+func (s *Source) hasAnswered(c call) bool {
+	if c.askedSTS() {
+		return s.sts.Answered()
+	}
+	return s.hasWorked.Load()
+}
+
 // explain makes one line of an error, and a hint of what AWS is known to mean by it.
 func (s *Source) explain(c call, err error) *problem.Error {
 	e := &problem.Error{Text: c.op + ": " + awserr.Describe(err), Err: err}
@@ -48,7 +56,7 @@ func (s *Source) explain(c call, err error) *problem.Error {
 	if e.Hint == "" {
 		e.Hint = s.hint(c, err)
 	}
-	if awserr.NoSuchHost(err) && s.hasWorked.Load() {
+	if awserr.NoSuchHost(err) && s.hasAnswered(c) {
 		e.Verdict = problem.Passing // the host was there: a VPN or its name server is down
 	}
 	return e
@@ -71,7 +79,7 @@ func (s *Source) hint(c call, err error) string {
 	switch {
 	case awserr.OurCertificate(err):
 		return "is the certificate registered and active in this account and region?"
-	case awserr.NoSuchHost(err) && s.hasWorked.Load():
+	case awserr.NoSuchHost(err) && s.hasAnswered(c):
 		return "it was there before: is the VPN up, and its name server?"
 	case awserr.NoSuchHost(err):
 		return s.names.Hint("is the region right? %v, or %v", problem.Region, problem.STSEndpointURL)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -95,7 +96,11 @@ func (l *login) changes(ctx context.Context, before string, pause time.Duration)
 // explain says how err is cured. Logging in again cures what the SDK says of the token, but not a
 // role that isn't the user's; what comes from the network may pass.
 func (l *login) explain(err error) error {
-	e := &problem.Error{Err: err, Hint: l.again, Verdict: problem.Permanent}
+	again := l.again
+	if l.s.hasWorked.Load() && runtime.GOOS != "windows" { // the command runs: in its terminal, aws would read our files
+		again = withoutOurFiles + l.again
+	}
+	e := &problem.Error{Err: err, Hint: again, Verdict: problem.Permanent}
 	_, unread := errors.AsType[*fs.PathError](err)
 	status := awserr.Status(err)
 	code, message := awserr.Code(err)
@@ -104,7 +109,7 @@ func (l *login) explain(err error) error {
 		e.Text = l.what + ": nobody has logged in"
 	case unread, errors.Is(err, awsconfig.ErrTooLarge):
 		e.Text = l.what + ": " + err.Error()
-		e.Hint = "make it readable for you, or log in anew: " + l.again
+		e.Hint = "make it readable for you, or log in anew: " + again
 	case status == http.StatusForbidden && l.role != "":
 		e.Text = l.what + ": no access to role " + l.role
 		e.Hint = "aws sso list-account-roles shows yours; sso_account_id and sso_role_name of the profile choose"

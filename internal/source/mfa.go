@@ -176,7 +176,7 @@ func (m *mfa) get(ctx context.Context) (string, error) {
 	}
 	code, err := m.asking.Wait(ctx)
 	if err != nil {
-		return "", m.s.explain(call{op: "MFA"}, err)
+		return "", m.s.explain(call{op: "MFA", hint: command.WaitsHint}, err)
 	}
 	m.code, m.asked = code, time.Now()
 	if m.command == "" && m.given == "" {

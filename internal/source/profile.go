@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
 	"brs-exec/internal/awsconfig"
-	"brs-exec/internal/nearest"
 	"brs-exec/internal/source/problem"
 )
 
@@ -24,6 +24,10 @@ import (
 // is wrong with its credentials is kept for when they are needed.
 func (b *builder) loadProfile() error {
 	variable, _ := awsconfig.ChosenProfile(b.o.Env)
+	if older, other := b.vars["AWS_DEFAULT_PROFILE"], b.vars["AWS_PROFILE"]; b.o.Profile == "" && older != "" && other != "" && older != other {
+		b.o.Log.Warn("AWS_DEFAULT_PROFILE and AWS_PROFILE name two profiles: the former counts, as it does for aws",
+			"AWS_DEFAULT_PROFILE", older, "AWS_PROFILE", other)
+	}
 	name, named := cmp.Or(b.o.Profile, variable, awsconfig.Default), b.o.Profile+variable != ""
 	var err error
 	if b.identity, err = b.files.ReadIdentity(); err != nil {
@@ -32,7 +36,7 @@ func (b *builder) loadProfile() error {
 	v := b.identity.Profiles[name]
 	switch {
 	case v == nil && named:
-		return b.missingProfile("profile ", b.names.Hint("%v ", problem.Profile), name)
+		return b.missingProfile("profile ", name)
 	case v == nil:
 		return nil
 	}
@@ -81,8 +85,16 @@ func (b *builder) addWebIdentity(p *config.SharedConfig) {
 // fileError explains a file that aws refuses, too.
 func fileError(err error) error {
 	hint := "a line is [section], or key = value"
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		hint = "aws would not go on either: make it readable for you (ls -l " + e.Path + "), or move it away"
+	}
 	if errors.Is(err, awsconfig.ErrTooLarge) {
 		hint = "look what it is: a file of settings takes kilobytes"
+	}
+	if e, ok := errors.AsType[*awsconfig.SyntaxError](err); ok && e.Line == 0 && strings.Contains(e.What, "plain text") {
+		hint = "save it as plain text: UTF-8, without a byte order mark"
+	} else if ok && strings.Contains(e.What, "twice") {
+		hint = "take one of the two out: tools differ in which one counts"
 	}
 	return problem.Bad(hint, "%v", err)
 }
@@ -243,7 +255,7 @@ func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []str
 func (b *builder) readSource(p *config.SharedConfig, source string, way []string) (below config.SharedConfig, err error) {
 	v := b.identity.Profiles[source]
 	if v == nil {
-		return below, b.missingProfile("source_profile ", "source_profile = ", source)
+		return below, b.missingProfile("source_profile ", source)
 	}
 	_, id := v["aws_access_key_id"]
 	_, secret := v["aws_secret_access_key"]
@@ -264,29 +276,60 @@ func (b *builder) readSource(p *config.SharedConfig, source string, way []string
 }
 
 func circle(profile, source string) error {
-	return problem.Bad("give it credentials of its own: source_profile must not lead in a circle",
+	return problem.Bad("give profile "+source+" credentials of its own; source_profile must not lead in a circle",
 		"profile %s: source_profile %s leads to no credentials", profile, source)
 }
 
-// missingProfile names the files that were read, those that could not be, and the profile that was
-// perhaps meant. what stands before its name in a sentence, write where the user writes it.
-func (b *builder) missingProfile(what, write, name string) error {
+// missingProfile names the files that were read, those that could not be, and the profiles that
+// there are. It does not guess which was meant: acct-005 for acct-004 is another account. what
+// stands before its name in a sentence.
+func (b *builder) missingProfile(what, name string) error {
+	misnamed := b.misnamed(name)
 	what += problem.Clip(name)
 	names, unread := b.profileNames()
 	where := b.where("and")
 	if unread != nil {
 		return problem.Bad("make it readable", "no %s: %v", what, unread)
 	}
-	if near := nearest.To(name, names); near != "" {
-		return problem.Bad("did you mean "+write+near+"?", "no %s in %s", what, where)
-	}
-	if len(names) == 0 {
+	switch {
+	case misnamed != "":
+		return problem.Bad(misnamed, "no %s in %s", what, where)
+	case b.insideAnother():
+		return problem.Bad(withoutOurFiles+b.names.Hint("brs-exec %v ", problem.Profile)+name+" …",
+			"no %s: this is inside a brs-exec, which hides your profiles", what)
+	case len(names) == 0 && b.vars["AWS_CONFIG_FILE"] != "":
+		return problem.Bad("is AWS_CONFIG_FILE right? if it is, aws configure sso, or aws configure, makes a profile", "no %s: %s hold none at all", what, where)
+	case len(names) == 0 && b.files.Config == "":
+		return problem.Bad("unset AWS_CONFIG_FILE: without it, ~/.aws/config is read", "no %s: %s hold none at all", what, where)
+	case len(names) == 0:
 		return problem.Bad("aws configure sso, or aws configure, makes one", "no %s: %s hold none at all", what, where)
-	}
-	if len(names) > 8 {
-		names = append(names[:8], "…")
+	case len(names) > 8:
+		names = append(names[:8], "…; aws configure list-profiles shows all")
 	}
 	return problem.Bad("there are: "+strings.Join(names, ", "), "no %s in %s", what, where)
+}
+
+// misnamed is how a section that stands there must be called to be the profile name; "": there is
+// none like it.
+func (b *builder) misnamed(name string) string {
+	if b.identity.Credentials["profile "+name] != nil {
+		return "write [" + name + "] in " + b.files.Credentials + ", where names stand without \"profile\""
+	}
+	content, _ := awsconfig.Read(b.files.Config)
+	for _, line := range awsconfig.Lines(content) {
+		if strings.TrimSpace(line) == "["+name+"]" {
+			return "write [profile " + name + "] in " + b.files.Config + ", where only [default] stands without \"profile\""
+		}
+	}
+	return ""
+}
+
+// withoutOurFiles begins a command that is to see the user's files inside a brs-exec.
+const withoutOurFiles = "env -u AWS_CONFIG_FILE -u AWS_SHARED_CREDENTIALS_FILE "
+
+// insideAnother says whether the config file is one that a brs-exec wrote for its command.
+func (b *builder) insideAnother() bool {
+	return strings.HasPrefix(filepath.Base(filepath.Dir(b.files.Config)), "brs-exec-")
 }
 
 // where names the two files. A variable that is set to nothing is no file.

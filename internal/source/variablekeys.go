@@ -58,7 +58,7 @@ func checkKeys(keys aws.Credentials, name func(variable string) string) error {
 		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey}, {"AWS_SESSION_TOKEN", keys.SessionToken},
 	} {
 		if strings.ContainsFunc(k.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-			return problem.Bad("take it out, where the value comes from", "%s holds a space or a line break", name(k.variable))
+			return problem.Bad("take it out where the value comes from; in a file, a comment takes a line of its own", "%s holds a space or a line break", name(k.variable))
 		}
 	}
 	return nil

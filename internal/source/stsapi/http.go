@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"brs-exec/internal/roots"
 	"brs-exec/internal/source/awserr"
@@ -134,11 +137,33 @@ func proxy(r *http.Request) (*url.URL, error) {
 	if err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsPrivate() && r.URL.Scheme == "http") {
 		return nil, nil
 	}
+	if variable := badProxy(r.URL.Scheme); variable != "" {
+		return nil, problem.Bad("export "+variable+"=http://HOST:PORT, without a space or line break", "%s is no URL", variable)
+	}
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil { // it would show the proxy's password
 		return nil, problem.Bad("http://HOST:PORT", "HTTPS_PROXY or HTTP_PROXY is no URL")
 	}
 	return u, nil
+}
+
+// badProxy is the variable of a proxy that can't be parsed. Go leaves it out in silence, and would
+// go around the proxy. "": none is wrong.
+func badProxy(scheme string) string {
+	for _, variable := range []string{strings.ToUpper(scheme) + "_PROXY", scheme + "_proxy"} {
+		value := os.Getenv(variable)
+		if value == "" {
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = "http://" + value
+		}
+		if u, err := url.Parse(value); err != nil || u.Host == "" || strings.ContainsFunc(value, unicode.IsSpace) {
+			return variable
+		}
+		return ""
+	}
+	return ""
 }
 
 // Loopback says whether host is this machine.

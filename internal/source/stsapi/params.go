@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ const (
 	maxDuration        = 12 * time.Hour
 	maxPolicy          = 2048 // characters
 	maxTags            = 50
+	maxPolicyARNs      = 10
 	MaxChainedDuration = time.Hour      // of a role that another role's session assumes
 	MaxSessionDuration = 36 * time.Hour // of GetSessionToken
 )
@@ -51,7 +53,12 @@ func CheckRoleARN(in problem.Input, s string) error {
 	const something = "arn:aws:iam::ACCOUNT:role/"
 	a, err := arn.Parse(s)
 	switch {
-	case err != nil && s != "" && strings.Trim(s, nameRunes) == "":
+	case strings.ContainsAny(s, " \t\r\n"):
+		return problem.Bad("take it out, where the value comes from",
+			"%s %q has a space or a line break in it, which no ARN has", in, problem.Clip(s))
+	case len(s) == 12 && strings.Trim(s, "0123456789") == "":
+		return problem.Bad(in.With("arn:aws:iam::"+s+":role/NAME"), "%s %s is an account, and no ARN of a role in it", in, s)
+	case err != nil && s != "" && s[0] != '-' && strings.Trim(s, nameRunes) == "":
 		return problem.Bad(in.With(something+problem.Clip(s)), "%s %q is no ARN of a role", in, problem.Clip(s))
 	case err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(a.Resource, "assumed-role/"), "/")
@@ -154,7 +161,10 @@ func ParsePolicy(ctx context.Context, in problem.Input, s string) (string, error
 	if path, ok := strings.CutPrefix(s, "file://"); ok {
 		data, err := userfile.Read(ctx, path)
 		if err != nil {
-			const hint = "file:// takes a path as it is: file://policy.json, file:///etc/policy.json"
+			hint := "file:// takes a path as it is: file://policy.json, file:///etc/policy.json"
+			if !errors.Is(err, fs.ErrNotExist) {
+				hint = "name a file with a policy in JSON, of 2048 characters at most"
+			}
 			return "", problem.Bad(hint, "%s: %v", in, err)
 		}
 		where, s = " "+s, string(data)
@@ -187,6 +197,10 @@ func syntaxError(err error) string {
 
 // ParsePolicyARNs reads ARN or, as the aws cli writes it, arn=ARN.
 func ParsePolicyARNs(in problem.Input, list []string) (out []types.PolicyDescriptorType, err error) {
+	if len(list) > maxPolicyARNs {
+		return nil, problem.Bad("leave some out, or make one managed policy of them",
+			"%s: %d policies; AWS takes %d", in, len(list), maxPolicyARNs)
+	}
 	for _, s := range list {
 		s = strings.TrimPrefix(s, "arn=")
 		a, err := arn.Parse(s)

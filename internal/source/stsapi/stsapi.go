@@ -228,6 +228,9 @@ func optional(s string) *string {
 // would count as slow, and their credentials' lives would be shortened.)
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
+// Answered says that STS has answered: its host exists.
+func (c *Client) Answered() bool { return c.skew.Load() != 0 }
+
 // dated measures the skew on every answer that STS itself gave.
 type dated struct {
 	*HTTP
