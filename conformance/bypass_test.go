@@ -26,9 +26,9 @@ var pastTheEnvironment = []struct {
 	file   string // below the home directory or the working directory
 	hide   string // bwrap's arguments in the warning
 }{
-	{client: &client{name: "polars", build: pip, argv: pythonWho, env: pythonPath}, set: setFile("home/.aws/credentials"),
+	{client: named("polars"), set: setFile("home/.aws/credentials"),
 		file: "~/.aws/credentials", hide: "--tmpfs ~/.aws"},
-	{client: &client{name: "rasterio", build: pip, argv: pythonWho, env: pythonPath}, set: setFile("home/.aws/credentials"), isRole: true},
+	{client: named("rasterio"), set: setFile("home/.aws/credentials"), isRole: true},
 	{client: restic(), set: func(w *world) { setKeys(w, "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY") }, isRole: true},
 	{client: restic(), set: func(w *world) { setKeys(w, "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD") }, isRole: true},
 	{client: restic(), set: setAlias, isRole: true},
@@ -49,7 +49,8 @@ func nodeEnvFile(dir string) []string {
 
 func init() {
 	for _, p := range pastTheEnvironment {
-		if !slices.ContainsFunc(alsoNeeded, func(c *client) bool { return c.name == p.name }) {
+		same := func(c *client) bool { return c.name == p.name }
+		if !slices.ContainsFunc(slices.Concat(clients, alsoNeeded), same) {
 			alsoNeeded = append(alsoNeeded, p.client)
 		}
 	}
@@ -138,4 +139,9 @@ func hidden(w *world, c *client, hide string) (o outcome, others int) {
 		}
 	}
 	return o, others
+}
+
+// named is a client of the matrix.
+func named(name string) *client {
+	return clients[slices.IndexFunc(clients, func(c *client) bool { return c.name == name })]
 }

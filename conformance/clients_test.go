@@ -62,6 +62,11 @@ var clients = []*client{
 		note: "nothing"},
 	{name: "obstore", language: "Python over Rust", build: pip, argv: pythonWho, env: pythonPath,
 		note: objectStoreNote},
+	{name: "polars", language: "Python over Rust", build: pip, argv: pythonWho, env: pythonPath, except: polarsExcept,
+		note: "its own reader takes keys of `~/.aws`, whatever the variables say; brs-exec warns at the end. " +
+			"With boto3 beside it, it asks that. Token by file only"},
+	{name: "rasterio", language: "Python over C++", build: pip, argv: pythonWho, env: pythonPath,
+		note: "GDAL's `/vsis3`; knows `CPL_AWS_CREDENTIALS_FILE` only, which brs-exec sets"},
 	{name: "minio-go", language: "Go", build: goBuild, argv: binaryWho,
 		note: "asks again after 80 % of what was left at its last GET"},
 	{name: "rust-object-store", language: "Rust", build: cargo, slow: true, argv: binaryWho,
@@ -89,6 +94,21 @@ func wanted() []*client {
 	return slices.DeleteFunc(slices.Clone(clients), func(c *client) bool {
 		return !full && !(long && c.main) && (long || !c.fast)
 	})
+}
+
+// inAWS is the trap that bites what looks past the environment.
+const inAWS = "keys in `~/.aws`, whatever the variables say"
+
+// readsHome is why polars falls into each trap that has keys in ~/.aws/credentials; see TestLookPastTheEnvironment.
+const readsHome = "[its reader](https://github.com/pola-rs/polars/issues/26704) opens `~/.aws/credentials` itself: brs-exec warns at the " +
+	"command's end, with the line that hides the file (REACH.md)"
+
+var polarsExcept = map[string]string{
+	inAWS: readsHome,
+	"`[default]` with keys in `~/.aws/credentials`":   readsHome,
+	"`AWS_PROFILE` names a profile with keys":         readsHome,
+	"`AWS_DEFAULT_PROFILE` does":                      readsHome,
+	"`role_arn` with `source_profile` in `[default]`": readsHome,
 }
 
 // javaProperties is the trap that outranks everything and that no environment can take away.

@@ -43,6 +43,11 @@ var traps = []trap{
 		w.write("home/.aws/config", "[default]\n"+keys(w.leak("loadconfig")))
 		w.set("AWS_SDK_LOAD_CONFIG=1")
 	}},
+	{name: inAWS, set: func(w *world) {
+		w.write("home/.aws/credentials", "[default]\n"+keys(w.leak("whatever")))
+		w.write("home/.aws/config", "[default]\n"+keys(w.leak("whatever")))
+		w.set("AWS_SHARED_CREDENTIALS_FILE="+w.write("no-credentials", ""), "AWS_CONFIG_FILE="+w.write("no-config", ""))
+	}},
 	{name: "`AWS_PROFILE` names a profile with keys", set: func(w *world) {
 		w.write("home/.aws/credentials", "[other]\n"+keys(w.leak("profile")))
 		w.set("AWS_PROFILE=other")

@@ -92,7 +92,7 @@ func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
 	o := s.flags.server
 	o.Wait = 400 * time.Millisecond // an answer is promised within 600 ms, on a busy machine too
 	o.Permanent, o.Log = permanent, s.log
-	o.FirstServed = func() { s.files.Close() } // the user gets back what the watch holds
+	o.FirstServed = func() { go s.files.Close() } // the kernel takes its time: the answer does not wait
 	watch := s.rehearsal(&o)
 	srv, err := ecsserver.Listen(s.creds, o)
 	if bad, ok := errors.AsType[*ecsserver.OptionError](err); ok {

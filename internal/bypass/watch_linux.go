@@ -114,11 +114,12 @@ func (w *Watch) Close() {
 	}
 	w.Opened()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, fd := range []*int{&w.fd, &w.place} {
-		if *fd >= 0 {
-			unix.Close(*fd)
+	fds := []int{w.fd, w.place}
+	w.fd, w.place = -1, -1
+	w.mu.Unlock()
+	for _, fd := range fds { // it waits for the kernel to forget the watches (synchronize_srcu): 10 ms and more
+		if fd >= 0 {
+			unix.Close(fd)
 		}
-		*fd = -1
 	}
 }

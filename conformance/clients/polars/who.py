@@ -1,6 +1,8 @@
 """polars, by its own reader over Rust's object_store; without boto3, which it would ask."""
 import os
 
+os.environ["POLARS_TEMP_DIR"] = os.environ["TMPDIR"]  # or it wants a HOME
+
 import loop
 import polars
 
