@@ -29,19 +29,17 @@ var pastTheEnvironment = []struct {
 	{client: named("polars"), set: setFile("home/.aws/credentials"),
 		file: "~/.aws/credentials", hide: "--tmpfs ~/.aws"},
 	{client: named("rasterio"), set: setFile("home/.aws/credentials"), isRole: true},
-	{client: restic(), set: func(w *world) { setKeys(w, "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY") }, isRole: true},
-	{client: restic(), set: func(w *world) { setKeys(w, "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD") }, isRole: true},
-	{client: restic(), set: setAlias, isRole: true},
+	{client: restic, set: func(w *world) { setKeys(w, "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY") }, isRole: true},
+	{client: restic, set: func(w *world) { setKeys(w, "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD") }, isRole: true},
+	{client: restic, set: setAlias, isRole: true},
 	{client: &client{name: "dotenv", build: pip, argv: pythonWho, env: pythonPath}, set: setDotEnv, file: "/.env", hide: hideDotEnv},
 	{client: &client{name: "node-env-file", shares: "js-v3", build: npm, argv: nodeEnvFile}, set: setDotEnv, file: "/.env", hide: hideDotEnv},
 }
 
 const hideDotEnv = `--dev-bind /dev/null "$PWD/.env"`
 
-func restic() *client {
-	return &client{name: "restic", build: debian("restic"),
-		argv: func(dir string) []string { return []string{"sh", filepath.Join(dir, "who.sh")} }}
-}
+var restic = &client{name: "restic", build: debian("restic"),
+	argv: func(dir string) []string { return []string{"sh", filepath.Join(dir, "who.sh")} }}
 
 func nodeEnvFile(dir string) []string {
 	return []string{"node", "--env-file=.env", filepath.Join(dir, "who.js")}
@@ -88,6 +86,9 @@ func TestLookPastTheEnvironment(t *testing.T) {
 	}
 	fmt.Sscan(os.Getenv("LOOK_PAST"), &runs)
 	for i, p := range pastTheEnvironment {
+		if !full && runs == 2 && slices.Contains(clients, p.client) {
+			continue // a wheel of its own, of tens of megabytes
+		}
 		t.Run(fmt.Sprint(p.name, i), func(t *testing.T) {
 			t.Parallel()
 			if _, err := p.prepare(); err != nil {
