@@ -16,6 +16,9 @@ import (
 	"brs-exec/need"
 )
 
+// falseAlarm is what brs-exec must not say of a client that was the role.
+const falseAlarm = "nobody asked the endpoint"
+
 // limit is what one start and one call may take.
 const limit = 90 * time.Second
 
@@ -121,6 +124,9 @@ func runLoop(t *testing.T, c *client, w *world, length time.Duration, pause ...s
 	if len(asked) > 0 {
 		t.Errorf("it also asked for %q", asked)
 	}
+	if strings.Contains(o.stderr, falseAlarm) {
+		t.Errorf("a false alarm: %s", o.stderr)
+	}
 	if o.gets > 2*len(calls)+10 { // JS v2 asks twice a call when the end is near, terraform seven times before its first
 		t.Errorf("%d GETs for %d calls", o.gets, l.Calls)
 	}
@@ -218,6 +224,9 @@ func oneTrap(t *testing.T, c *client, trap trap) bool {
 	held := o.status == 0 && strings.TrimSpace(o.stdout) == want && len(calls) > 0 && len(asked) == 0
 	for _, call := range calls {
 		held = held && call.arn == want && call.code == ""
+	}
+	if held && strings.Contains(o.stderr, falseAlarm) {
+		t.Errorf("a false alarm: %s", o.stderr)
 	}
 	if why := c.except[trap.name]; held == (why != "") || !held && !strings.Contains(o.stderr, "brs-exec: warning:") {
 		t.Errorf("status %d, %q, calls %v, also asked %q, stderr %s; expected exception: %q", o.status, o.stdout, calls, asked, o.stderr, why)
