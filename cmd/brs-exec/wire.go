@@ -82,7 +82,7 @@ func (c *cli) optionNames(o source.Option) (flag, given string) {
 
 func refreshOptions(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 	o := flags.refresh
-	o.ReadTimeout, o.Skew, o.Log = flags.source.ReadTimeout, src.Skew, log
+	o.ReadTimeout, o.Skew, o.Asked, o.Log = flags.source.ReadTimeout, src.Skew, src.Asked, log
 	o.Permanent, o.Throttled, o.Denied = permanent, source.Throttled, source.Denied
 	return o
 }

@@ -246,13 +246,10 @@ func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 	creds, now, err := h.retrieve(ctx)
 	waited := now.Sub(start)
 	replace(&h.longestWait, int64(waited), func(longest int64) bool { return int64(waited) > longest })
-	last := h.last.Load()
-	if err != nil {
-		if last == nil || !usable(&last.creds, now.Unix()) {
-			return nil, waited, err
-		}
-		creds = last.creds // still valid: that beats any error
+	if err != nil { // what was served before may look valid: only the provider knows that it is
+		return nil, waited, err
 	}
+	last := h.last.Load()
 	expires := advertise(&creds, now.Unix(), h.maxTTL)
 	left := max(int64(time.Unix(expires, 0).Sub(now.Round(0))), 1)
 	replace(&h.leastLeft, left, func(least int64) bool { return least == 0 || left < least })

@@ -273,7 +273,6 @@ func TestOutageIsToldOnce(t *testing.T) {
 	h := testHandler(p, Options{Log: log.logger()})
 	down := errors.New("down")
 	for _, err = range []error{nil, down, down, nil, nil, down} {
-		h.last.Store(nil) // what was served is over
 		plainGET(h)
 	}
 	if warned, healed := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "there again"); warned != 2 || healed != 1 {
@@ -299,28 +298,33 @@ func TestEndingReleasesWaiters(t *testing.T) {
 	})
 }
 
-// What is still valid beats any error of the provider, and no longer than it is valid.
-func TestValidBeatsError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first := creds("1", time.Now().Add(10*time.Second))
-		var calls int
-		p := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			if calls++; calls > 1 {
-				return aws.Credentials{}, errors.New("down")
+// Only the provider knows whether what it gave before is still valid: the wall clock may have been set back since.
+func TestProviderDecides(t *testing.T) {
+	for _, back := range []time.Duration{0, 10 * time.Second, time.Minute, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			end := time.Now().Add(10 * time.Second)
+			p := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				if !time.Now().Before(end) {
+					return aws.Credentials{}, errors.New("down")
+				}
+				return creds("1", end), nil
+			})
+			h := testHandler(p, Options{})
+			for range 10 {
+				if w := plainGET(h); w.Code != 200 {
+					t.Fatalf("%v before the end: got %d; want 200", time.Until(end), w.Code)
+				}
+				time.Sleep(time.Second)
 			}
-			return first, nil
+			h.now = func() time.Time { return time.Now().Round(0).Add(-back) }
+			for range 10 {
+				if w := plainGET(h); w.Code != 503 {
+					t.Errorf("after the end, the clock set back by %v: got %d; want 503", back, w.Code)
+				}
+				time.Sleep(time.Second)
+			}
 		})
-		h := testHandler(p, Options{})
-		for range 10 {
-			if w := plainGET(h); w.Code != 200 {
-				t.Fatalf("%v before the end: got %d; want 200", time.Until(first.Expires), w.Code)
-			}
-			time.Sleep(time.Second)
-		}
-		if w := plainGET(h); w.Code != 503 {
-			t.Errorf("at the end: got %d; want 503", w.Code)
-		}
-	})
+	}
 }
 
 // A provider that hands out what has expired is not believed.

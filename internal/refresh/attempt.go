@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,9 +25,10 @@ func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	// between the source's look at it and ours would lengthen it.
 	k := reckoning{asked}.absorbed(i)
 	took := i.run - begun.run
-	r.heedSkew(i, k, took)
 	if err == nil {
-		err = r.accept(c, i, k)
+		err = r.accept(c, i, k, i.run-asked.run)
+	} else {
+		r.heedDate(i, took, nil, 0)
 	}
 	if err == nil {
 		r.healed()
@@ -36,39 +38,27 @@ func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	r.publish(turn{err: r.d.err, permanent: r.d.permanent})
 }
 
-// heedSkew reads the source's measurement of STS's clock and reckons what is held anew by it. So
-// even an error's Date decides, after a clock step, what is still valid.
-func (r *Refresher) heedSkew(i instant, k reckoning, took time.Duration) {
-	if r.o.Skew == nil {
-		return
+// asked is the life that the source asked for, of which c came; 0: nobody knows.
+func (r *Refresher) asked(c aws.Credentials) time.Duration {
+	if r.o.Asked == nil {
+		return 0
 	}
-	skew := r.o.Skew()
-	if skew == r.d.skew {
-		return
-	}
-	r.d.skew, r.d.shift = skew, shift(skew, took)
-	if !r.d.toldSkew && skew.Abs() > skewTold {
-		r.d.toldSkew = true
-		r.o.Log.Warn("this machine's clock and STS's disagree; lives are reckoned by STS's",
-			"ahead_by", skew.Round(time.Second))
-	}
-	if h := r.held.Load(); h != nil && h.creds.CanExpire {
-		s := h.reckonedAnew(i, k, r.d.shift)
-		if (s.creds.Expires.Sub(h.creds.Expires)).Abs() > jump {
-			r.hold(s)
-		}
-	}
+	return r.o.Asked(c)
 }
 
-// accept takes what the source returned, unless what is held lives longer.
-func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning) error {
+// accept takes what the source returned, unless what is held lives longer. took is the time since
+// it was asked.
+func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.Duration) error {
 	if !c.HasKeys() {
 		return errors.New("source returned no keys")
 	}
 	issued := k.at(i)
-	h := &credential{creds: c, stated: c.Expires.Round(0), ends: issued.Add(rolling), clock: k}
+	asked := r.asked(c)
+	doubted := r.heedDate(i, took, &c, asked)
+	h := &credential{creds: c, stated: c.Expires.Round(0), ends: issued.Add(rolling), clock: k, expired: new(atomic.Bool)}
 	if c.CanExpire {
-		h.ends = h.stated.Add(r.d.shift)
+		h.ends = r.d.end(h.stated, i, k, asked, took, doubted)
+		h.over = i.run + h.ends.Sub(issued)
 		h = h.adjusted(i)
 	}
 	life := h.ends.Sub(issued)

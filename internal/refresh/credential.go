@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,7 +43,12 @@ type credential struct {
 	ends   time.Time       // when it ends, as reckoned
 	due    time.Time       // when its successor is to be fetched, as reckoned
 	lag    time.Duration   // reckoned minus wall time; creds.Expires allows for it
+	over   time.Duration   // running time of its end, as reckoned when it came: no Date moves it
 	clock  reckoning
+
+	// expired says that it was once found so. It stays so then, whatever the wall clock does later.
+	// All copies share it: who finds it need not be the driver.
+	expired *atomic.Bool
 }
 
 // answer returns what a client gets now. steady is false if the clocks have come apart since h was
@@ -52,7 +58,11 @@ func (h *credential) answer(i instant) (c aws.Credentials, valid, steady bool) {
 		return h.creds, true, true
 	}
 	at := h.clock.at(i)
+	if h.expired.Load() {
+		return aws.Credentials{}, false, true
+	}
 	if !at.Before(h.ends) {
+		h.expired.Store(true)
 		return aws.Credentials{}, false, true
 	}
 	lag := at.Sub(i.wall)
@@ -66,7 +76,7 @@ func (h *credential) answer(i instant) (c aws.Credentials, valid, steady bool) {
 
 // valid says whether h may be handed out at the reckoned time now; nil may not.
 func (h *credential) valid(now time.Time) bool {
-	return h != nil && (!h.creds.CanExpire || now.Before(h.ends))
+	return h != nil && (!h.creds.CanExpire || !h.expired.Load() && now.Before(h.ends))
 }
 
 // adjusted returns h with Expires corrected for what the clocks did until i. A lag of less than a
@@ -81,13 +91,16 @@ func (h *credential) adjusted(i instant) *credential {
 	return &s
 }
 
-// reckonedAnew returns h reckoned by k and by STS's own clock, which needs no guess about a step.
-func (h *credential) reckonedAnew(i instant, k reckoning, shift time.Duration) *credential {
+// reckonedAnew returns h reckoned from i by STS's own clock, which needs no guess about a step.
+func (h *credential) reckonedAnew(i instant, shift time.Duration) *credential {
 	s := *h
-	back := h.clock.at(i).Sub(k.at(i)) // from the old reckoning's time to the new one's
 	s.ends = h.stated.Add(shift)
-	s.due = h.due.Add(-back)
-	s.clock = k
+	if over := i.wall.Add(h.over - i.run); over.Before(s.ends) {
+		s.ends = over
+	}
+	s.due = h.due.Add(i.wall.Sub(h.clock.at(i))) // from the old reckoning's time to the new one's
+	s.clock = reckoning{i}
+	s.expired = new(atomic.Bool)
 	return s.adjusted(i)
 }
 

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -51,7 +52,7 @@ func TestReckoningNeverGoesBack(t *testing.T) {
 // lasting is a credential issued at t0 that ends an hour later.
 func lasting() *credential {
 	ends := t0.Add(time.Hour)
-	return &credential{creds: issue(1, ends), stated: ends, ends: ends, due: t0.Add(30 * time.Minute), clock: reckoning{moment(0, 0)}}
+	return &credential{creds: issue(1, ends), stated: ends, ends: ends, due: t0.Add(30 * time.Minute), over: time.Hour, clock: reckoning{moment(0, 0)}, expired: new(atomic.Bool)}
 }
 
 func TestAnswer(t *testing.T) {
@@ -112,7 +113,7 @@ func TestReckonedAnew(t *testing.T) {
 	if _, valid, _ := guess.answer(forward); valid {
 		t.Fatal("valid without a witness")
 	}
-	r := guess.reckonedAnew(forward, reckoning{forward}, h)
+	r := guess.reckonedAnew(forward, h)
 	c, valid, _ := r.answer(forward)
 	if got := c.Expires.Sub(t0); !valid || got != 2*h {
 		t.Errorf("valid %v, expires at %v; want true, 2h", valid, got)

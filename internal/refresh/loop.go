@@ -15,8 +15,9 @@ type driver struct {
 	wallMinusRun      time.Duration // at the last look
 	wanted            bool          // a client has asked since the last attempt
 	calls             []*call       // those whose answer hasn't been taken
-	skew              time.Duration // as last measured
-	shift             time.Duration // from STS's clock to ours: see the function shift
+	skew              time.Duration // as last measured, right or wrong
+	dated             *dating       // the last that was believed; nil: none yet
+	doubted           *dating       // the last that was not
 	retryDenied       time.Time     // until then a refusal counts as passing
 
 	err         error         // of the outage so far; nil: there is none
@@ -137,13 +138,17 @@ func (r *Refresher) checkClocks() {
 	r.noteNothingValid(i.run)
 }
 
-// noteNothingValid notes since when nothing valid is held.
+// noteNothingValid notes since when nothing valid is held. What ended early, by a reading of the wall clock
+// that has been taken back, has no attempt due: it is then.
 func (r *Refresher) noteNothingValid(run time.Duration) {
 	switch {
 	case r.held.Load().valid(r.at()):
 		r.d.nothingValidSince = 0
 	case r.d.nothingValidSince == 0:
 		r.d.nothingValidSince = run
+		if h := r.held.Load(); h != nil && r.at().Before(h.ends) {
+			r.d.due = r.at()
+		}
 	}
 }
 

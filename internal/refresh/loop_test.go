@@ -603,6 +603,7 @@ func clocked(t *testing.T, life time.Duration, log *bytes.Buffer) (*world, *Refr
 	w := &world{life: life, ends: map[string]time.Time{}, fault: faults[2]}
 	o := options(log)
 	o.Skew = w.skew
+	o.Asked = func(aws.Credentials) time.Duration { return life }
 	r := New(w, o)
 	r.now = w.wall
 	t.Helper()

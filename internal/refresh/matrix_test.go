@@ -23,7 +23,8 @@ import (
 type fault struct {
 	name  string
 	err   error                             // what the call returns; nil: an answer
-	dated bool                              // the response has a Date header
+	dated bool                              // the response has a Date header,
+	off   time.Duration                     // which is wrong by this
 	hang  bool                              // until the context ends
 	life  func(time.Duration) time.Duration // of the answer
 }
@@ -37,7 +38,18 @@ var faults = []fault{
 	{name: "malformed", err: &smithy.DeserializationError{Err: errors.New("XML syntax error")}, dated: true},
 	{name: "already expired", dated: true, life: func(time.Duration) time.Duration { return -sec }},
 	{name: "shorter life", dated: true, life: func(l time.Duration) time.Duration { return l / 3 }},
+	{name: "Date 50m behind", dated: true, off: -50 * time.Minute, life: wholeLife},
+	{name: "Date 56 years behind", dated: true, off: -years56, life: wholeLife},
+	{name: "Date 61s behind", dated: true, off: -61 * sec, life: wholeLife},
+	{name: "500, Date 50m behind", err: &smithy.GenericAPIError{Code: "InternalFailure"}, dated: true, off: -50 * time.Minute},
+	{name: "500, Date 56 years behind", err: &smithy.GenericAPIError{Code: "InternalFailure"}, dated: true, off: -years56},
+	{name: "500, Date 61s behind", err: &smithy.GenericAPIError{Code: "InternalFailure"}, dated: true, off: -61 * sec},
+	{name: "500, Date 50m ahead", err: &smithy.GenericAPIError{Code: "InternalFailure"}, dated: true, off: 50 * time.Minute},
 }
+
+const years56 = 56 * 365 * 24 * time.Hour
+
+func wholeLife(l time.Duration) time.Duration { return l }
 
 func hasCode(code string) func(error) bool {
 	return func(err error) bool {
@@ -96,8 +108,11 @@ func (w *world) fail(d time.Duration) {
 	w.from, w.to = time.Now(), time.Now().Add(d)
 }
 
-// date is the header, a whole second, read by the local clock.
-func (w *world) date() { w.seen = w.true().Add(w.fast).Sub(w.true().Truncate(sec)) }
+// date is the header, a whole second, wrong by off, read by the local clock. No two measurements are
+// the same to the nanosecond.
+func (w *world) date(off time.Duration) {
+	w.seen = w.true().Add(w.fast).Sub(w.true().Add(off).Truncate(sec)) + time.Duration(w.calls)
+}
 
 func (w *world) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	w.mu.Lock()
@@ -109,8 +124,11 @@ func (w *world) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, fmt.Errorf("canceled, %w", ctx.Err())
 	}
 	defer w.mu.Unlock()
-	if !down || w.fault.dated {
-		w.date()
+	switch {
+	case !down:
+		w.date(0)
+	case w.fault.dated:
+		w.date(w.fault.off)
 	}
 	if down && w.fault.err != nil {
 		return aws.Credentials{}, w.fault.err
@@ -161,7 +179,8 @@ func cells() (all []cell) {
 	for _, f := range faults {
 		for _, moment := range []string{"first fetch", "before half-life", "after half-life", "past expiry"} {
 			for _, length := range []float64{0.15, 0.4, 2} {
-				for _, clock := range []string{"steady", "1h fast", "1h slow", "set +1h", "set -1h", "suspended 2h"} {
+				for _, clock := range []string{"steady", "1h fast", "1h slow", "set +1h", "set -1h", "suspended 2h",
+					"set -10s after expiry", "set -1m after expiry", "set -1h after expiry"} {
 					for _, life := range []time.Duration{12 * sec, time.Hour} {
 						for _, lazy := range []bool{false, true} {
 							all = append(all, cell{f, moment, length, clock, life, lazy})
@@ -203,9 +222,25 @@ func (c cell) world() *world {
 	return w
 }
 
-// happen is what the clock does in the middle of the outage.
+// stepsAt is when happen happens, counted from the first call: in the middle of the outage, or so
+// late that what was held has ended in it. 0: there is no such moment.
+func (c cell) stepsAt() time.Duration {
+	from, to := c.window()
+	if !strings.HasSuffix(c.clock, "after expiry") {
+		return (from + to) / 2
+	}
+	return max(c.life+(to-c.life)/4, from)
+}
+
+// happen is what the clock does in the outage.
 func (c cell) happen(w *world) {
 	switch c.clock {
+	case "set -10s after expiry":
+		w.change(0, -10*sec)
+	case "set -1m after expiry":
+		w.change(0, -time.Minute)
+	case "set -1h after expiry":
+		w.change(0, -time.Hour)
 	case "set +1h":
 		w.change(0, time.Hour)
 	case "set -1h":
@@ -216,7 +251,9 @@ func (c cell) happen(w *world) {
 }
 
 // doubtful: a clock set forward can't be told from a suspend until STS shows its Date.
-func (c cell) doubtful() bool { return c.clock == "set +1h" && !c.fault.dated }
+func (c cell) doubtful() bool {
+	return c.clock == "set +1h" && (!c.fault.dated || c.fault.off != 0 && c.fault.err != nil)
+}
 
 // slack: where the clocks disagree, STS's is known to the second of its Date.
 func (c cell) slack() time.Duration {
@@ -261,7 +298,8 @@ func (c cell) run(t *testing.T) (o outcome) {
 	var log bytes.Buffer
 	r := New(w, Options{
 		Log:       slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Permanent: hasCode("AccessDenied"), Throttled: hasCode("Throttling"), Skew: w.skew, Lazy: c.lazy,
+		Permanent: hasCode("AccessDenied"), Throttled: hasCode("Throttling"), Lazy: c.lazy,
+		Skew: w.skew, Asked: func(aws.Credentials) time.Duration { return c.life },
 	})
 	r.now, r.rand = w.wall, seeded(c.String())
 	begun := time.Now()
@@ -271,8 +309,8 @@ func (c cell) run(t *testing.T) (o outcome) {
 		r.Start(ctx)
 		r.Run(ctx)
 	})
-	from, to := c.window()
-	middle, until := begun.Add((from+to)/2), begun.Add(to+c.life+20*sec)
+	_, to := c.window()
+	middle, until := begun.Add(c.stepsAt()), begun.Add(to+c.life+20*sec)
 	var lostAt, healedAt time.Time // in true time: the end of what was held, the first answer after the outage
 	for time.Now().Before(until) {
 		if !middle.IsZero() && !time.Now().Before(middle) {
@@ -297,7 +335,7 @@ func (c cell) run(t *testing.T) (o outcome) {
 	}
 	end := w.to.Add(w.slept)
 	if c.doubtful() { // what was held counted as lost from then on
-		lostAt = begun.Add((from + to) / 2)
+		lostAt = begun.Add(c.stepsAt())
 	}
 	if lostAt.IsZero() { // never had one
 		lostAt = begun.Add(w.slept)
@@ -362,7 +400,7 @@ func (c cell) check(t *testing.T, o outcome, healedAt, end, lostAt time.Time, aw
 // few calls, soon healed, told once, no goroutine left. -v shows what came of each.
 func TestFaultMatrix(t *testing.T) {
 	all := cells()
-	if len(all) != 8*4*3*6*2*2 {
+	if len(all) != 15*4*3*9*2*2 {
 		t.Fatalf("%d cells", len(all))
 	}
 	for _, c := range all {

@@ -19,11 +19,12 @@
 //
 // Clients judge by this machine's wall clock, STS by its own, and neither is told when the machine
 // sleeps. A credential has expired as soon as the wall clock or the running clock says so
-// (credential.go). The loop looks at both every 30 s, and fetches anew after a clock step or a
-// resume. Where Options.Skew says that this clock and STS's disagree by more than a minute, the
-// Expires that Retrieve returns is Expiration + skew: the instant at which this machine's clock
-// will show the end. Within that minute a slow clock still shortens lives, and a fast one changes
-// nothing.
+// (credential.go), and stays so wherever the wall clock goes. The loop looks at both every 30 s,
+// and fetches anew after a clock step or a resume. Where Options.Skew says that this clock and
+// STS's disagree by more than a minute, the Expires that Retrieve returns is Expiration + skew: the
+// instant at which this machine's clock will show the end. Within that minute a slow clock still
+// shortens lives, and a fast one changes nothing. A skew that nothing bears out is not believed
+// (date.go).
 //
 // # Errors
 //
@@ -72,6 +73,9 @@ type Options struct {
 	// from the last counts as a new measurement. Skew is called between calls to the source, but a
 	// call that was given up may still be running.
 	Skew func() time.Duration
+	// Asked returns the life that the source asked STS for when it got these credentials, which is
+	// the most that they have; 0 or a nil Asked: unknown.
+	Asked func(aws.Credentials) time.Duration
 }
 
 // Stats counts since New.

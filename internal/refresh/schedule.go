@@ -18,6 +18,10 @@ const (
 	// skewTold is the skew from which the user is told. AWS accepts signatures of a clock that is
 	// five minutes off.
 	skewTold = time.Minute
+	// skewDoubted is the skew, in whole minutes, above which two answers must say so.
+	skewDoubted = time.Hour
+	// century bounds what is a time at all, and not an overflow.
+	century = 100 * 365 * 24 * time.Hour
 	// jump is how far wall time and running time may drift apart between two looks before it was a
 	// step or a suspend. A leap second must not count as a step: a whole fleet would fetch at once.
 	jump = 2 * time.Second

@@ -324,6 +324,7 @@ func (b *builder) giveWebIdentity(c *chain) error {
 
 // serveBase serves the base credentials themselves.
 func (b *builder) serveBase(c *chain) (err error) {
+	b.s.sessionLife = b.asked.Duration
 	w := &withoutRole{s: b.s, base: c.provider, by: c.String(), duration: b.asked.Duration, asTheyAre: b.o.NoSession}
 	device, from := b.device(c)
 	if err := b.checkServed(c, w, device, from); err != nil {
@@ -339,6 +340,7 @@ func (b *builder) serveBase(c *chain) (err error) {
 			return err
 		}
 		w.mfa.life = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)
+		b.s.sessionLife = w.mfa.life
 	}
 	c.provider = w
 	return nil

@@ -27,6 +27,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/url"
@@ -44,19 +45,20 @@ import (
 // A Source is an aws.CredentialsProvider. Only one call of Retrieve or Prepare may run at a time;
 // the other methods may be called at any time. Close ends what both have begun.
 type Source struct {
-	chain     chain
-	sts       *stsapi.Client
-	region    string
-	names     problem.Names
-	log       *slog.Logger
-	trace     func(Step) // nil: nobody wants to know
-	baseStep  Step       // the first that it is told of
-	mfas      []*mfa
-	untils    []func() time.Time
-	hasWorked atomic.Bool // Retrieve has brought credentials: every host of the chain exists
-	owned     atomic.Pointer[owned]
-	told      atomic.Pointer[told]
-	tasks     *command.Group
+	chain       chain
+	sts         *stsapi.Client
+	region      string
+	names       problem.Names
+	log         *slog.Logger
+	trace       func(Step) // nil: nobody wants to know
+	baseStep    Step       // the first that it is told of
+	mfas        []*mfa
+	untils      []func() time.Time
+	sessionLife time.Duration // of the session that keys without a role become; 0: an hour
+	hasWorked   atomic.Bool   // Retrieve has brought credentials: every host of the chain exists
+	owned       atomic.Pointer[owned]
+	told        atomic.Pointer[told]
+	tasks       *command.Group
 }
 
 // New chooses the credentials' source and checks everything that can be known without asking
@@ -117,6 +119,20 @@ func (s *Source) CallerIdentity(ctx context.Context, creds aws.Credentials) (acc
 // Skew is the local clock minus STS's, from the last answer's Date; 0 if STS was not asked yet. It
 // reads too large by up to a second and the time that the answer took, never too small.
 func (s *Source) Skew() time.Duration { return s.sts.Skew() }
+
+// Asked is the life that STS was asked for when it gave creds, which is the most that they have; 0:
+// they are not of STS, or not asked for by us.
+func (s *Source) Asked(creds aws.Credentials) time.Duration {
+	switch n := len(s.chain.hops); {
+	case n > 0 && creds.Source == stsapi.AssumeRole:
+		return cmp.Or(s.chain.hops[n-1].role.Duration, stsapi.DefaultDuration)
+	case n == 0 && s.chain.web != nil && creds.Source == stsapi.AssumeRoleWithToken:
+		return cmp.Or(s.chain.web.role.Duration, stsapi.DefaultDuration)
+	case n == 0 && creds.Source == stsapi.SessionToken:
+		return cmp.Or(s.sessionLife, stsapi.DefaultDuration)
+	}
+	return 0
+}
 
 // Region is what the options, the environment or the profile say; "" if none does. (STS alone is
 // asked in the role's partition then.)

@@ -547,3 +547,26 @@ func TestCABundle(t *testing.T) {
 		mustRetrieve(t, mustNew(t, o))
 	})
 }
+
+func TestAsked(t *testing.T) {
+	useTestKeys(t)
+	newStub(t)
+	for _, c := range []struct {
+		name string
+		o    Options
+		want time.Duration
+	}{
+		{"role", Options{RoleARNs: []string{testRole}}, time.Hour},
+		{"role for two hours", Options{RoleARNs: []string{testRole}, Duration: 2 * time.Hour}, 2 * time.Hour},
+		{"keys' session", Options{}, time.Hour},
+		{"keys' session for ten hours", Options{Duration: 10 * time.Hour}, 10 * time.Hour},
+		{"keys as they are", Options{NoSession: true}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := mustNew(t, c.o)
+			if got := s.Asked(mustRetrieve(t, s)); got != c.want {
+				t.Errorf("got %v; want %v", got, c.want)
+			}
+		})
+	}
+}

@@ -25,7 +25,7 @@ import (
 // costs nothing. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html Where
 // AWS's pattern is narrower than what it is known to take (tags), the judgement is left to STS.
 const (
-	defaultDuration    = time.Hour
+	DefaultDuration    = time.Hour
 	minDuration        = 15 * time.Minute
 	maxDuration        = 12 * time.Hour
 	maxPolicy          = 2048 // characters

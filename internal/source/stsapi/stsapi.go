@@ -25,6 +25,13 @@ import (
 	"brs-exec/internal/source/problem"
 )
 
+// The Source of credentials says which call STS gave them by.
+const (
+	AssumeRole          = "AssumeRole"
+	AssumeRoleWithToken = "AssumeRoleWithWebIdentity"
+	SessionToken        = "GetSessionToken"
+)
+
 // Options are what flags say of the endpoint, over what the environment and the profile say.
 type Options struct {
 	EndpointURL     string // "": as they say
@@ -123,7 +130,7 @@ func (c *Client) AssumeRole(ctx context.Context, r *Role, by Caller) (creds aws.
 	if err != nil {
 		return aws.Credentials{}, "", err
 	}
-	return roleSession(out.Credentials, out.AssumedRoleUser, "AssumeRole")
+	return roleSession(out.Credentials, out.AssumedRoleUser, AssumeRole)
 }
 
 // AssumeRoleWithToken assumes r with an OIDC token, which speaks for the caller: nothing is signed.
@@ -137,7 +144,7 @@ func (c *Client) AssumeRoleWithToken(ctx context.Context, r *Role, token string)
 	if err != nil {
 		return aws.Credentials{}, "", err
 	}
-	return roleSession(out.Credentials, out.AssumedRoleUser, "AssumeRoleWithWebIdentity")
+	return roleSession(out.Credentials, out.AssumedRoleUser, AssumeRoleWithToken)
 }
 
 func roleSession(c *types.Credentials, u *types.AssumedRoleUser, call string) (
@@ -162,7 +169,7 @@ func (c *Client) SessionToken(ctx context.Context, by Caller, life time.Duration
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	return session(out.Credentials, by.Keys.AccountID, "GetSessionToken")
+	return session(out.Credentials, by.Keys.AccountID, SessionToken)
 }
 
 // CallerIdentity asks whose keys are.
@@ -212,7 +219,7 @@ func CheckComplete(c aws.Credentials) error {
 }
 
 func seconds(d time.Duration) *int32 {
-	return aws.Int32(int32(cmp.Or(d, defaultDuration) / time.Second))
+	return aws.Int32(int32(cmp.Or(d, DefaultDuration) / time.Second))
 }
 
 func optional(s string) *string {
