@@ -60,15 +60,12 @@ func (d *driver) believes(m *dating, c *aws.Credentials, asked time.Duration) bo
 		m.skew -= life - asked
 		return d.dated.agrees(m) || d.dated == nil && d.doubted.agrees(m)
 	}
-	if d.doubted.agrees(m) {
-		return true // two answers
+	if asked > 0 && life >= asked-m.tolerance() || d.doubted.agrees(m) {
+		return true // Expiration says the same, or a second answer
 	}
-	if m.skew.Abs().Round(time.Minute) > skewDoubted {
-		return false
-	}
-	// That STS gave just what it was asked for bears its Date out. So does the lack of any other
-	// witness, if nobody knows what it was asked for or if the Date only shortens lives.
-	return asked > 0 && life >= asked-m.tolerance() || d.dated == nil && (asked == 0 || m.skew <= skewTold)
+	// The first is believed without a witness if nobody knows what was asked for, or if it only
+	// shortens lives.
+	return d.dated == nil && (asked == 0 || m.skew <= skewTold) && m.skew.Abs().Round(time.Minute) <= skewDoubted
 }
 
 // heedDate reads the source's measurement of STS's clock. It returns one that is doubted.

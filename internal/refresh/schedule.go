@@ -18,7 +18,7 @@ const (
 	// skewTold is the skew from which the user is told. AWS accepts signatures of a clock that is
 	// five minutes off.
 	skewTold = time.Minute
-	// skewDoubted is the skew, in whole minutes, above which two answers must say so.
+	// skewDoubted is the skew, in whole minutes, above which one Date alone is never believed.
 	skewDoubted = time.Hour
 	// century bounds what is a time at all, and not an overflow.
 	century = 100 * 365 * 24 * time.Hour
