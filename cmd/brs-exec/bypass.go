@@ -16,8 +16,8 @@ import (
 )
 
 // watchFiles watches those files of the user's from which a program may take keys without asking
-// the endpoint, until somebody has asked it. Where the command may rightly have its keys elsewhere,
-// or see the files, nothing is watched.
+// the endpoint, until somebody has asked it. Where the command may rightly have its keys
+// elsewhere, or see the files, nothing is watched.
 func (s *session) watchFiles(env []string, e *equipment) *bypass.Watch {
 	d := s.flags.delivery
 	if e.srv == nil || d.file || d.env || e.keys.HasKeys() || s.flags.child.NoIsolation || nested(env) {
@@ -55,7 +55,8 @@ func (s *session) warnOfBypass(command []string, env []string, asked ecsserver.S
 		return false
 	}
 	shown, hide := file, `--dev-bind /dev/null "$PWD/.env"`
-	if name, ok := strings.CutPrefix(file, awsconfig.Home(env)+string(filepath.Separator)); ok && filepath.Base(file) != ".env" {
+	if name, ok := strings.CutPrefix(file, awsconfig.Home(env)+string(filepath.Separator)); ok &&
+		filepath.Base(file) != ".env" {
 		shown, hide = filepath.Join("~", name), "--tmpfs ~/.aws"
 	}
 	name := filepath.Base(command[0])
@@ -65,7 +66,8 @@ func (s *session) warnOfBypass(command []string, env []string, asked ecsserver.S
 	return true
 }
 
-// typed is the command as it can be typed in a shell. Its arguments may hold secrets: none is shown.
+// typed is the command as it can be typed in a shell. Its arguments may hold secrets: none is
+// shown.
 func typed(command []string) string {
 	name := command[0]
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/+") != "" {

@@ -121,7 +121,8 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 		}
 	}
 	if !s.flags.child.NoIsolation && hasPlugins(config) {
-		s.log.Warn("the [plugins] of your config file are left out, since a plugin can be another identity; --no-isolation keeps them")
+		s.log.Warn("the [plugins] of your config file are left out, since a plugin can be another identity; " +
+			"--no-isolation keeps them")
 	}
 	fromEnv, _ := awsconfig.ChosenProfile(env)
 	profile = cmp.Or(s.flags.source.Profile, fromEnv, awsconfig.Default)
@@ -141,7 +142,8 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 
 // hasPlugins says whether the aws cli would load modules that a config file names.
 func hasPlugins(config []byte) bool {
-	return slices.ContainsFunc(awsconfig.Lines(config), func(line string) bool { return strings.TrimSpace(line) == "[plugins]" })
+	return slices.ContainsFunc(awsconfig.Lines(config),
+		func(line string) bool { return strings.TrimSpace(line) == "[plugins]" })
 }
 
 // newDir makes the private directory. There may be no place for it: the command then has the token

@@ -55,7 +55,8 @@ func readSections(path string) ([]sectionOf, error) {
 	for _, s := range sections {
 		for key, value := range s.Values {
 			if !nestedOK(value) {
-				return nil, fmt.Errorf("%s: %w", path, &SyntaxError{What: "a line below " + key + " has no equals sign"})
+				return nil, fmt.Errorf("%s: %w", path,
+					&SyntaxError{What: "a line below " + key + " has no equals sign"})
 			}
 		}
 	}

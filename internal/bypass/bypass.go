@@ -23,7 +23,8 @@ import (
 // settings are those with which a file of AWS's yields credentials, and variables those with which
 // a .env file does.
 var (
-	settings  = []string{"aws_access_key_id", "credential_process", "role_arn", "sso_start_url", "sso_session", "login_session"}
+	settings = []string{"aws_access_key_id", "credential_process", "role_arn", "sso_start_url", "sso_session",
+		"login_session"}
 	variables = []string{"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"}
 )
 

@@ -83,7 +83,8 @@ var variables = []variable{
 	{"CPL_AWS_CREDENTIALS_FILE", setting, "GDAL (rasterio, QGIS), grok", "31",
 		"its only name for the credentials file (port/cpl_aws.cpp, GetConfigurationFromAWSConfigFiles)"},
 	{"MINIO_SHARED_CREDENTIALS_FILE", setting, "minio-go (restic)", "31",
-		"unset it means ~/.mc/config.json, whose alias s3 comes before the endpoint (credentials/file_minio_client.go)"},
+		"unset it means ~/.mc/config.json, whose alias s3 comes before the endpoint " +
+			"(credentials/file_minio_client.go)"},
 	{"AWS_CONFIG_FILE", setting, fileSDKs, "7, 8", inDefault + " as well"},
 	{"AWS_SDK_LOAD_CONFIG", setting, "JS v2, sdk-go v1", "", "without it JS v2 ignores AWS_SHARED_CREDENTIALS_FILE " +
 		"and reads ~/.aws/credentials (lib/util.js, getProfilesFromSharedConfig)"},

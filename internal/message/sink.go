@@ -15,8 +15,8 @@ const (
 	// sinkPatience is how long a message waits to be written, so that what the command prints next
 	// comes after it. A GET is promised an answer within 600 ms, of which it waits 400 for STS.
 	sinkPatience = 100 * time.Millisecond
-	// flushPatience is how long Flush waits for a reader that takes nothing, flushLimit for one that
-	// takes little.
+	// flushPatience is how long Flush waits for a reader that takes nothing, flushLimit for one
+	// that takes little.
 	flushPatience = 300 * time.Millisecond
 	flushLimit    = 900 * time.Millisecond
 )
@@ -145,8 +145,8 @@ func (s *Sink) written(q queued, err error) (next queued, more bool) {
 	return queued{}, false
 }
 
-// Flush waits a moment until all is written, and returns how many messages are lost. It is the end:
-// what is then still being written is abandoned.
+// Flush waits a moment until all is written, and returns how many messages are lost. It is the
+// end: what is then still being written is abandoned.
 func (s *Sink) Flush() (lost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -55,7 +55,8 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 	issued := k.at(i)
 	asked := r.asked(c)
 	doubted := r.heedDate(i, took, &c, asked)
-	h := &credential{creds: c, stated: c.Expires.Round(0), ends: issued.Add(rolling), clock: k, expired: new(atomic.Bool)}
+	h := &credential{creds: c, stated: c.Expires.Round(0), ends: issued.Add(rolling), clock: k,
+		expired: new(atomic.Bool)}
 	if c.CanExpire {
 		h.ends = r.d.end(h.stated, i, k, asked, took, doubted)
 		h.over = i.run + h.ends.Sub(issued)

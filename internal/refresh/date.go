@@ -55,8 +55,8 @@ func (d *driver) believes(m *dating, c *aws.Credentials, asked time.Duration) bo
 	}
 	life := c.Expires.Sub(m.date())
 	if asked > 0 && life > asked+m.tolerance() {
-		// STS gives no longer life than it was asked for. Its time is what that makes it, if anything
-		// bears that out.
+		// STS gives no longer life than it was asked for. Its time is what that makes it, if
+		// anything bears that out.
 		m.skew -= life - asked
 		return d.dated.agrees(m) || d.dated == nil && d.doubted.agrees(m)
 	}

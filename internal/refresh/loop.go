@@ -29,8 +29,8 @@ type driver struct {
 	toldSkew, toldEndless bool
 }
 
-// Run fetches successors until ctx ends. It returns when all its calls to the source have ended, or
-// a quarter of a second later. It may follow Start or fetch the first credentials itself.
+// Run fetches successors until ctx ends. It returns when all its calls to the source have ended,
+// or a quarter of a second later. It may follow Start or fetch the first credentials itself.
 func (r *Refresher) Run(ctx context.Context) error {
 	if !r.acquire(ctx) {
 		return nil
@@ -138,8 +138,8 @@ func (r *Refresher) checkClocks() {
 	r.noteNothingValid(i.run)
 }
 
-// noteNothingValid notes since when nothing valid is held. What ended early, by a reading of the wall clock
-// that has been taken back, has no attempt due: it is then.
+// noteNothingValid notes since when nothing valid is held. What ended early, by a reading of the
+// wall clock that has been taken back, has no attempt due: it is then.
 func (r *Refresher) noteNothingValid(run time.Duration) {
 	switch {
 	case r.held.Load().valid(r.at()):

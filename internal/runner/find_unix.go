@@ -123,7 +123,8 @@ func interpreted(file string) error {
 		return nil // ENOEXEC, which is the shell's
 	}
 	if strings.HasSuffix(interp, "\r") {
-		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, which sed -i 's/\\r$//' %s takes off",
+		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, "+
+			"which sed -i 's/\\r$//' %s takes off",
 			interp, fs.ErrNotExist, file)
 	}
 	if _, err := os.Stat(interp); err != nil {

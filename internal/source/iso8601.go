@@ -17,7 +17,8 @@ func parseTime(s string) (time.Time, bool) {
 	s = strings.Replace(strings.TrimSpace(s), " ", "T", 1)
 	for _, layout := range timeLayouts {
 		t, err := time.Parse(layout, s)
-		if err == nil && (!strings.HasSuffix(layout, "MST") || strings.HasSuffix(s, "UTC") || strings.HasSuffix(s, "GMT")) {
+		if err == nil &&
+			(!strings.HasSuffix(layout, "MST") || strings.HasSuffix(s, "UTC") || strings.HasSuffix(s, "GMT")) {
 			return t, true
 		}
 	}

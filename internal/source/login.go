@@ -97,7 +97,8 @@ func (l *login) changes(ctx context.Context, before string, pause time.Duration)
 // role that isn't the user's; what comes from the network may pass.
 func (l *login) explain(err error) error {
 	again := l.again
-	if l.s.hasWorked.Load() && runtime.GOOS != "windows" { // the command runs: in its terminal, aws would read our files
+	// Once the command runs, aws would read our files in its terminal.
+	if l.s.hasWorked.Load() && runtime.GOOS != "windows" {
 		again = withoutOurFiles + l.again
 	}
 	e := &problem.Error{Err: err, Hint: again, Verdict: problem.Permanent}

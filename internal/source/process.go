@@ -20,8 +20,8 @@ type process struct {
 	running *command.Task[[]byte]
 }
 
-// newProcess makes a process. It is given the keys in the environment, as aws gives them: it may ask
-// AWS with them.
+// newProcess makes a process. It is given the keys in the environment, as aws gives them: it may
+// ask AWS with them.
 func (b *builder) newProcess(from problem.Input, line string) *process {
 	runner := b.commands
 	runner.Keys = true
@@ -68,7 +68,8 @@ func parseProcess(out []byte, now time.Time) (c aws.Credentials, err error) {
 		end, ok := parseTime(a.Expiration)
 		switch {
 		case !ok:
-			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`, "the Expiration of its answer is no ISO 8601 time with a zone")
+			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`,
+				"the Expiration of its answer is no ISO 8601 time with a zone")
 		case !end.After(now):
 			ago := now.Sub(end).Round(time.Second)
 			return c, problem.Bad("does it answer from a cache of its own?", "its answer has expired, %v ago", ago)

@@ -24,7 +24,8 @@ import (
 // is wrong with its credentials is kept for when they are needed.
 func (b *builder) loadProfile() error {
 	variable, _ := awsconfig.ChosenProfile(b.o.Env)
-	if older, other := b.vars["AWS_DEFAULT_PROFILE"], b.vars["AWS_PROFILE"]; b.o.Profile == "" && older != "" && other != "" && older != other {
+	if older, other := b.vars["AWS_DEFAULT_PROFILE"], b.vars["AWS_PROFILE"]; b.o.Profile == "" && older != "" &&
+		other != "" && older != other {
 		b.o.Log.Warn("AWS_DEFAULT_PROFILE and AWS_PROFILE name two profiles: the former counts, as it does for aws",
 			"AWS_DEFAULT_PROFILE", older, "AWS_PROFILE", other)
 	}
@@ -57,14 +58,16 @@ func (b *builder) loadProfile() error {
 // goes on to the container endpoint and the instance: as whoever runs there, not as the profile.
 func (b *builder) emptyProfile(name string, v awsconfig.Values) error {
 	if _, is := v["source_profile"]; is {
-		return problem.Bad("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile", "profile %s has source_profile, but no role_arn", name)
+		return problem.Bad("add role_arn = arn:aws:iam::ACCOUNT:role/NAME to the profile",
+			"profile %s has source_profile, but no role_arn", name)
 	}
 	if p := &b.shared; p.SSOStartURL+p.SSORegion+p.SSOSessionName != "" {
 		return checkSSO(p)
 	}
 	hint := "aws configure sso --profile " + name
 	if b.vars["AWS_ACCESS_KEY_ID"] != "" || b.hasContainer() {
-		hint = b.names.Hint("drop %v, and set AWS_PROFILE=%s, to begin with the environment's credentials and the profile's settings",
+		hint = b.names.Hint("drop %v, and set AWS_PROFILE=%s, to begin with the environment's credentials "+
+			"and the profile's settings",
 			problem.Profile, name)
 	}
 	return problem.Bad(hint, "no AWS credentials in profile %s of %s", name, b.where("or"))
@@ -91,7 +94,8 @@ func fileError(err error) error {
 	if errors.Is(err, awsconfig.ErrTooLarge) {
 		hint = "look what it is: a file of settings takes kilobytes"
 	}
-	if e, ok := errors.AsType[*awsconfig.SyntaxError](err); ok && e.Line == 0 && strings.Contains(e.What, "plain text") {
+	if e, ok := errors.AsType[*awsconfig.SyntaxError](err); ok && e.Line == 0 &&
+		strings.Contains(e.What, "plain text") {
 		hint = "save it as plain text: UTF-8, without a byte order mark"
 	} else if ok && strings.Contains(e.What, "twice") {
 		hint = "take one of the two out: tools differ in which one counts"
@@ -190,12 +194,14 @@ func (b *builder) readSSO(p *config.SharedConfig) error {
 	case session == nil:
 		return nil
 	}
-	p.SSOSession = &config.SSOSession{Name: name, SSORegion: session["sso_region"], SSOStartURL: session["sso_start_url"]}
+	p.SSOSession = &config.SSOSession{Name: name, SSORegion: session["sso_region"],
+		SSOStartURL: session["sso_start_url"]}
 	return nil
 }
 
 func noSession(profile, session string) error {
-	return problem.Bad("aws configure sso-session makes one", "profile %s: there is no [sso-session %s]", profile, problem.Clip(session))
+	return problem.Bad("aws configure sso-session makes one",
+		"profile %s: there is no [sso-session %s]", profile, problem.Clip(session))
 }
 
 // readKeys finds a profile's keys. Those in the config file come last: a login or a process of the
@@ -218,7 +224,8 @@ func (b *builder) readKeys(p *config.SharedConfig) error {
 		return problem.Bad("aws configure --profile "+p.Profile+" asks for both",
 			"profile %s: aws_access_key_id and aws_secret_access_key belong together, one is missing", p.Profile)
 	}
-	p.Credentials = aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token, AccountID: v["aws_account_id"]}
+	p.Credentials = aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token,
+		AccountID: v["aws_account_id"]}
 	return checkKeys(p.Credentials, func(name string) string {
 		return problem.Input{Key: strings.ToLower(name), Profile: p.Profile}.String()
 	})
@@ -235,7 +242,8 @@ func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []str
 		return problem.Bad("add source_profile = the profile that may assume it, or credential_source",
 			"profile %s has role_arn, but neither source_profile nor credential_source", p.Profile)
 	}
-	p.RoleARN, p.RoleSessionName, p.ExternalID, p.MFASerial = v["role_arn"], v["role_session_name"], v["external_id"], v["mfa_serial"]
+	p.RoleARN, p.RoleSessionName = v["role_arn"], v["role_session_name"]
+	p.ExternalID, p.MFASerial = v["external_id"], v["mfa_serial"]
 	if seconds, is := v["duration_seconds"]; is {
 		n, _ := strconv.Atoi(seconds) // 0 is told as wrong where the role is assumed
 		d := time.Duration(n) * time.Second
@@ -252,7 +260,8 @@ func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []str
 
 // readSource reads the profile that p's role is assumed with. One that has keys is taken for what
 // it has without its role.
-func (b *builder) readSource(p *config.SharedConfig, source string, way []string) (below config.SharedConfig, err error) {
+func (b *builder) readSource(p *config.SharedConfig, source string, way []string) (below config.SharedConfig,
+	err error) {
 	v := b.identity.Profiles[source]
 	if v == nil {
 		return below, b.missingProfile("source_profile ", source)
@@ -298,9 +307,11 @@ func (b *builder) missingProfile(what, name string) error {
 		return problem.Bad(withoutOurFiles+b.names.Hint("brs-exec %v ", problem.Profile)+name+" …",
 			"no %s: this is inside a brs-exec, which hides your profiles", what)
 	case len(names) == 0 && b.vars["AWS_CONFIG_FILE"] != "":
-		return problem.Bad("is AWS_CONFIG_FILE right? if it is, aws configure sso, or aws configure, makes a profile", "no %s: %s hold none at all", what, where)
+		return problem.Bad("is AWS_CONFIG_FILE right? if it is, aws configure sso, or aws configure, makes a profile",
+			"no %s: %s hold none at all", what, where)
 	case len(names) == 0 && b.files.Config == "":
-		return problem.Bad("unset AWS_CONFIG_FILE: without it, ~/.aws/config is read", "no %s: %s hold none at all", what, where)
+		return problem.Bad("unset AWS_CONFIG_FILE: without it, ~/.aws/config is read",
+			"no %s: %s hold none at all", what, where)
 	case len(names) == 0:
 		return problem.Bad("aws configure sso, or aws configure, makes one", "no %s: %s hold none at all", what, where)
 	case len(names) > 8:
@@ -318,7 +329,8 @@ func (b *builder) misnamed(name string) string {
 	content, _ := awsconfig.Read(b.files.Config)
 	for _, line := range awsconfig.Lines(content) {
 		if strings.TrimSpace(line) == "["+name+"]" {
-			return "write [profile " + name + "] in " + b.files.Config + ", where only [default] stands without \"profile\""
+			return "write [profile " + name + "] in " + b.files.Config +
+				", where only [default] stands without \"profile\""
 		}
 	}
 	return ""

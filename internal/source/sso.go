@@ -54,14 +54,16 @@ func (r *ssoRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	out, err := r.client.GetRoleCredentials(ctx, &sso.GetRoleCredentialsInput{AccessToken: &token, AccountId: &r.account, RoleName: &r.role})
+	out, err := r.client.GetRoleCredentials(ctx,
+		&sso.GetRoleCredentialsInput{AccessToken: &token, AccountId: &r.account, RoleName: &r.role})
 	if err != nil || out.RoleCredentials == nil {
 		return aws.Credentials{}, err // the caller checks that they are complete
 	}
 	c := out.RoleCredentials
 	return aws.Credentials{
-		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
-		CanExpire: true, Expires: time.UnixMilli(c.Expiration).UTC(), Source: ssocreds.ProviderName, AccountID: r.account,
+		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey),
+		SessionToken: aws.ToString(c.SessionToken), AccountID: r.account, Source: ssocreds.ProviderName,
+		CanExpire: true, Expires: time.UnixMilli(c.Expiration).UTC(),
 	}, nil
 }
 

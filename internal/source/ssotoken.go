@@ -77,7 +77,8 @@ func parseSSOLogin(content []byte) (*ssoLogin, error) {
 	}
 	var expires string
 	for name, to := range map[string]*string{
-		"accessToken": &l.access, "expiresAt": &expires, "refreshToken": &l.refresh, "clientId": &l.clientID, "clientSecret": &l.clientSecret,
+		"accessToken": &l.access, "expiresAt": &expires, "refreshToken": &l.refresh,
+		"clientId": &l.clientID, "clientSecret": &l.clientSecret,
 	} {
 		json.Unmarshal(l.rest[name], to) // what is no string is as if it were missing
 	}
@@ -94,7 +95,8 @@ func (t *ssoToken) renew(ctx context.Context, l *ssoLogin) error {
 		return errLoginOver
 	}
 	out, err := t.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
-		ClientId: &l.clientID, ClientSecret: &l.clientSecret, RefreshToken: &l.refresh, GrantType: aws.String("refresh_token"),
+		ClientId: &l.clientID, ClientSecret: &l.clientSecret,
+		RefreshToken: &l.refresh, GrantType: aws.String("refresh_token"),
 	})
 	if err != nil {
 		return err
@@ -121,7 +123,8 @@ func (t *ssoToken) save(l *ssoLogin, content string) {
 		return
 	}
 	if t.mine == nil {
-		t.log.Warn("the refreshed login can't be written: other programs have to log in anew", "file", t.file, "error", err)
+		t.log.Warn("the refreshed login can't be written: other programs have to log in anew", "file", t.file,
+			"error", err)
 	}
 	t.mine, t.saved = l, content
 }

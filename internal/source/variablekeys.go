@@ -27,7 +27,8 @@ func (b *builder) fromVariables(c *chain) error {
 	secret, is := b.vars["AWS_SECRET_ACCESS_KEY"]
 	if secret == "" {
 		what := map[bool]string{true: "empty", false: "not set"}[is]
-		return problem.Bad("look where it comes from: CI systems keep secrets from forks", "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is %s", what)
+		return problem.Bad("look where it comes from: CI systems keep secrets from forks",
+			"AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is %s", what)
 	}
 	v := variableKeys{aws.Credentials{
 		AccessKeyID: b.vars["AWS_ACCESS_KEY_ID"], SecretAccessKey: secret, SessionToken: b.sessionToken(),
@@ -55,10 +56,12 @@ func (b *builder) sessionToken() string {
 // at the end. STS would answer as if it were down. name returns what a variable is called here.
 func checkKeys(keys aws.Credentials, name func(variable string) string) error {
 	for _, k := range []struct{ variable, value string }{
-		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey}, {"AWS_SESSION_TOKEN", keys.SessionToken},
+		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY",
+			keys.SecretAccessKey}, {"AWS_SESSION_TOKEN", keys.SessionToken},
 	} {
 		if strings.ContainsFunc(k.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-			return problem.Bad("take it out where the value comes from; in a file, a comment takes a line of its own", "%s holds a space or a line break", name(k.variable))
+			return problem.Bad("take it out where the value comes from; in a file, a comment takes a line of its own",
+				"%s holds a space or a line break", name(k.variable))
 		}
 	}
 	return nil

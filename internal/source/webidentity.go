@@ -36,7 +36,8 @@ func (o *Options) usesToken() bool {
 
 // fromTokenFile begins with web identity by variables (IRSA) or by a profile. from is where role's
 // ARN stands.
-func (b *builder) fromTokenFile(ctx context.Context, c *chain, file string, role stsapi.Role, from problem.Input) error {
+func (b *builder) fromTokenFile(ctx context.Context, c *chain, file string, role stsapi.Role,
+	from problem.Input) error {
 	if role.ARN == "" {
 		return problem.Bad("export AWS_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME",
 			"AWS_WEB_IDENTITY_TOKEN_FILE is set, but not AWS_ROLE_ARN")

@@ -138,7 +138,8 @@ func proxy(r *http.Request) (*url.URL, error) {
 		return nil, nil
 	}
 	if variable := badProxy(r.URL.Scheme); variable != "" {
-		return nil, problem.Bad("export "+variable+"=http://HOST:PORT, without a space or line break", "%s is no URL", variable)
+		return nil, problem.Bad("export "+variable+"=http://HOST:PORT, without a space or line break",
+			"%s is no URL", variable)
 	}
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil { // it would show the proxy's password

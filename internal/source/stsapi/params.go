@@ -57,7 +57,8 @@ func CheckRoleARN(in problem.Input, s string) error {
 		return problem.Bad("take it out, where the value comes from",
 			"%s %q has a space or a line break in it, which no ARN has", in, problem.Clip(s))
 	case len(s) == 12 && strings.Trim(s, "0123456789") == "":
-		return problem.Bad(in.With("arn:aws:iam::"+s+":role/NAME"), "%s %s is an account, and no ARN of a role in it", in, s)
+		return problem.Bad(in.With("arn:aws:iam::"+s+":role/NAME"),
+			"%s %s is an account, and no ARN of a role in it", in, s)
 	case err != nil && s != "" && s[0] != '-' && strings.Trim(s, nameRunes) == "":
 		return problem.Bad(in.With(something+problem.Clip(s)), "%s %q is no ARN of a role", in, problem.Clip(s))
 	case err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):

@@ -1,9 +1,9 @@
 // Package userfile reads the files that a user names on the command line or in a variable: tokens,
 // policies, certificates.
 //
-// Such a file may be a pipe (a shell's <(command)), so it is opened once and read to its end. It may
-// also be a device that has no end, a FIFO that nobody writes to, or a disk image by mistake: what is
-// read is bounded by a size and by a context.
+// Such a file may be a pipe (a shell's <(command)), so it is opened once and read to its end. It
+// may also be a device that has no end, a FIFO that nobody writes to, or a disk image by mistake:
+// what is read is bounded by a size and by a context.
 package userfile
 
 import (
@@ -51,7 +51,8 @@ func read(path string) ([]byte, error) {
 }
 
 // Check refuses what Read would not have read to its end, for a file that somebody else reads:
-// devices, FIFOs, and files beyond any bundle of certificates. Pipes by their descriptor, as a shell hands them over, pass.
+// devices, FIFOs, and files beyond any bundle of certificates. Pipes by their descriptor, as a
+// shell hands them over, pass.
 func Check(path string) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a FIFO would wait for a writer
 	if err != nil {
