@@ -36,7 +36,11 @@ var update = flag.Bool("update", false, "rewrite the golden files inside the scr
 func TestMain(m *testing.M) {
 	if strings.HasSuffix(os.Args[0], ".test") { // not one of the commands below
 		flag.Parse()
-		if err := flag.Set("test.parallel", "24"); err != nil { // the scripts wait, mostly
+		parallel := "24" // the scripts wait, mostly
+		if raced {
+			parallel = "10" // brs-exec starts several times slower
+		}
+		if err := flag.Set("test.parallel", parallel); err != nil {
 			panic(err)
 		}
 	}
