@@ -76,10 +76,10 @@ func came(asked ecsserver.Stats) bool {
 	return asked.Served+asked.Unavailable > 0 || len(asked.Refused) > 0
 }
 
-// findsOne says whether sudo and its like found a program to run: one of their arguments is one,
-// or they have none.
+// findsOne says whether sudo or doas found a program to run: one of its arguments is one, or it has
+// none. Their status for "not found" is 1; others say it by 127.
 func findsOne(command []string) bool {
-	if !slices.Contains(strings.Fields("sudo doas runuser pkexec"), filepath.Base(command[0])) {
+	if !slices.Contains([]string{"sudo", "doas"}, filepath.Base(command[0])) {
 		return true
 	}
 	words := slices.DeleteFunc(slices.Clone(command[1:]), func(arg string) bool {

@@ -213,19 +213,22 @@ func (b *builder) readKeys(p *config.SharedConfig) error {
 	}
 	id, is := v["aws_access_key_id"]
 	secret := v["aws_secret_access_key"]
-	if !is || hasSSO(p) && (id == "" || secret == "") { // what SSO outranks may be wrong
+	if !is {
 		return nil
 	}
 	token, old := v["aws_security_token"] // botocore looks for the older name first
 	if !old {
 		token = v["aws_session_token"]
 	}
-	if id == "" || secret == "" {
+	p.Credentials = aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token,
+		AccountID: v["aws_account_id"]}
+	switch {
+	case hasSSO(p): // what SSO outranks may be wrong
+		return nil
+	case id == "" || secret == "":
 		return problem.Bad("aws configure --profile "+p.Profile+" asks for both",
 			"profile %s: aws_access_key_id and aws_secret_access_key belong together, one is missing", p.Profile)
 	}
-	p.Credentials = aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token,
-		AccountID: v["aws_account_id"]}
 	return checkKeys(p.Credentials, func(name string) string {
 		return problem.Input{Key: strings.ToLower(name), Profile: p.Profile}.String()
 	})
