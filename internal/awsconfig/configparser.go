@@ -15,12 +15,23 @@ type Values map[string]string
 // may be a secret.
 type SyntaxError struct {
 	Line int // from 1; 0: the file as a whole
-	What string
+	What Fault
 }
+
+// A Fault is what is wrong, in words.
+type Fault string
+
+// The faults that somebody cures in a way of their own.
+const (
+	NotUTF8      Fault = "not plain text: it is not UTF-8"
+	ByteOrder    Fault = "not plain text: it begins with a byte order mark (BOM)"
+	SectionTwice Fault = "its section stands there twice"
+	KeyTwice     Fault = "its key stands there twice in one section"
+)
 
 func (e *SyntaxError) Error() string {
 	if e.Line == 0 {
-		return e.What
+		return string(e.What)
 	}
 	return fmt.Sprintf("line %d: %s", e.Line, e.What)
 }
@@ -38,10 +49,10 @@ type sectionOf struct {
 // https://docs.python.org/3/library/configparser.html#supported-ini-file-structure
 func readINI(file []byte) ([]sectionOf, error) {
 	if !utf8.Valid(file) {
-		return nil, &SyntaxError{What: "not plain text: it is not UTF-8"}
+		return nil, &SyntaxError{What: NotUTF8}
 	}
 	if strings.HasPrefix(string(file), "\ufeff") {
-		return nil, &SyntaxError{What: "not plain text: it begins with a byte order mark (BOM)"}
+		return nil, &SyntaxError{What: ByteOrder}
 	}
 	r := iniReader{seen: map[string]bool{}, defaults: map[string][]string{}}
 	for i, line := range Lines(file) {
@@ -68,7 +79,7 @@ type iniReader struct {
 }
 
 // line reads one line. It returns what is wrong with it, "" for nothing.
-func (r *iniReader) line(line string) (wrong string) {
+func (r *iniReader) line(line string) (wrong Fault) {
 	text := strings.TrimFunc(line, pythonSpace)
 	switch {
 	case strings.HasPrefix(text, "#"), strings.HasPrefix(text, ";"):
@@ -97,14 +108,14 @@ func (r *iniReader) line(line string) (wrong string) {
 // pythonSpace reports whether Python's str.strip takes r off.
 func pythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-func (r *iniReader) section(header string) (wrong string) {
+func (r *iniReader) section(header string) (wrong Fault) {
 	r.key = ""
 	switch {
 	case header == "DEFAULT":
 		r.in = r.defaults
 		return ""
 	case r.seen[header]:
-		return "its section stands there twice"
+		return SectionTwice
 	}
 	r.seen[header] = true
 	r.in = map[string][]string{}
@@ -112,17 +123,17 @@ func (r *iniReader) section(header string) (wrong string) {
 	return ""
 }
 
-func (r *iniReader) option(text string) (wrong string) {
+func (r *iniReader) option(text string) (wrong Fault) {
 	i := strings.IndexAny(text, "=:")
 	if i < 0 {
 		return "it is neither a [section] nor key = value"
 	}
 	key := strings.ToLower(strings.TrimRightFunc(text[:i], pythonSpace))
 	if key == "" {
-		return "there is no key before the " + text[i:i+1]
+		return Fault("there is no key before the " + text[i:i+1])
 	}
 	if _, twice := r.in[key]; twice {
-		return "its key stands there twice in one section"
+		return KeyTwice
 	}
 	r.key = key
 	r.in[key] = []string{strings.TrimFunc(text[i+1:], pythonSpace)}

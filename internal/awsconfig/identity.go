@@ -56,7 +56,7 @@ func readSections(path string) ([]sectionOf, error) {
 		for key, value := range s.Values {
 			if !nestedOK(value) {
 				return nil, fmt.Errorf("%s: %w", path,
-					&SyntaxError{What: "a line below " + key + " has no equals sign"})
+					&SyntaxError{What: Fault("a line below " + key + " has no equals sign")})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package bypass
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync"
@@ -101,7 +102,7 @@ func (w *Watch) read() (file string) {
 			return file
 		}
 		for at := 0; at+unix.SizeofInotifyEvent <= n && file == ""; at += unix.SizeofInotifyEvent {
-			id := int32(uint32(b[at]) | uint32(b[at+1])<<8 | uint32(b[at+2])<<16 | uint32(b[at+3])<<24)
+			id := int32(binary.NativeEndian.Uint32(b[at:]))
 			file = w.files[id]
 		}
 	}

@@ -129,16 +129,18 @@ func (l *login) explain(err error) error {
 // until returns when a person has to log in again; zero if the cache doesn't say.
 func (l *login) until() time.Time {
 	var t struct {
-		ExpiresAt             time.Time `json:"expiresAt"`
-		RefreshToken          string    `json:"refreshToken"`
-		RegistrationExpiresAt time.Time `json:"registrationExpiresAt"`
+		ExpiresAt             string `json:"expiresAt"`
+		RefreshToken          string `json:"refreshToken"`
+		RegistrationExpiresAt string `json:"registrationExpiresAt"`
 	}
 	content, _ := l.content()
 	if json.Unmarshal([]byte(content), &t) != nil {
 		return time.Time{}
 	}
+	stated := t.ExpiresAt
 	if t.RefreshToken != "" {
-		return t.RegistrationExpiresAt
+		stated = t.RegistrationExpiresAt
 	}
-	return t.ExpiresAt
+	end, _ := parseTime(stated)
+	return end
 }

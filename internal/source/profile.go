@@ -78,7 +78,7 @@ func (b *builder) emptyProfile(name string, v awsconfig.Values) error {
 func (b *builder) addWebIdentity(p *config.SharedConfig) {
 	if file, is := b.vars["AWS_WEB_IDENTITY_TOKEN_FILE"]; is && file == "" && p.WebIdentityTokenFile != "" {
 		p.WebIdentityTokenFile, p.RoleARN = "", ""
-		b.profileErr = cmp.Or(b.profileErr, b.readSSO(p), b.readKeys(p))
+		b.profileErr = cmp.Or(b.profileErr, b.readSSO(p), readKeys(b.identity, p))
 	}
 	if role, is := b.vars["AWS_ROLE_ARN"]; is && p.WebIdentityTokenFile != "" {
 		p.RoleARN = role
@@ -94,11 +94,13 @@ func fileError(err error) error {
 	if errors.Is(err, awsconfig.ErrTooLarge) {
 		hint = "look what it is: a file of settings takes kilobytes"
 	}
-	if e, ok := errors.AsType[*awsconfig.SyntaxError](err); ok && e.Line == 0 &&
-		strings.Contains(e.What, "plain text") {
-		hint = "save it as plain text: UTF-8, without a byte order mark"
-	} else if ok && strings.Contains(e.What, "twice") {
-		hint = "take one of the two out: tools differ in which one counts"
+	if e, ok := errors.AsType[*awsconfig.SyntaxError](err); ok {
+		switch e.What {
+		case awsconfig.NotUTF8, awsconfig.ByteOrder:
+			hint = "save it as plain text: UTF-8, without a byte order mark"
+		case awsconfig.SectionTwice, awsconfig.KeyTwice:
+			hint = "take one of the two out: tools differ in which one counts"
+		}
 	}
 	return problem.Bad(hint, "%v", err)
 }
@@ -120,7 +122,7 @@ func (b *builder) readOwn(p *config.SharedConfig, v awsconfig.Values) error {
 	if p.WebIdentityTokenFile != "" {
 		return nil
 	}
-	return cmp.Or(b.readSSO(p), b.readKeys(p))
+	return cmp.Or(b.readSSO(p), readKeys(b.identity, p))
 }
 
 // assumesRole reports whether a profile has a role that no web identity token buys.
@@ -206,8 +208,8 @@ func noSession(profile, session string) error {
 
 // readKeys finds a profile's keys. Those in the config file come last: a login or a process of the
 // profile outranks them, but not those in the credentials file.
-func (b *builder) readKeys(p *config.SharedConfig) error {
-	v, lesser := b.identity.Credentials[p.Profile], b.identity.Config[p.Profile]
+func readKeys(identity *awsconfig.Identity, p *config.SharedConfig) error {
+	v, lesser := identity.Credentials[p.Profile], identity.Config[p.Profile]
 	if _, is := v["aws_access_key_id"]; !is && p.LoginSession+p.CredentialProcess == "" {
 		v = lesser
 	}

@@ -86,7 +86,7 @@ func (k *profileKeys) readAgain() {
 		return
 	}
 	p := config.SharedConfig{Profile: k.profile}
-	if (&builder{identity: identity}).readKeys(&p) != nil || !p.Credentials.HasKeys() {
+	if readKeys(identity, &p) != nil || !p.Credentials.HasKeys() {
 		return
 	}
 	now, old := p.Credentials, k.keys
