@@ -16,6 +16,7 @@ type answer struct {
 	creds   aws.Credentials
 	expires int64 // advertised, Unix seconds
 	body    []byte
+	further []byte // the body for the socket's clients; nil without Options.About
 }
 
 // document is the body. All but AccountId are demanded by one SDK or another; none may be null or
@@ -23,22 +24,46 @@ type answer struct {
 type document struct {
 	AccessKeyId, SecretAccessKey, Token, Expiration string
 	AccountId                                       string `json:",omitempty"`
+
+	Region, RenewableUntil string `json:",omitempty"` // see About
 }
 
-// encode does the work that a GET is spared.
-func encode(c aws.Credentials, expires int64) *answer {
-	body, err := json.Marshal(document{
+// encode does the work that a GET is spared. about may be nil.
+func encode(c aws.Credentials, expires int64, about func() About) *answer {
+	d := document{
 		AccessKeyId:     c.AccessKeyID,
 		SecretAccessKey: c.SecretAccessKey,
 		Token:           c.SessionToken,
 		// JS refuses fractions of a second and +00:00.
 		Expiration: time.Unix(expires, 0).UTC().Format("2006-01-02T15:04:05Z"),
 		AccountId:  c.AccountID,
-	})
+	}
+	a := &answer{creds: c, expires: expires, body: d.encode()}
+	if about != nil {
+		more := about()
+		d.Region = more.Region
+		if !more.RenewableUntil.IsZero() {
+			d.RenewableUntil = more.RenewableUntil.UTC().Format(time.RFC3339)
+		}
+		a.further = d.encode()
+	}
+	return a
+}
+
+func (d document) encode() []byte {
+	body, err := json.Marshal(d)
 	if err != nil {
 		panic(err) // strings always marshal
 	}
-	return &answer{c, expires, body}
+	return body
+}
+
+// bodyFor is what the client of a connection gets.
+func (a *answer) bodyFor(c *conn) []byte {
+	if c != nil && c.isLocal() && a.further != nil {
+		return a.further
+	}
+	return a.body
 }
 
 // fits reports whether the answer is still the one to give.

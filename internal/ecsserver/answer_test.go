@@ -35,7 +35,7 @@ func TestEncode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := creds("1", end)
 			tt.edit(&c)
-			a := encode(c, end.Unix())
+			a := encode(c, end.Unix(), nil)
 			if got := string(a.body); got != tt.want {
 				t.Errorf("got %s; want %s", got, tt.want)
 			}

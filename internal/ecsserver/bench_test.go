@@ -31,7 +31,7 @@ func compare(b *testing.B, conns int) {
 	p := steady()
 	s := start(b, p, Options{})
 	c, _ := p.Retrieve(b.Context())
-	body := encode(c, c.Expires.Unix()).body
+	body := encode(c, c.Expires.Unix(), nil).body
 	servers := []string{s.ln.Addr().String(), fixed(b, body), raw(b, body)}
 	var loads []*load
 	for _, addr := range servers {

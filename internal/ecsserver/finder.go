@@ -2,6 +2,7 @@ package ecsserver
 
 import (
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -38,6 +39,25 @@ func newFinder(budget time.Duration) *finder {
 // mostSeen bounds memory: a system that has more process ids counts no further.
 const mostSeen = 1 << 16
 
+// client returns the process at a connection's other end. A share's socket tells it at once.
+func (f *finder) client(c *conn) (pid int) {
+	socket, ok := c.stream.(*net.UnixConn)
+	if !ok {
+		return f.find(addrs(c))
+	}
+	_, pid, _ = procfs.Peer(socket)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.noteLocked(pid)
+	return pid
+}
+
+func (f *finder) noteLocked(pid int) {
+	if pid != 0 && len(f.seen) < mostSeen {
+		f.seen[pid] = true
+	}
+}
+
 // find returns the process that has the client's end of a connection open; 0 if there is none to be
 // seen: of another user or namespace, or gone already.
 func (f *finder) find(client, server netip.AddrPort) int {
@@ -54,9 +74,7 @@ func (f *finder) owner(inode uint32) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	pid := f.look(inode, came)
-	if pid != 0 && len(f.seen) < mostSeen {
-		f.seen[pid] = true
-	}
+	f.noteLocked(pid)
 	return pid
 }
 

@@ -29,6 +29,7 @@ type handler struct {
 	hosts     map[string]bool // the Host headers that may come, in lower case
 	log       *slog.Logger
 	watch     func(Fetch)
+	about     func() About     // nil: there is no socket
 	first     func()           // before the first answer of 200
 	finder    *finder          // nil: nobody wants to know which process asks
 	now       func() time.Time // time.Now; a test's wall clock jumps
@@ -58,13 +59,14 @@ type Stats struct {
 	Processes   int               // that were answered 200, as far as Options.Watch or a Log at info made us look
 }
 
-func newHandler(p aws.CredentialsProvider, o Options, token string, port uint16) *handler {
+func newHandler(p aws.CredentialsProvider, o Options, port uint16) *handler {
 	h := &handler{
 		provider:  p,
 		permanent: o.Permanent,
 		maxTTL:    o.MaxTTL,
 		wait:      o.Wait,
-		token:     token,
+		token:     o.Token,
+		about:     o.About,
 		hosts:     allowed(o.AllowHosts, port),
 		log:       o.Log,
 		watch:     o.Watch,
@@ -133,7 +135,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.served.Add(1) == 1 && h.first != nil { // and so may the run, which counts
 		h.first()
 	}
-	sendJSON(w, http.StatusOK, a.body)
+	sendJSON(w, http.StatusOK, a.bodyFor(connOf(r.Context())))
 	if h.outage.CompareAndSwap(true, false) {
 		h.logBeside(slog.LevelInfo, "credentials are there again")
 	}
@@ -159,11 +161,14 @@ func (h *handler) detail(r *http.Request, a *answer, waited time.Duration, pid i
 	expires := time.Unix(a.expires, 0).UTC()
 	attrs := []slog.Attr{
 		slog.String("event", "served"),
-		slog.String("peer", r.RemoteAddr),
+		slog.String("peer", peerOf(r)),
 		slog.Int("status", http.StatusOK),
 		slog.Time("expires", expires),
 		slog.Duration("left", expires.Sub(h.now().Round(0))),
 		slog.Duration("wait", waited),
+	}
+	if c := connOf(r.Context()); c != nil && c.isLocal() {
+		return append(attrs, describePeer(c)...)
 	}
 	if pid != 0 {
 		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", procfs.Comm(pid)))
@@ -177,7 +182,7 @@ func (h *handler) identify(r *http.Request, a *answer) (pid int) {
 		return 0
 	}
 	if c := connOf(r.Context()); c != nil {
-		pid = h.finder.find(addrs(c))
+		pid = h.finder.client(c)
 	}
 	if h.watch == nil {
 		return pid
@@ -203,6 +208,25 @@ func (h *handler) judge(r *http.Request) kind {
 	if c != nil && c.otherUser {
 		return otherUser
 	}
+	if c == nil || !c.isLocal() { // who could open the socket needs to show nothing
+		if k := h.judgeClaim(r); k != accepted {
+			return k
+		}
+	}
+	if c != nil {
+		c.proven.Store(true)
+	}
+	if r.Method != http.MethodGet {
+		return wrongMethod
+	}
+	if r.URL.Path != path {
+		return wrongPath
+	}
+	return accepted
+}
+
+// judgeClaim looks at what a client of the port shows.
+func (h *handler) judgeClaim(r *http.Request) kind {
 	if !h.hosts[strings.ToLower(r.Host)] {
 		return wrongHost
 	}
@@ -214,15 +238,6 @@ func (h *handler) judge(r *http.Request) kind {
 		return noToken
 	case len(sent) > 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(h.token)) != 1:
 		return wrongToken
-	}
-	if c != nil {
-		c.proven.Store(true)
-	}
-	if r.Method != http.MethodGet {
-		return wrongMethod
-	}
-	if r.URL.Path != path {
-		return wrongPath
 	}
 	return accepted
 }
@@ -256,7 +271,7 @@ func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
 	if last.fits(&creds, expires) {
 		return last, waited, nil
 	}
-	a := encode(creds, expires)
+	a := encode(creds, expires, h.about)
 	h.last.Store(a) // a slower GET may put an older one back; the next GET sees that it doesn't fit
 	return a, waited, nil
 }

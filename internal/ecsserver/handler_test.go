@@ -29,7 +29,8 @@ func testHandler(p aws.CredentialsProvider, o Options) *handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return newHandler(p, o, testToken, testPort)
+	o.Token = testToken
+	return newHandler(p, o, testPort)
 }
 
 // do sends a request as it stands on the wire, "\n" for "\r\n".

@@ -19,10 +19,10 @@ import (
 
 // listener accepts connections for net/http, knows whose they are and keeps their number bounded.
 type listener struct {
-	*net.TCPListener
-	places     places
-	otherUsers places // under Options.SameUser
-	uid        uint32 // ours
+	net.Listener         // TCP, or the socket of a share
+	places       *places // all listeners have the same
+	otherUsers   *places // under Options.SameUser
+	uid          uint32  // ours
 	// peer tells whose the other end of a connection is; nil: nobody wants to know.
 	peer func(client, server netip.AddrPort) (procfs.Socket, error)
 	log  *slog.Logger
@@ -51,10 +51,10 @@ func listen(port int) (*net.TCPListener, error) {
 // connection that is of no use to anyone could make room.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		tcp, err := l.AcceptTCP()
+		nc, err := l.Listener.Accept()
 		switch {
 		case err == nil:
-			if c := l.admit(tcp); c != nil {
+			if c := l.admit(nc); c != nil {
 				return c, nil
 			}
 		case scarce(err):
@@ -77,18 +77,18 @@ func scarce(err error) bool {
 }
 
 // admit makes room for a connection; nil when there was none, and it is closed.
-func (l *listener) admit(tcp *net.TCPConn) *conn {
-	c := &conn{TCPConn: tcp, places: &l.places}
+func (l *listener) admit(nc net.Conn) *conn {
+	c := &conn{stream: nc.(stream), listener: l, places: l.places}
 	c.since.Store(time.Now().UnixNano())
-	if l.peer != nil && l.isOtherUser(tcp) {
-		c.otherUser, c.places = true, &l.otherUsers
+	if l.peer != nil && l.isOtherUser(nc) {
+		c.otherUser, c.places = true, l.otherUsers
 	}
 	full, ok := c.places.add(c)
 	if full && !c.otherUser {
 		l.full()
 	}
 	if !ok {
-		tcp.Close()
+		nc.Close()
 		return nil
 	}
 	l.open.Add(1)
@@ -98,8 +98,8 @@ func (l *listener) admit(tcp *net.TCPConn) *conn {
 // isOtherUser reports whether the client is known to be neither us nor root. What can't be
 // determined (a sandbox without sock_diag, a client that has gone) passes: the token decides. The
 // first such time there is a warning.
-func (l *listener) isOtherUser(tcp *net.TCPConn) bool {
-	s, err := l.peer(addrs(tcp))
+func (l *listener) isOtherUser(nc net.Conn) bool {
+	s, err := l.peer(addrs(nc))
 	if err == nil {
 		return s.UID != l.uid && s.UID != 0
 	}
@@ -121,7 +121,7 @@ func (l *listener) warn(once *sync.Once, message string, args ...any) {
 }
 
 // changed is net/http's ConnState. StateClosed is the last thing a connection's goroutine does.
-func (l *listener) changed(nc net.Conn, state http.ConnState) {
+func changed(nc net.Conn, state http.ConnState) {
 	c := nc.(*conn)
 	if state == http.StateIdle {
 		c.since.Store(time.Now().UnixNano())
@@ -129,13 +129,21 @@ func (l *listener) changed(nc net.Conn, state http.ConnState) {
 	c.state.Store(int32(state))
 	if state == http.StateClosed {
 		c.places.remove(c)
-		l.open.Done()
+		c.listener.open.Done()
 	}
+}
+
+// stream is what a TCP and a unix connection are: net/http ends an answer by CloseWrite where it
+// refuses the rest of a request.
+type stream interface {
+	net.Conn
+	CloseWrite() error
 }
 
 // conn is one client's connection.
 type conn struct {
-	*net.TCPConn
+	stream
+	listener  *listener
 	places    *places
 	otherUser bool
 	proven    atomic.Bool  // it has shown the token
@@ -163,30 +171,36 @@ const extension = time.Second
 // net/http sets such a one to wake its own reader.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.extend.Store(t.After(time.Unix(1, 0)))
-	return c.TCPConn.SetReadDeadline(t)
+	return c.stream.SetReadDeadline(t)
 }
 
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.TCPConn.Read(b)
+	n, err := c.stream.Read(b)
 	if err != nil && c.extend.Swap(false) && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.TCPConn.SetReadDeadline(time.Now().Add(extension))
-		return c.TCPConn.Read(b)
+		c.stream.SetReadDeadline(time.Now().Add(extension))
+		return c.stream.Read(b)
 	}
 	return n, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.TCPConn.Write(b)
+	n, err := c.stream.Write(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.TCPConn.SetWriteDeadline(time.Now().Add(extension))
+		c.stream.SetWriteDeadline(time.Now().Add(extension))
 		var rest int
-		rest, err = c.TCPConn.Write(b[n:])
+		rest, err = c.stream.Write(b[n:])
 		n += rest
 	}
 	return n, err
 }
 
-// addrs returns both ends of a connection, the client's first.
+// isLocal says whether the connection came by a share's socket.
+func (c *conn) isLocal() bool {
+	_, ok := c.stream.(*net.UnixConn)
+	return ok
+}
+
+// addrs returns both ends of a TCP connection, the client's first.
 func addrs(c net.Conn) (client, server netip.AddrPort) {
 	return c.RemoteAddr().(*net.TCPAddr).AddrPort(), c.LocalAddr().(*net.TCPAddr).AddrPort()
 }

@@ -17,7 +17,7 @@ type places struct {
 	conns map[*conn]bool
 }
 
-func newPlaces(max int) places { return places{max: max, conns: make(map[*conn]bool)} }
+func newPlaces(max int) *places { return &places{max: max, conns: make(map[*conn]bool)} }
 
 // add reports whether the set was full and whether there is room now.
 func (p *places) add(c *conn) (full, ok bool) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 
@@ -83,12 +84,15 @@ func (h *handler) describe(r *http.Request, k kind, withPeer bool) []slog.Attr {
 func denied(r *http.Request, p problem) []slog.Attr {
 	return []slog.Attr{
 		slog.String("event", "denied"), slog.Int("status", p.status), slog.String("code", p.code),
-		slog.String("peer", r.RemoteAddr),
+		slog.String("peer", peerOf(r)),
 	}
 }
 
 // describePeer returns what is known about a connection's other end.
 func describePeer(c *conn) []slog.Attr {
+	if socket, ok := c.stream.(*net.UnixConn); ok {
+		return describeLocal(socket)
+	}
 	s, err := procfs.Connection(addrs(c))
 	if err != nil {
 		return nil
@@ -98,6 +102,25 @@ func describePeer(c *conn) []slog.Attr {
 		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", procfs.Comm(pid)))
 	}
 	return attrs
+}
+
+// describeLocal is describePeer for a client of a share's socket.
+func describeLocal(c *net.UnixConn) []slog.Attr {
+	uid, pid, err := procfs.Peer(c)
+	if err != nil {
+		return nil
+	}
+	return []slog.Attr{
+		slog.Uint64("uid", uint64(uid)), slog.Int("pid", pid), slog.String("name", procfs.Comm(pid)),
+	}
+}
+
+// peerOf is where a request came from, for the log.
+func peerOf(r *http.Request) string {
+	if c := connOf(r.Context()); c != nil && c.isLocal() {
+		return "socket"
+	}
+	return r.RemoteAddr
 }
 
 // answerUnavailable answers when there are no valid credentials. Some SDKs hide the reason, so the

@@ -101,8 +101,21 @@ type Options struct {
 	Watch func(Fetch)
 	// FirstServed is called once, before the first answer of 200. nil: nothing is called.
 	FirstServed func()
+	// Token is what clients send: 256 bits as newToken makes them. Empty: a new one.
+	Token string
+	// Socket serves the same to whoever can open it, who needs no token; nil: there is none. About
+	// is what an answer there tells besides; it is called when an answer is encoded.
+	Socket *net.UnixListener
+	About  func() About
 	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
 	Log *slog.Logger
+}
+
+// About is what the socket's clients are told of the credentials besides. They are brs-exec
+// themselves; an SDK ignores it.
+type About struct {
+	Region         string    // of the one who serves; "": none
+	RenewableUntil time.Time // how long unattended; zero: not known, or without an end
 }
 
 // Fetch is one GET that is answered 200.
@@ -142,6 +155,7 @@ type Server struct {
 	handler *handler
 	http    *http.Server
 	ln      *listener
+	socket  *listener // nil without Options.Socket
 	url     string
 	ending  context.Context // ends the waiting of requests in flight
 	end     context.CancelFunc
@@ -156,28 +170,34 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Token == "" {
+		o.Token = newToken()
+	}
 	tcp, err := listen(o.Port)
 	if err != nil {
 		return nil, err
 	}
 	port := tcp.Addr().(*net.TCPAddr).AddrPort().Port()
 	ln := &listener{
-		TCPListener: tcp,
-		places:      newPlaces(maxConns()),
-		otherUsers:  newPlaces(maxOtherUsers),
-		uid:         uint32(os.Geteuid()),
-		log:         o.Log,
+		Listener:   tcp,
+		places:     newPlaces(maxConns()),
+		otherUsers: newPlaces(maxOtherUsers),
+		uid:        uint32(os.Geteuid()),
+		log:        o.Log,
 	}
 	if o.SameUser {
 		ln.peer = procfs.Connection
 	}
 	s := &Server{
-		handler: newHandler(p, o, newToken(), port),
+		handler: newHandler(p, o, port),
 		ln:      ln,
 		url:     "http://127.0.0.1:" + strconv.Itoa(int(port)) + path,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	ln.ending = s.ending
+	if o.Socket != nil {
+		s.socket = &listener{Listener: o.Socket, places: ln.places, log: o.Log, ending: s.ending}
+	}
 	s.http = s.newHTTP(o.Log)
 	return s, nil
 }
@@ -242,7 +262,7 @@ func (s *Server) newHTTP(log *slog.Logger) *http.Server {
 		ReadTimeout:                  requestTimeout,
 		WriteTimeout:                 answerTimeout,
 		IdleTimeout:                  idleTimeout,
-		ConnState:                    s.ln.changed,
+		ConnState:                    changed,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return s.ending },
 		ConnContext:                  withConn,
@@ -260,22 +280,34 @@ func (s *Server) Addr() netip.AddrPort { return s.ln.Addr().(*net.TCPAddr).AddrP
 func (s *Server) Token() string { return s.handler.token }
 
 // Serve answers until ctx ends, and then until the requests in flight have their answer, half a
-// second at most. It returns nil after that, else why the listener failed. The listener is closed
+// second at most. It returns nil after that, else why a listener failed. The listeners are closed
 // in any case; call it once.
 func (s *Server) Serve(ctx context.Context) error {
-	failed := make(chan error, 1)
+	listeners := s.listeners()
+	failed := make(chan error, len(listeners))
 	var accepting sync.WaitGroup
-	accepting.Go(func() { failed <- s.http.Serve(s.ln) })
+	for _, ln := range listeners {
+		accepting.Go(func() { failed <- s.http.Serve(ln) })
+	}
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 		err = fmt.Errorf("serve credentials: %w", err)
 	}
-	s.ln.Close()
+	for _, ln := range listeners {
+		ln.Close()
+	}
 	accepting.Wait() // no connection is added from here on
 	s.drain()
 	return err
+}
+
+func (s *Server) listeners() []*listener {
+	if s.socket == nil {
+		return []*listener{s.ln}
+	}
+	return []*listener{s.ln, s.socket}
 }
 
 // drain lets the requests in flight have their answer. http.Server.Shutdown would not do: it drops
@@ -291,7 +323,9 @@ func (s *Server) drain() {
 	s.end()
 	done := make(chan struct{})
 	go func() { // outlives Serve only if a provider ignores its context, or nobody reads our stderr
-		s.ln.open.Wait()
+		for _, ln := range s.listeners() {
+			ln.open.Wait()
+		}
 		s.handler.logging.Wait()
 		close(done)
 	}()
