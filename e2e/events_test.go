@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,6 +50,21 @@ var eventRuns = map[string]func(t *testing.T, log string){
 	"a command that asks, and fails": func(t *testing.T, log string) {
 		w := newWorld(t, sandbox.Options{}).base()
 		w.wantStatus(t, 3, jsonLog(log, "--", "sh", "-c", tools.whois+"; "+tools.whois+"; "+tools.whois+"; exit 3")...)
+	},
+	"a client of a share": func(t *testing.T, log string) {
+		w := newWorld(t, sandbox.Options{}).base()
+		dir := filepath.Join(t.TempDir(), "aws")
+		e := w.serve(t, jsonLog(log, "--share", dir)...)
+		defer e.stop()
+		c, err := net.Dial("unix", filepath.Join(dir, "aws.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET /credentials HTTP/1.0\r\n\r\n")
+		if answer, err := io.ReadAll(c); err != nil || !bytes.Contains(answer, []byte(" 200 OK")) {
+			t.Errorf("%v: %s", err, answer)
+		}
 	},
 	"STS down at the start": func(t *testing.T, log string) {
 		begun := time.Now()

@@ -29,7 +29,7 @@ type cli struct {
 	child   childenv.Endpoint
 	runner  runner.Command // Args is the command
 
-	expectAccount, logLevel, logFormat, logFile, output, format               string
+	expectAccount, logLevel, logFormat, logFile, output, format, share        string
 	mustLast, rehearse, sandboxTTL, demoClient                                time.Duration
 	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox bool
 	allowIdentityChange                                                       bool

@@ -149,6 +149,8 @@ func (c *cli) serverFlags() group {
 			"Give the endpoint token by variable (env), by file, or both; default both", &c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
 		{"allow-host", "NAME", "Further Host header to answer; repeatable", &s.AllowHosts},
+		{"share", "DIR",
+			"Serve from a folder, too: a socket, and a file env for docker, systemd and shells (not on Windows)", &c.share},
 	}}
 }
 

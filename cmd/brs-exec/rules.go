@@ -21,7 +21,7 @@ func (c *cli) check() error {
 	if c.demoClient != 0 {
 		return nil
 	}
-	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules()) {
+	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules()) {
 		if r.broken {
 			return message.Errorf(r.hint, "%s", r.text)
 		}

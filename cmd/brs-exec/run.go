@@ -13,6 +13,7 @@ import (
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
+	"brs-exec/internal/share"
 )
 
 // teardownLimit is how long the caller of brs-exec waits at most once the command has ended.
@@ -41,17 +42,18 @@ func (s *session) runCommand(
 	defer func() { s.files.Close() }()
 	refused, refuse := context.WithCancelCause(context.Background()) // under --start-early: no credentials after all
 	defer refuse(nil)
-	defer s.background(e, refuse)()
+	environment := s.environment(env, e)
+	defer s.background(e, environment, refuse)()
 	var began time.Time // of the command; zero: it could not be started
 	run := s.flags.runner
-	run.Path, run.Args, run.Env, run.KeepOpen = path, command, s.environment(env, e), keepOpen
+	run.Path, run.Args, run.Env, run.KeepOpen = path, command, environment, keepOpen
 	run.Stop = refused.Done()
 	run.Started = func(pid int, at time.Time) { began = at; s.tellStart(command[0], pid) }
 	status, err = runner.Run(sigs, run)
 	if !began.IsZero() {
 		s.tellEnd(status, began)
 	}
-	if !began.IsZero() && e.srv != nil {
+	if !began.IsZero() && s.flags.delivery.served() {
 		if asked := e.srv.Stats(); !s.warnOfBypass(command, env, asked) {
 			adviseReach(stderr, s.log, command, status, asked)
 		}
@@ -69,8 +71,9 @@ func (s *session) runCommand(
 
 // equipment is what the command has its credentials from.
 type equipment struct {
-	srv   *ecsserver.Server // nil: no way of --deliver needs it
+	srv   *ecsserver.Server // nil: neither --deliver nor --share needs it
 	watch *rehearse.Watch   // nil without --rehearse
+	share *share.Folder     // nil without --share
 	dir   *childenv.Dir
 	file  *keyFile        // nil without --deliver file
 	keys  aws.Credentials // for variables; zero: none
@@ -84,8 +87,16 @@ func (s *session) equip(ctx context.Context, env []string) (*equipment, error) {
 		return nil, err
 	}
 	e := new(equipment)
-	if s.flags.delivery.served() {
-		if e.srv, e.watch, err = s.listen(); err != nil {
+	if e.share, err = s.openShare(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.closeShare(e.share)
+		}
+	}()
+	if s.flags.delivery.served() || e.share != nil {
+		if e.srv, e.watch, err = s.listen(e.share); err != nil {
 			return nil, err
 		}
 	}
@@ -101,6 +112,9 @@ func (s *session) equip(ctx context.Context, env []string) (*equipment, error) {
 	}
 	if err == nil {
 		e.keys, err = s.keysForVariables(ctx)
+	}
+	if err == nil && !s.flags.startEarly {
+		err = s.publish(e, s.environment(env, e))
 	}
 	if err != nil {
 		s.logError(e.dir.Remove())
@@ -156,24 +170,31 @@ func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error)
 func (s *session) environment(parent []string, e *equipment) []string {
 	told := s.flags.child
 	told.Keys, told.RoleARN = e.keys, s.src.RoleARN()
-	told.Region, told.RegionExplicit = s.src.Region(), s.flags.source.Region != ""
+	told.Region, told.RegionExplicit = s.region(), s.flags.source.Region != ""
 	longTerm := s.flags.source.NoSession && e.keys.HasKeys() // which the endpoint can't hand out
-	if e.srv != nil && !longTerm {
+	if s.flags.delivery.served() && !longTerm {
 		told.URL, told.Token = e.srv.URL(), e.srv.Token()
 	}
 	if s.sts != nil {
 		told.STSURL = s.sts.url
-		if told.Region == "" {
-			told.Region = sandboxRegion
-		}
 	}
 	return childenv.Build(parent, told, e.dir.Files())
+}
+
+// region is for a command that has none.
+func (s *session) region() string {
+	if region := s.src.Region(); region != "" || s.sts == nil {
+		return region
+	}
+	return sandboxRegion
 }
 
 // background does what goes on beside the command: fetching, serving, keeping the private
 // directory. If there will be no credentials, it calls refuse. stop ends it all and leaves nothing
 // behind.
-func (s *session) background(e *equipment, refuse context.CancelCauseFunc) (stop func()) {
+func (s *session) background(
+	e *equipment, environment []string, refuse context.CancelCauseFunc,
+) (stop func()) {
 	ctx, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -182,6 +203,7 @@ func (s *session) background(e *equipment, refuse context.CancelCauseFunc) (stop
 				refuse(err)
 				return
 			}
+			s.logError(s.publish(e, environment))
 		}
 		s.logError(s.creds.Run(ctx))
 	})
@@ -200,8 +222,10 @@ func (s *session) background(e *equipment, refuse context.CancelCauseFunc) (stop
 	}
 	return func() { // in this order: late grandchildren then send no token to whoever has the port next
 		s.logError(e.dir.RemoveToken())
+		s.withdrawShare(e.share)
 		end()
 		wg.Wait()
+		s.closeShare(e.share)
 		s.logError(e.dir.Remove())
 	}
 }

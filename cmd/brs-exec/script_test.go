@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -435,7 +436,15 @@ func askEndpoint() (*http.Response, []byte, error) {
 		return nil, nil, err
 	}
 	req.Header.Set("Authorization", os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
-	resp, err := http.DefaultClient.Do(req)
+	client := http.DefaultClient
+	if len(os.Args) > 1 { // a share's socket: curl --unix-socket
+		socket := os.Args[1]
+		req, _ = http.NewRequest("GET", "http://localhost/credentials", nil)
+		client = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial("unix", socket)
+		}}}
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, nil, err
 	}

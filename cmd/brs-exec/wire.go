@@ -17,6 +17,7 @@ import (
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
+	"brs-exec/internal/share"
 	"brs-exec/internal/source"
 )
 
@@ -87,16 +88,23 @@ func refreshOptions(flags *cli, src *source.Source, log *slog.Logger) refresh.Op
 	return o
 }
 
-// listen opens the endpoint, and with --rehearse watches who fetches from it.
-func (s *session) listen() (*ecsserver.Server, *rehearse.Watch, error) {
+// listen opens the endpoint, and with --rehearse watches who fetches from it. folder is nil without
+// --share.
+func (s *session) listen(folder *share.Folder) (*ecsserver.Server, *rehearse.Watch, error) {
 	o := s.flags.server
 	o.Wait = 400 * time.Millisecond // an answer is promised within 600 ms, on a busy machine too
 	o.Permanent, o.Log = permanent, s.log
 	o.FirstServed = func() { go s.files.Close() } // the kernel takes its time: the answer does not wait
 	watch := s.rehearsal(&o)
+	if err := s.shareThrough(folder, &o); err != nil {
+		return nil, nil, err
+	}
 	srv, err := ecsserver.Listen(s.creds, o)
 	if bad, ok := errors.AsType[*ecsserver.OptionError](err); ok {
 		bad.Option = s.flags.given(serverFlags[bad.Option])
+	}
+	if err == nil && folder != nil {
+		err = s.shareError(folder.Put(share.Token, []byte(srv.Token())))
 	}
 	return srv, watch, err
 }
