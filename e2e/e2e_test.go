@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // they wait, mostly
+	if err := flag.Set("test.parallel", "12"); err != nil { // they wait, mostly
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

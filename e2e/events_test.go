@@ -159,6 +159,7 @@ func waitForEvent(t *testing.T, log, event, field string) {
 
 // The table of docs/EVENTS.md is what a run says: a field that isn't in it fails, and one that never comes.
 func TestEventsTable(t *testing.T) {
+	t.Parallel()
 	said := make(map[string]string) // "event field" to its levels
 	var mu sync.Mutex
 	t.Run("runs", func(t *testing.T) {
@@ -287,7 +288,7 @@ func TestEventsInText(t *testing.T) {
 // The file is its owner's, keeps what is in it, and whole lines of all who write; one that was renamed goes on.
 func TestLogFile(t *testing.T) {
 	const wrappers = 6
-	w := newWorld(t, sandbox.Options{TTL: 3 * time.Second}).base()
+	w := newWorld(t, sandbox.Options{TTL: 6 * time.Second}).base()
 	log := filepath.Join(t.TempDir(), "log")
 	begin, renamed := filepath.Join(w.home, "begin"), log+".1"
 	var running sync.WaitGroup

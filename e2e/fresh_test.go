@@ -302,9 +302,9 @@ func TestSkew(t *testing.T) {
 // brs-exec inside brs-exec: the inner one follows the outer within seconds and
 // asks it at most once in five.
 func TestNested(t *testing.T) {
-	w := newWorld(t, sandbox.Options{TTL: 24 * time.Second}).base()
+	w := newWorld(t, sandbox.Options{TTL: 16 * time.Second}).base()
 	out, errs, status := w.run(t, "--role-arn", role, "--", tools.brsExec, "--log-level", "debug", "--", "sh", "-c",
-		fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9; do %s || exit 1; sleep 4; done", tools.whois))
+		fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9; do %s || exit 1; sleep 3; done", tools.whois))
 	if status != 0 || strings.Count(out, ":assumed-role/etl/") != 9 {
 		t.Errorf("status %d, %q, stderr %q", status, out, errs)
 	}

@@ -111,6 +111,7 @@ func TestRehearseTerraform(t *testing.T) {
 
 // Fifty processes at once: a third refreshes, a third read once, a third ends early.
 func TestRehearseFiftyProcesses(t *testing.T) {
+	need.Long(t, "17 seconds, with 50 processes at once")
 	w := newWorld(t, sandbox.Options{}).base()
 	lines := rehearsed(t, w, "8s", 124, "sh", "-c", `
 		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do
