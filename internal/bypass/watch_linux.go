@@ -13,7 +13,7 @@ import (
 type Watch struct {
 	mu     sync.Mutex // guards the rest
 	fd     int        // of inotify; -1: closed
-	place  int        // a socket that holds one of the user's places
+	place  [2]int     // a pair of sockets; the first holds one of the user's places
 	files  map[int32]string
 	opened string
 }
@@ -29,8 +29,8 @@ func Start(files []string) *Watch {
 	if len(files) == 0 {
 		return nil
 	}
-	place := takePlace()
-	if place < 0 {
+	place, ok := takePlace()
+	if !ok {
 		return nil
 	}
 	w := &Watch{fd: -1, place: place, files: map[int32]string{}}
@@ -39,6 +39,7 @@ func Start(files []string) *Watch {
 		w.Close()
 		return nil
 	}
+	w.leaveToKernel()
 	for _, file := range files {
 		if id, err := unix.InotifyAddWatch(w.fd, file, unix.IN_OPEN); err == nil {
 			w.files[int32(id)] = file
@@ -49,19 +50,29 @@ func Start(files []string) *Watch {
 
 // takePlace binds one of the names in the abstract namespace (unix(7)). The kernel gives it back
 // when the socket is closed, however we end.
-func takePlace() int {
-	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+func takePlace() (place [2]int, ok bool) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return -1
+		return pair, false
 	}
 	for i := range places {
 		name := fmt.Sprintf("@brs-exec-watch-%d-%d", os.Getuid(), (os.Getpid()+i)%places)
-		if unix.Bind(s, &unix.SockaddrUnix{Name: name}) == nil {
-			return s
+		if unix.Bind(pair[0], &unix.SockaddrUnix{Name: name}) == nil {
+			return pair, true
 		}
 	}
-	unix.Close(s)
-	return -1
+	unix.Close(pair[0])
+	unix.Close(pair[1])
+	return pair, false
+}
+
+// leaveToKernel spares our user the closing of the instance. Whoever closes it for good waits until
+// the kernel has forgotten the watches (synchronize_srcu), 5 to 16 ms, also at exit. So it lies in
+// the queue of a socket that lies there as well: when both are closed, the kernel's collector of
+// such loops does the rest in a thread of its own (before Linux 6.9 it is us who wait). The place
+// is given back no sooner, or short runs would pile up instances.
+func (w *Watch) leaveToKernel() {
+	unix.Sendmsg(w.place[1], []byte{0}, unix.UnixRights(w.fd, w.place[0]), nil, unix.MSG_DONTWAIT)
 }
 
 // Opened returns the first file that was opened, "" if none was.
@@ -115,10 +126,12 @@ func (w *Watch) Close() {
 	}
 	w.Opened()
 	w.mu.Lock()
-	fds := []int{w.fd, w.place}
-	w.fd, w.place = -1, -1
+	// The last one calls the collector. At exit they are closed in the order of their numbers: so it
+	// is the last one there, too.
+	fds := []int{w.fd, w.place[0], w.place[1]}
+	w.fd, w.place = -1, [2]int{-1, -1}
 	w.mu.Unlock()
-	for _, fd := range fds { // it waits for the kernel to forget the watches (synchronize_srcu): 10 ms and more
+	for _, fd := range fds {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
