@@ -12,6 +12,7 @@
 //
 // The last two assume a role at an STS stub that answers at once, by http and by https. The stub's CA stands at the end of a
 // copy of the system's bundle, and SSL_CERT_DIR is the system's directory, so that the roots cost what they cost in use.
+// brs-exec has a third row, with keys in ~/.aws, which it then watches.
 // The environment of each run is built from nothing. Rounds are interleaved and shuffled: a busy machine slows all alike.
 // Wall is from fork to the end of wait, CPU is user and system time of the wrapper and of the command.
 //
@@ -64,7 +65,11 @@ func run(ctx context.Context, rounds int, check bool) (broken int, err error) {
 		return 0, err
 	}
 	defer stub.close()
-	subjects := subjects(builds, stub, dir)
+	home, err := homeWithKeys(dir)
+	if err != nil {
+		return 0, err
+	}
+	subjects := subjects(builds, stub, dir, home)
 	if err := measure(ctx, subjects, rounds); err != nil {
 		return 0, err
 	}
@@ -115,7 +120,19 @@ type subject struct {
 	size      int64
 }
 
-func subjects(builds map[string]string, stub *stub, dir string) []*subject {
+// keysInHome is brs-exec where it watches files of the user's (DESIGN §5), as for most people.
+const keysInHome = "brs-exec, http, keys in ~/.aws"
+
+func homeWithKeys(dir string) (home string, err error) {
+	home = filepath.Join(dir, "home")
+	if err := os.MkdirAll(filepath.Join(home, ".aws"), 0o700); err != nil {
+		return "", err
+	}
+	keys := "[default]\naws_access_key_id = AKIABENCHBENCHBENCH\naws_secret_access_key = bench\n"
+	return home, os.WriteFile(filepath.Join(home, ".aws", "credentials"), []byte(keys), 0o600)
+}
+
+func subjects(builds map[string]string, stub *stub, dir, home string) []*subject {
 	env := func(more ...string) []string {
 		return append([]string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=us-east-1",
@@ -132,6 +149,7 @@ func subjects(builds map[string]string, stub *stub, dir string) []*subject {
 		{name: "brs-exec, http", argv: append([]string{builds["brs-exec"]}, role...), env: plain},
 		{name: "naive, https", argv: append([]string{builds["naive"]}, role...), env: secure},
 		{name: "brs-exec, https", argv: append([]string{builds["brs-exec"]}, role...), env: secure},
+		{name: keysInHome, argv: append([]string{builds["brs-exec"]}, role...), env: append(plain, "HOME="+home)},
 	}
 	for _, s := range all {
 		if info, err := os.Stat(s.argv[0]); err == nil {

@@ -61,11 +61,12 @@ func (l limit) String() string {
 // limits are ratios of medians in one run, so that a slow machine breaks none of them.
 func limits(all []*subject) []limit {
 	base := by(all, "bare + server")
-	plain, secure := by(all, "brs-exec, http"), by(all, "brs-exec, https")
+	plain, secure, watching := by(all, "brs-exec, http"), by(all, "brs-exec, https"), by(all, keysInHome)
 	return []limit{
 		{"http, wall to bare + server", ratio(plain.wall, base.wall), 2.4},
 		{"http, CPU to bare + server", ratio(plain.cpu, base.cpu), 2.4},
 		{"https, wall or CPU to bare + server", max(ratio(secure.wall, base.wall), ratio(secure.cpu, base.cpu)), 3.2},
+		{"http with keys in ~/.aws, wall to bare + server", ratio(watching.wall, base.wall), 2.5},
 		{"idle RSS after https, MiB", float64(secure.rss) / 1024, 16},
 		{"binary, MB", float64(plain.size) / 1e6, 14},
 	}

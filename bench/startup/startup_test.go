@@ -50,7 +50,7 @@ func TestLimits(t *testing.T) {
 		}
 		return []*subject{
 			one("bare", 1), one("bare + server", 100), one("naive, http", 190),
-			one("brs-exec, http", http), one("naive, https", 600), one("brs-exec, https", https),
+			one("brs-exec, http", http), one("naive, https", 600), one("brs-exec, https", https), one(keysInHome, http+10),
 		}
 	}
 	count := func(s []*subject) (n int) {
@@ -64,13 +64,13 @@ func TestLimits(t *testing.T) {
 	if got := count(all(240, 320, 16*1024, 14e6)); got != 0 {
 		t.Errorf("at the limits: got %d broken; want none", got)
 	}
-	if got := count(all(241, 320, 16*1024, 14e6)); got != 2 {
-		t.Errorf("http too slow: got %d broken; want wall and CPU", got)
+	if got := count(all(241, 320, 16*1024, 14e6)); got != 3 {
+		t.Errorf("http too slow: got %d broken; want wall, CPU and with keys", got)
 	}
-	if got := count(all(250, 321, 16*1024+1, 14e6+1)); got != 5 {
-		t.Errorf("all too much: got %d broken; want 5", got)
+	if got := count(all(250, 321, 16*1024+1, 14e6+1)); got != 6 {
+		t.Errorf("all too much: got %d broken; want 6", got)
 	}
-	if got := table(all(240, 320, 16*1024, 14e6)); strings.Count(got, "\n") != 8 || !strings.Contains(got, "| 2.40 |") || !strings.Contains(got, "| 16.0 | 14.0 |") {
+	if got := table(all(240, 320, 16*1024, 14e6)); strings.Count(got, "\n") != 9 || !strings.Contains(got, "| 2.40 |") || !strings.Contains(got, "| 16.0 | 14.0 |") {
 		t.Errorf("got\n%s", got)
 	}
 }
