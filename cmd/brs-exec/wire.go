@@ -151,7 +151,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 // hasPlugins says whether the aws cli would load modules that a config file names.
 func hasPlugins(config []byte) bool {
 	return slices.ContainsFunc(awsconfig.Lines(config),
-		func(line string) bool { return strings.TrimSpace(line) == "[plugins]" })
+		func(line string) bool { return strings.HasPrefix(line, "[plugins]") })
 }
 
 // newDir makes the private directory. There may be no place for it: the command then has the token
