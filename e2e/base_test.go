@@ -19,10 +19,20 @@ import (
 	"time"
 )
 
-var (
-	baseCases = flag.Int("base-cases", 300, "how many environments TestBaseIsAws tries")
-	baseSeed  = flag.Uint64("base-seed", 1, "the seed of the first of them")
-)
+var baseCases = flag.Int("base-cases", 300, "how many environments TestBaseIsAws tries")
+
+// baseSeed is that of the first of them: BASE_SEED, which .ci/long sets anew each time and prints.
+func baseSeed(t *testing.T) uint64 {
+	text, set := os.LookupEnv("BASE_SEED")
+	if !set {
+		return 1
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seed
+}
 
 // baseCase is one environment. {HOME} in its texts is its home directory.
 type baseCase struct {
@@ -38,9 +48,9 @@ func TestBaseIsAws(t *testing.T) {
 	t.Parallel()
 	r := newRegistry(t)
 	aws := startBotocore(t)
-	cases, seed := uint64(*baseCases), *baseSeed
-	if os.Getenv("CI") == "true" { // others at each run
-		cases, seed = max(cases, 2000), uint64(time.Now().UnixNano())
+	cases, seed := uint64(*baseCases), baseSeed(t)
+	if os.Getenv("CI") == "true" {
+		cases = max(cases, 2000)
 	}
 	t.Logf("seeds %d to %d", seed, seed+cases-1)
 	for i := range cases {
@@ -49,7 +59,7 @@ func TestBaseIsAws(t *testing.T) {
 		want, wantWhy := aws.whose(t, r, c)
 		got, gotWhy := brsWhose(t, c)
 		if !slices.Equal(strings.Fields(got), strings.Fields(want)) && !c.differsOnPurpose(want, got) {
-			t.Errorf("-base-cases 1 -base-seed %d\naws:      %s  %s\nbrs-exec: %s  %s\n%s", seed+i, want, wantWhy, got, gotWhy, c)
+			t.Errorf("BASE_SEED=%d go test ./e2e -run TestBaseIsAws -base-cases 1\naws:      %s  %s\nbrs-exec: %s  %s\n%s", seed+i, want, wantWhy, got, gotWhy, c)
 		}
 	}
 }

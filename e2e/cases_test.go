@@ -39,6 +39,10 @@ var fieldCases = []struct {
 		".aws/config": "[profile p]\ncredential_process = \"{HOME}/my tools/creds\" \"{HOME}/process.json\"\n", "my tools/creds": "#!/bin/sh\ncat \"$1\"\n"}, want: "process"},
 	{name: "the date of date", profile: "p", files: map[string]string{".aws/config": "[profile p]\ncredential_process = cat {HOME}/date.json\n",
 		"date.json": `{"Version":1,"AccessKeyId":"SESSION","SecretAccessKey":"secret","SessionToken":"TOKEN","Expiration":"2099-01-01T00:00:00+0000"}`}, want: "my session"},
+	{name: "the login of an older aws", profile: "dev", files: map[string]string{
+		".aws/config": "[profile dev]\nsso_session=corp\nsso_account_id=111111111111\nsso_role_name=Dev\n[sso-session corp]\nsso_region=us-east-1\nsso_start_url=" + ssoStart + "\n",
+		".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json": `{"accessToken":"sso-login","startUrl":"` + ssoStart + `","region":"us-east-1","expiresAt":"2099-01-01T00:00:00UTC"}`}, // sha1 of corp
+		want: "sso 111111111111/Dev by sso-login"},
 	{name: "the config file is a directory", env: map[string]string{"AWS_ACCESS_KEY_ID": "KEY", "AWS_SECRET_ACCESS_KEY": "secret"},
 		files: map[string]string{".aws/config/": ""}, want: "me"},
 	{name: "a byte order mark", files: map[string]string{".aws/credentials": "\ufeff[default]\naws_access_key_id=KEY\naws_secret_access_key=secret\n"}, why: "byte order mark"},
