@@ -40,6 +40,19 @@ func Connection(local, remote netip.AddrPort) (Socket, error) {
 	return found[0], nil
 }
 
+// Listener returns the socket that takes connections to addr: the one that a packet to it would
+// find, be it bound to that address, to all of them, or to all of IPv6.
+func Listener(addr netip.AddrPort) (Socket, error) {
+	found, err := ask(requestOne(addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0)))
+	if err != nil {
+		return Socket{}, err
+	}
+	if len(found) != 1 || !found[0].Listening || found[0].Local.Port() != addr.Port() {
+		return Socket{}, ErrNoSocket
+	}
+	return found[0], nil
+}
+
 // Sockets returns all open connections and all that listens. What is being closed, by either side,
 // is left out.
 func Sockets() ([]Socket, error) {

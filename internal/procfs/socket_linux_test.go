@@ -229,3 +229,51 @@ func BenchmarkConnection(b *testing.B) {
 		}
 	}
 }
+
+// Whoever listens is found as a connection would find him: bound to the address, to all addresses,
+// or to all of IPv6; what comes by a connection of ours is no evidence.
+func TestListener(t *testing.T) {
+	for network, addr := range map[string]string{"tcp4": "127.0.0.1:0", "tcp": "0.0.0.0:0", "tcp6": "[::]:0"} {
+		ln := listenAs(t, network, addr)
+		asked := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addrOf(ln.Addr()).Port())
+		if network == "tcp6" {
+			ln = listenAs(t, "tcp", addr) // takes IPv4, too
+			asked = netip.AddrPortFrom(asked.Addr(), addrOf(ln.Addr()).Port())
+		}
+		c, err := net.Dial("tcp4", asked.String()) // which nobody accepts
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		s, err := Listener(asked)
+		if err != nil || !s.Listening || s.Local.Port() != asked.Port() || int(s.UID) != listenerUID() {
+			t.Errorf("%s: got %+v, %v; want the listener of uid %d", addr, s, err, listenerUID())
+		}
+		ln.Close()
+		if s, err := Listener(asked); !errors.Is(err, ErrNoSocket) {
+			t.Errorf("%s closed: got %+v, %v; want none", addr, s, err)
+		}
+	}
+}
+
+// listenerUID is another than ours where we may give a socket away.
+func listenerUID() int {
+	if os.Geteuid() == 0 {
+		return 65534
+	}
+	return os.Geteuid()
+}
+
+func listenAs(t *testing.T, network, addr string) net.Listener {
+	t.Helper()
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { syscall.Fchown(int(fd), listenerUID(), -1) })
+	}}
+	lc.SetMultipathTCP(false) // the TCP socket inside would stay ours
+	ln, err := lc.Listen(t.Context(), network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return ln
+}

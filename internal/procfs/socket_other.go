@@ -13,5 +13,8 @@ const Supported = false
 // Connection finds nothing.
 func Connection(local, remote netip.AddrPort) (Socket, error) { return Socket{}, errors.ErrUnsupported }
 
+// Listener finds nothing.
+func Listener(netip.AddrPort) (Socket, error) { return Socket{}, errors.ErrUnsupported }
+
 // Sockets finds nothing.
 func Sockets() ([]Socket, error) { return nil, errors.ErrUnsupported }

@@ -1,0 +1,10 @@
+package procfs
+
+import (
+	"os"
+	"testing"
+
+	"brs-exec/need"
+)
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
