@@ -39,6 +39,7 @@ type world struct {
 	dir, home string
 	tmp       string // apart: it is open to all
 	env       []string
+	as        []string // what runs a command as another user; nil: it runs as we do
 	sts       *sandbox.STS
 
 	stsURL, s3URL, otherURL string
@@ -61,7 +62,7 @@ type call struct{ service, arn, key, code, agent string }
 // newWorld makes a world whose roles live for ttl, and whose STS fails as fault says.
 func newWorld(t *testing.T, ttl time.Duration, fault func(sandbox.Call) error) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), issued: make(map[string]session)}
+	w := &world{t: t, dir: openDir(t), issued: make(map[string]session)}
 	w.home, w.tmp = filepath.Join(w.dir, "home"), openDir(t)
 	w.sts = sandbox.New(sandbox.Options{TTL: ttl, Fault: fault, OnCall: w.onCall})
 	w.stsURL = w.serve(http.HandlerFunc(w.serveSTS))
@@ -225,6 +226,7 @@ func (w *world) run(limit time.Duration, argv []string) outcome {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
 	defer cancel()
+	argv = slices.Concat(w.as, argv)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = w.env, w.dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
