@@ -17,4 +17,3 @@ func setDeathSignal(*syscall.SysProcAttr, string) {}
 const waitOptions = 0
 
 func waitFor(pid int) int { return pid }
-func subreaper() bool     { return false }

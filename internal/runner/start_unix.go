@@ -63,7 +63,7 @@ func (e *forkError) Error() string { return "fork: " + e.Errno.Error() }
 func (c *child) launch(path string, argv []string, tty *os.File) (int, error) {
 	p, err := entry.Launch(entry.Command{
 		Path: path, Argv: argv, Env: c.Env, TTY: tty,
-		Death: deathSignal(c.OnWrapperDeath), Subreaper: subreaper(), Stopped: c.startStopped,
+		Death: deathSignal(c.OnWrapperDeath), Stopped: c.startStopped,
 	})
 	if errors.Is(err, entry.ErrUnavailable) {
 		return c.forkExec(path, argv, tty)

@@ -32,8 +32,8 @@
 //
 // [Launch] starts br:exec FD PATH ARG0 ARGS…, where FD is a socket. The new process says its
 // process id there, reads its orders (type orders) and follows them: signal actions, death signal,
-// subreaper, variables that name its process id, and last the mask. Then it is the command, and the
-// exec closes the socket; or the exec fails, and the socket brings errno.
+// variables that name its process id, and last the mask. Then it is the command, and the exec
+// closes the socket; or the exec fails, and the socket brings errno.
 //
 // Until the mask is set, what the terminal or a process sends is pending. When it is set, a Ctrl-Z
 // from that time stops the process before it is the command. syscall.ForkExec alone would wait for

@@ -22,7 +22,6 @@ type Command struct {
 	Path      string
 	Argv, Env []string
 	Death     syscall.Signal // comes when the thread that launches it ends; 0: none
-	Subreaper bool           // it is to have the attribute PR_SET_CHILD_SUBREAPER
 	TTY       *os.File       // its terminal, for which it gets a session; nil: ours
 
 	// Stopped is called when the process has stopped before it was the command, and is to return

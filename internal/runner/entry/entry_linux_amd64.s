@@ -135,7 +135,6 @@ action:
 	CALL0(SYS_getppid)
 	CMPQ	AX, ORDERS_PARENT(SP)
 	JNE	exit // it died before the prctl: nobody told us
-	CALL2(SYS_prctl, $PR_SET_CHILD_SUBREAPER, ORDERS_SUBREAPER(SP))
 
 	MOVQ	0(R12), AX // argc
 	LEAQ	16(R12)(AX*8), R14 // envp: past argc, argv and its NULL

@@ -133,8 +133,8 @@ func apart(fd int) int {
 
 // orders is what the new process is to do; entry_linux_$GOARCH.s knows its layout.
 type orders struct {
-	ignored, blocked, death, parent, subreaper, count uint64
-	variables                                         [3]variable
+	ignored, blocked, death, parent, count uint64
+	variables                              [3]variable
 }
 
 // variable is a variable of the environment, and its place there.
@@ -148,9 +148,6 @@ func (p *Process) order(c *Command, env []string, variables []int) {
 		ignored: ignored, blocked: blocked,
 		death: uint64(c.Death), parent: uint64(os.Getpid()),
 		count: uint64(len(variables)),
-	}
-	if c.Subreaper {
-		o.subreaper = 1 // kept by an exec, not by a fork
 	}
 	for i, place := range variables {
 		name, _, _ := strings.Cut(env[place], "=")
