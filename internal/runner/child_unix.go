@@ -200,9 +200,8 @@ func (c *child) became(ws syscall.WaitStatus) {
 	}
 }
 
-// resumedSoon reports whether a stopped command is continued within a moment. The terminal's TTIN
-// and TTOU stop us, too, perhaps just here, since we don't catch them. Once continued, we must not
-// stop again.
+// resumedSoon reports whether a stopped command is continued within a moment. Where we don't catch
+// the terminal's TTIN and TTOU they have stopped us, too, and once continued we must not stop again.
 func (c *child) resumedSoon() bool {
 	for end := time.Now().Add(witness.Window); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if c.collect(); !c.stopped || c.ended {
@@ -227,7 +226,7 @@ func (c *child) stopAlong(sig syscall.Signal) {
 		c.stopInside(sig)
 	case c.inOtherGroup():
 		c.stopBeside(sig)
-	case (sig == syscall.SIGTTIN || sig == syscall.SIGTTOU) && c.resumedSoon():
+	case terminalStopsUs && (sig == syscall.SIGTTIN || sig == syscall.SIGTTOU) && c.resumedSoon():
 	default:
 		raise(sig)
 	}
@@ -238,8 +237,8 @@ func (c *child) stopInside(sig syscall.Signal) {
 	c.relay.Leave()
 	raise(sig)
 	c.relay.Enter()
-	if sig == syscall.SIGTSTP {
-		// Perhaps nobody else does: TSTP stops neither an orphaned group (ours, under ssh -t or
+	if isStop(sig) {
+		// Perhaps nobody else does: it stops neither an orphaned group (ours, under ssh -t or
 		// setsid) nor PID 1, and then no CONT comes.
 		syscall.Kill(-c.pid, syscall.SIGCONT)
 	}

@@ -49,13 +49,14 @@ func (c *child) handle(e event) {
 		}
 	case e.own():
 	case e.sig == syscall.SIGCONT && c.continued(e):
+	case e.from == byKernel && (e.sig == syscall.SIGTTIN || e.sig == syscall.SIGTTOU):
+		// Somebody in our group used the terminal from the background. If that was the command, it stops.
 	case isStop(e.sig) && (c.contsOpen > 0 || e.at < c.woken):
 		// It belongs to a stop that is over: a CONT has come since, which undid it. That CONT may
 		// still be on its way to us (contsOpen), or have been read before this signal (woken).
 	case c.starting && (!isStop(e.sig) || c.missedStop(e)) || c.inOtherGroup():
-		// What is read before the mark may have been sent before there was a command. (The kernel's
-		// TTIN and TTOU were not: the command causes them.) A command that has left our group gets
-		// nothing of what comes to us.
+		// What is read before the mark may have been sent before there was a command. A command
+		// that has left our group gets nothing of what comes to us.
 		c.pass(e, 0)
 	case e.from == byProcess:
 		c.sent(e)
@@ -127,7 +128,7 @@ func (c *child) inOtherGroup() bool {
 // alarm(2) set before our exec) is for one process.
 func fromTerminal(sig syscall.Signal) bool {
 	switch sig {
-	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGWINCH:
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH:
 		return true
 	case syscall.SIGHUP, syscall.SIGCONT:
 		return !sessionLeader()

@@ -19,7 +19,7 @@ import (
 	"brs-exec/need"
 )
 
-// Rows J01 to J11: job control.
+// Rows J01 to J12: job control.
 
 // stoppable is the helper with its terminal signals at their default action.
 const stoppable = " 2 3 18 20 21 22"
@@ -333,6 +333,70 @@ func TestJ11StopContinue(t *testing.T) {
 		got := strings.Fields(j.finish(t, w, "USR1", "CONT"))
 		if strings.Count(strings.Join(got, " "), "USR1") != 1 {
 			t.Errorf("bare %v: got %q; want one USR1", s.bare, got)
+		}
+	}
+}
+
+// TestJ12StopOfWrapper: TTIN and TTOU that somebody sends to the wrapper stop the command with it.
+func TestJ12StopOfWrapper(t *testing.T) {
+	for _, sig := range []string{"TTIN", "TTOU", "TSTP"} {
+		same(t, func(s side) string {
+			term := s.shell(t, "bash")
+			j := newJournal(t)
+			term.line("w count " + string(j) + stoppable + " &")
+			c := j.ready(t)
+			term.prompt()
+			w := s.wrapperOf(t, c, 1)
+			s.probed(t, w)
+			kill(t, sig, w)
+			stopped(t, w, c)
+			text := term.answer("jobs") + "|" + term.answer("bg")
+			running(t, w, c)
+			kill(t, "TERM", w)
+			return text + "|" + j.finish(t, w, "TERM")
+		})
+		// Nobody could continue an orphaned group, which they don't stop.
+		got := same(t, func(s side) string {
+			j := newJournal(t)
+			w := s.start(t, "w", "count", string(j), "20", "21", "22")
+			j.ready(t)
+			kill(t, sig, w)
+			return j.finish(t, w)
+		})
+		if got != "" {
+			t.Errorf("%s in an orphaned group: got %q; want nothing", sig, got)
+		}
+	}
+}
+
+// TestJ12StopOfWrapperInside is TestJ12StopOfWrapper with --pty, under a shell and without one.
+func TestJ12StopOfWrapperInside(t *testing.T) {
+	earlyRow(t)
+	for _, sig := range []string{"TTIN", "TTOU"} {
+		term := wrapped.shell(t, "bash")
+		j := newJournal(t)
+		term.line("w --pty count " + string(j) + stoppable)
+		c := j.ready(t)
+		w := wrapped.wrapperOf(t, c, 1)
+		raw(t, term)
+		kill(t, sig, w)
+		stopped(t, w, c)
+		term.expect("Stopped")
+		term.prompt()
+		term.line("fg")
+		running(t, w, c)
+		kill(t, "TERM", w)
+		if got := j.finish(t, w, "TERM"); got != "CONT TERM" && got != "TERM" {
+			t.Errorf("%s: got %q; want one TERM", sig, got)
+		}
+
+		j = newJournal(t)
+		term = wrapped.terminal(t, "w", "--pty", "count", string(j), "18", "21", "22")
+		j.ready(t)
+		kill(t, sig, term.proc.Process.Pid)
+		kill(t, "TERM", term.proc.Process.Pid)
+		if got := j.finish(t, term.proc.Process.Pid, "TERM"); got != "TERM" {
+			t.Errorf("%s without a shell: got %q; want one TERM", sig, got)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"brs-exec/need"
 )
 
-// Rows S17 to S27.
+// Rows S17 to S28.
 
 func TestS17Nested(t *testing.T) {
 	row(t)
@@ -269,6 +269,36 @@ func TestS27Idle(t *testing.T) {
 	time.Sleep(60 * time.Second)
 	if got := j.finish(t, w); got != "" {
 		t.Errorf("got %q; want nothing", got)
+	}
+}
+
+// TestS28Faults: a fault's signal that somebody sends is a signal like others, with a witness and
+// before there is one.
+func TestS28Faults(t *testing.T) {
+	for _, name := range []string{"SEGV", "BUS", "FPE", "ILL", "TRAP", "SYS"} {
+		same(t, func(s side) string {
+			j := newJournal(t)
+			w := s.start(t, "w", "count", string(j))
+			kill(t, name, w)
+			j.has(t, name)
+			s.probed(t, w)
+			kill(t, name, -w)
+			eventually(t, "a second "+name, func() bool { return strings.Count(strings.Join(j.lines(), " "), name) > 1 })
+			return j.finish(t, w)
+		})
+		same(t, func(s side) string {
+			r := s.script(t, `w sleep 600 & until pgrep -P $! -x sleep || [ $(ps -o comm= $!) = sleep ]; do :; done >/dev/null; kill -`+name+` $!; wait $!`)
+			return r.String() + numbers.ReplaceAllString(strings.ReplaceAll(r.err, " (core dumped)", ""), "")
+		})
+	}
+}
+
+// TestS28IgnoredFault: a fault's signal that came in ignored ends nobody.
+func TestS28IgnoredFault(t *testing.T) {
+	earlyRow(t)
+	got := wrapped.script(t, `ignoring 11 w sh -c 'kill -SEGV $PPID $$; sleep .2; echo alive; exit 3'; exit $?`)
+	if got.String() != "alive\n[exit 3]" || got.err != "" {
+		t.Errorf("got %v, stderr %q; want alive, 3", got, got.err)
 	}
 }
 

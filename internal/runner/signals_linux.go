@@ -29,6 +29,8 @@ func (s *source) open() {
 	for sig := range signals {
 		switch {
 		case !caught(sig) || jobSignal(sig):
+		case isFault(sig):
+			siginfo.CatchSent(sig)
 		case ignoredAtEntry(sig):
 			signal.Ignore(sig) // so that children of os/exec ignore it, too
 			siginfo.Set(sig, siginfo.Ignore)
@@ -38,30 +40,32 @@ func (s *source) open() {
 	}
 }
 
-// takeJobSignals catches what Catch leaves alone until there is a command. TTIN and TTOU keep their
-// default action: caught, a read or write of the terminal from the background would be restarted
-// for ever.
+// takeJobSignals catches what Catch leaves alone until there is a command.
 //
 // What came in ignored is the command's now: it may catch it (a program does that under nohup, or a
 // script's &), and keeps it ignored else.
 func (s *source) takeJobSignals() {
 	for sig := range signals {
-		if entry.Seen() && caught(sig) && !jobSignal(sig) && ignoredAtEntry(sig) {
+		switch ignored := ignoredAtEntry(sig); {
+		case !caught(sig) || isFault(sig):
+		case sig == syscall.SIGTTIN && !ignored, sig == syscall.SIGTTOU && !ignored:
+			siginfo.CatchInterrupting(sig)
+		case jobSignal(sig) && !ignored:
 			siginfo.Catch(sig)
-		}
-	}
-	for _, sig := range [...]syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT} {
-		if !ignoredAtEntry(sig) {
+		case !jobSignal(sig) && ignored && entry.Seen():
 			siginfo.Catch(sig)
 		}
 	}
 }
 
+// terminalStopsUs says that TTIN and TTOU have their default action while the command runs.
+const terminalStopsUs = false
+
 // release gives every signal its default action again, for a wrapper that hangs in spite of a
 // signal: the next one ends it.
 func (s *source) release() {
 	for sig := range signals {
-		if caught(sig) && !jobSignal(sig) && sig != syscall.SIGCHLD && !ignoredAtEntry(sig) {
+		if caught(sig) && !isFault(sig) && !jobSignal(sig) && sig != syscall.SIGCHLD && !ignoredAtEntry(sig) {
 			siginfo.Set(sig, siginfo.Default)
 		}
 	}
@@ -134,16 +138,23 @@ func signals(yield func(syscall.Signal) bool) {
 	}
 }
 
-// caught is every signal but those that can't be caught, those that mean a fault of our own, and
-// those that the Go runtime and the C library send themselves.
+// caught is every signal but those that can't be caught, and those that the Go runtime and the C
+// library send themselves.
 func caught(sig syscall.Signal) bool {
 	switch sig {
-	case syscall.SIGKILL, syscall.SIGSTOP,
-		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS,
-		syscall.SIGURG, syscall.SIGPROF, 32, 33:
+	case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGURG, syscall.SIGPROF, 32, 33:
 		return false
 	}
 	return true
+}
+
+// isFault reports whether the kernel sends a signal for a fault of the process itself.
+func isFault(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS:
+		return true
+	}
+	return false
 }
 
 func jobSignal(sig syscall.Signal) bool {

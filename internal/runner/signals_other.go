@@ -34,6 +34,10 @@ func (s *source) open() {
 
 func (s *source) takeJobSignals() { signal.Notify(s.c, syscall.SIGTSTP, syscall.SIGCONT) }
 
+// terminalStopsUs: os/signal has system calls begun anew, so with a handler for TTIN a read from the
+// background would be begun for ever.
+const terminalStopsUs = true
+
 func (s *source) release() { signal.Reset() }
 
 // mark is what mark is elsewhere, as well as os/signal allows: a signal that is on its way is taken
@@ -53,8 +57,6 @@ func (s *source) all() iter.Seq[event] {
 func caught(sig syscall.Signal) bool {
 	switch sig {
 	case syscall.SIGKILL, syscall.SIGSTOP,
-		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS,
-		syscall.SIGABRT,
 		syscall.SIGURG, syscall.SIGPROF, syscall.SIGPIPE, syscall.SIGXFSZ, // the last two: of our own writes
 		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT:
 		return false

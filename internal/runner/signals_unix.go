@@ -116,7 +116,7 @@ func (s *Signals) read() {
 func (s *Signals) claimed(e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.running && !s.over && s.ended == nil && deadly(e.sig) && !e.own() {
+	if !s.running && !s.over && s.ended == nil && deadly(e.sig) && !e.own() && !ignoredAtEntry(e.sig) {
 		s.ended = &Ended{e.sig}
 		s.cancel(s.ended)
 		s.release() // should something not heed the context, the next signal ends us

@@ -4,6 +4,7 @@
 #define SYS_rt_sigreturn 15
 #define SYS_clock_gettime 228
 #define SIGINFO_SIZE 128
+#define SIGINFO_CODE 8
 #define SIGINFO_AT 112
 
 // handler(signo DI, *siginfo_t SI, *ucontext_t DX) is called by the kernel on any thread, on its
@@ -22,6 +23,16 @@ TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	SYSCALL
 	RET
 
+// sent is handler for what a process has sent. What the kernel says of a fault (si_code > 0) goes to
+// the handler that was there.
+TEXT sent<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	CMPL	SIGINFO_CODE(SI), $0
+	JGT	fault
+	JMP	handler<>(SB)
+fault:
+	MOVQ	·forFaults(SB), AX
+	JMP	AX
+
 TEXT restorer<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVL	$SYS_rt_sigreturn, AX
 	SYSCALL
@@ -30,6 +41,12 @@ TEXT restorer<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 // func handlerPC() uintptr
 TEXT ·handlerPC(SB),NOSPLIT,$0-8
 	LEAQ	handler<>(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+// func sentPC() uintptr
+TEXT ·sentPC(SB),NOSPLIT,$0-8
+	LEAQ	sent<>(SB), AX
 	MOVQ	AX, ret+0(FP)
 	RET
 

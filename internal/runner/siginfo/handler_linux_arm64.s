@@ -4,6 +4,7 @@
 #define SYS_clock_gettime 113
 #define SYS_rt_sigreturn 139
 #define SIGINFO_SIZE 128
+#define SIGINFO_CODE 8
 #define SIGINFO_AT 112
 
 // handler(signo R0, *siginfo_t R1, *ucontext_t R2): see the amd64 one.
@@ -20,6 +21,16 @@ TEXT handler<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	SVC
 	RET
 
+// sent: see the amd64 one.
+TEXT sent<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVW	SIGINFO_CODE(R1), R3
+	CMPW	$0, R3
+	BGT	fault
+	JMP	handler<>(SB)
+fault:
+	MOVD	·forFaults(SB), R3
+	JMP	(R3)
+
 TEXT restorer<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVD	$SYS_rt_sigreturn, R8
 	SVC
@@ -28,6 +39,12 @@ TEXT restorer<>(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 // func handlerPC() uintptr
 TEXT ·handlerPC(SB),NOSPLIT,$0-8
 	MOVD	$handler<>(SB), R0
+	MOVD	R0, ret+0(FP)
+	RET
+
+// func sentPC() uintptr
+TEXT ·sentPC(SB),NOSPLIT,$0-8
+	MOVD	$sent<>(SB), R0
 	MOVD	R0, ret+0(FP)
 	RET
 

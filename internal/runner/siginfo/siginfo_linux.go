@@ -102,12 +102,34 @@ var (
 // Ignored reports whether a is Ignore.
 func (a Action) Ignored() bool { return a.handler == Ignore.handler }
 
+const (
+	saSiginfo  = 0x4
+	saRestorer = 0x4000000
+	saOnstack  = 0x8000000
+	saRestart  = 0x10000000
+)
+
 // Catch has the handler called for a signal, whose Info then comes from All.
-func Catch(sig syscall.Signal) {
-	const siginfo, onstack, restart, restorer = 0x4, 0x8000000, 0x10000000, 0x4000000
+func Catch(sig syscall.Signal) { handle(sig, handlerPC(), saRestart) }
+
+// CatchInterrupting is Catch, and a system call that the signal interrupts fails (EINTR). A read or
+// write of the terminal from the background would else be begun again for ever.
+func CatchInterrupting(sig syscall.Signal) { handle(sig, handlerPC(), 0) }
+
+// CatchSent is Catch for a signal that means a fault, if a process sent it. A fault of our own stays
+// the Go runtime's, which makes a panic of it. The runtime has one handler for all of them.
+func CatchSent(sig syscall.Signal) {
+	forFaults = Of(sig).handler
+	handle(sig, sentPC(), saRestart)
+}
+
+// forFaults is the Go runtime's handler. Ours reads it.
+var forFaults uintptr
+
+func handle(sig syscall.Signal, handler uintptr, flags uint64) {
 	Set(sig, Action{
-		handler:  handlerPC(),
-		flags:    siginfo | onstack | restart | restorer,
+		handler:  handler,
+		flags:    flags | saSiginfo | saOnstack | saRestorer,
 		restorer: restorerPC(),
 		mask:     ^uint64(0),
 	})
@@ -133,4 +155,5 @@ func sigaction(sig syscall.Signal, act, was *Action) {
 
 // Implemented in handler_linux_$GOARCH.s.
 func handlerPC() uintptr
+func sentPC() uintptr
 func restorerPC() uintptr
