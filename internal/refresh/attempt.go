@@ -14,6 +14,10 @@ import (
 // changes nothing.
 func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	r.d.wanted = false
+	if renewal := r.d.renewal; renewal != nil {
+		r.d.renewal = nil
+		defer close(renewal)
+	}
 	r.publish(turn{calling: true, err: r.d.err, permanent: r.d.permanent})
 	begun := r.instant()
 	c, asked, err := r.fetch(ctx, limit)

@@ -14,6 +14,7 @@ type driver struct {
 	due               time.Time     // of the next attempt
 	wallMinusRun      time.Duration // at the last look
 	wanted            bool          // a client has asked since the last attempt
+	renewal           chan struct{} // who waits for the end of the next attempt; nil: nobody
 	calls             []*call       // those whose answer hasn't been taken
 	skew              time.Duration // as last measured, right or wrong
 	dated             *dating       // the last that was believed; nil: none yet
@@ -114,6 +115,8 @@ func (r *Refresher) sleep(ctx context.Context) bool {
 	case <-t.C:
 	case <-r.lateCall():
 		r.takeLateAnswer()
+	case r.d.renewal = <-r.renewals:
+		r.d.due, r.d.wanted = r.at(), true
 	case <-r.kick:
 		h := r.held.Load() // a client may have asked just before it was fetched
 		r.d.wanted = h == nil || !r.at().Before(h.due)

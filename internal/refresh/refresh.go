@@ -92,6 +92,7 @@ type Refresher struct {
 	held atomic.Pointer[credential] // nil: none yet
 	turn atomic.Pointer[turn]
 	kick chan struct{} // of one: a client asks the driver to look at the clocks
+	renewals chan chan struct{} // of those who want an attempt now, and wait for its end
 
 	fetches, failures, rotations atomic.Uint64
 
@@ -127,6 +128,7 @@ func New(src aws.CredentialsProvider, o Options) *Refresher {
 	}
 	r := &Refresher{src: src, o: o, now: time.Now, rand: rand.Float64, birth: time.Now()}
 	r.kick = make(chan struct{}, 1)
+	r.renewals = make(chan chan struct{})
 	r.driver = make(chan struct{}, 1)
 	r.turn.Store(&turn{done: make(chan struct{})})
 	return r
@@ -200,6 +202,36 @@ func (r *Refresher) ask() {
 	case r.kick <- struct{}{}:
 	default:
 	}
+}
+
+// Renew has Run make an attempt at once, and waits until it has ended, or until ctx ends.
+func (r *Refresher) Renew(ctx context.Context) {
+	ended := make(chan struct{})
+	select {
+	case r.renewals <- ended:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}
+
+// State is how it stands between two pieces of news.
+type State struct {
+	Expires time.Time // of what is held; zero: it doesn't say, or nothing is held
+	Err     error     // of the outage so far; nil: there is none
+}
+
+// State may be called at any time.
+func (r *Refresher) State() State {
+	t := r.turn.Load()
+	s := State{Err: t.err}
+	if h := r.held.Load(); h != nil && h.creds.CanExpire {
+		s.Expires = h.creds.Expires
+	}
+	return s
 }
 
 // Stats returns the counts; it may be called at any time.

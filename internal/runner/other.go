@@ -7,6 +7,12 @@ import "syscall"
 // Harden does nothing here.
 func Harden() {}
 
+func dup(from, to int) error {
+	err := syscall.Dup2(from, to)
+	syscall.CloseOnExec(to)
+	return err
+}
+
 func noCore() { syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }
 
 // Nobody tells a command here that its parent has died.

@@ -46,6 +46,9 @@ func Catch() *Signals {
 // Context ends at Ctrl-C; Run doesn't look at it.
 func (s *Signals) Context() context.Context { return s.ctx }
 
+// OnHangup does nothing: there is no HUP.
+func (s *Signals) OnHangup(func()) {}
+
 // Ended reports whether Ctrl-C came before the command was started.
 func (s *Signals) Ended() (Status, bool) { return Failed, s.ctx.Err() != nil }
 
@@ -148,6 +151,12 @@ var Stderr io.Writer = os.Stderr
 func OpenLog(path string) (io.Writer, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
+
+// ReopenLog does nothing: there is no HUP.
+func ReopenLog(io.Writer, string) error { return nil }
+
+// HasTerminal says that a HUP is nothing to wait for.
+func HasTerminal() bool { return true }
 
 // Exit ends the process with the command's code, all 32 bits of it.
 func (s Status) Exit() { os.Exit(int(s)) }

@@ -48,8 +48,9 @@ type Signals struct {
 	source
 
 	mu      sync.Mutex
-	running bool // the command is being started, or runs: signals are its
-	over    bool // it has ended
+	hangup  func() // what a HUP calls; nil: it ends the wrapper
+	running bool   // the command is being started, or runs: signals are its
+	over    bool   // it has ended
 	ended   *Ended
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -78,6 +79,14 @@ func (s *Signals) Ended() (Status, bool) {
 		return 0, false
 	}
 	return s.ended.Status(), true
+}
+
+// OnHangup has f called for a HUP, beside everything else, instead of ending the wrapper. One that
+// came in ignored stays ignored.
+func (s *Signals) OnHangup(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hangup = f
 }
 
 // handOver hands the signals over to Run. It is false if one has ended us already.
@@ -116,6 +125,10 @@ func (s *Signals) read() {
 func (s *Signals) claimed(e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.sig == syscall.SIGHUP && s.hangup != nil && !s.running && !ignoredAtEntry(e.sig) {
+		go s.hangup()
+		return false
+	}
 	if !s.running && !s.over && s.ended == nil && deadly(e.sig) && !e.own() && !ignoredAtEntry(e.sig) {
 		s.ended = &Ended{e.sig}
 		s.cancel(s.ended)

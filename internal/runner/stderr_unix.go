@@ -54,6 +54,33 @@ func OpenLog(path string) (io.Writer, error) {
 	return messages(fd), nil
 }
 
+// ReopenLog has what OpenLog opened go to the file that is at the path now: its name may have been
+// given to another one since (logrotate). Whoever is writing is not disturbed. A FIFO stays.
+func ReopenLog(w io.Writer, path string) error {
+	old, isFile := w.(messages)
+	if !isFile {
+		return nil
+	}
+	again, err := OpenLog(path)
+	if err != nil {
+		return err
+	}
+	if fd, ok := again.(messages); ok {
+		err = dup(int(fd), int(old))
+		unix.Close(int(fd))
+	}
+	return err
+}
+
+// HasTerminal says whether there is a controlling terminal, whose end is a HUP.
+func HasTerminal() bool {
+	fd, err := openAnyway("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err == nil
+}
+
 // onlyOursIn says that nobody but us and root can put something into the folder. One that isn't
 // there gets another error soon.
 func onlyOursIn(dir string) bool {

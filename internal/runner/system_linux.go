@@ -17,6 +17,8 @@ func noCore() {
 	Harden()
 }
 
+func dup(from, to int) error { return unix.Dup3(from, to, unix.O_CLOEXEC) }
+
 func setDeathSignal(a *syscall.SysProcAttr, name string) { a.Pdeathsig = deathSignal(name) }
 
 func deathSignal(name string) syscall.Signal {
