@@ -67,7 +67,7 @@ func newHandler(p aws.CredentialsProvider, o Options, port uint16) *handler {
 		wait:      o.Wait,
 		token:     o.Token,
 		about:     o.About,
-		hosts:     allowed(o.AllowHosts, port),
+		hosts:     allowed(o, port),
 		log:       o.Log,
 		watch:     o.Watch,
 		first:     o.FirstServed,
@@ -90,9 +90,16 @@ func newHandler(p aws.CredentialsProvider, o Options, port uint16) *handler {
 
 // allowed lists the Host values that may come: each name with our port and without (c-auth leaves
 // it out).
-func allowed(extra []string, port uint16) map[string]bool {
+func allowed(o Options, port uint16) map[string]bool {
+	names := append([]string{"127.0.0.1", "localhost"}, o.AllowHosts...)
+	switch {
+	case o.Addr.Is4():
+		names = append(names, o.Addr.String())
+	case o.Addr.Is6():
+		names = append(names, "["+o.Addr.String()+"]")
+	}
 	hosts := make(map[string]bool)
-	for _, h := range append([]string{"127.0.0.1", "localhost"}, extra...) {
+	for _, h := range names {
 		h = strings.ToLower(h)
 		hosts[h] = true
 		if own, _ := parseHost(h); own == "" {
@@ -205,8 +212,11 @@ func (h *handler) logBeside(level slog.Level, message string, attrs ...slog.Attr
 // before the token; who has no token learns nothing about paths and methods.
 func (h *handler) judge(r *http.Request) kind {
 	c := connOf(r.Context())
-	if c != nil && c.otherUser {
+	switch {
+	case c != nil && c.otherUser:
 		return otherUser
+	case c != nil && c.stranger:
+		return stranger
 	}
 	if c == nil || !c.isLocal() { // who could open the socket needs to show nothing
 		if k := h.judgeClaim(r); k != accepted {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"strconv"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,6 +23,7 @@ type listener struct {
 	places       *places // all listeners have the same
 	otherUsers   *places // under Options.SameUser
 	uid          uint32  // ours
+	outside      bool    // takes clients from outside of this machine's loopback
 	// peer tells whose the other end of a connection is; nil: nobody wants to know.
 	peer func(client, server netip.AddrPort) (procfs.Socket, error)
 	log  *slog.Logger
@@ -31,20 +32,6 @@ type listener struct {
 	open     sync.WaitGroup // goroutines: one per connection, and the warnings
 	warnFull sync.Once
 	warnPeer sync.Once
-}
-
-// listen takes the port, without keep-alive probes: on loopback nobody vanishes without a word.
-func listen(port int) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
-	lc.SetMultipathTCP(false) // or it is looked for in the kernel, for loopback
-	ln, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:"+strconv.Itoa(port))
-	if err != nil {
-		if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
-			return nil, &OptionError{"Port", strconv.Itoa(port), err, "leave it out, and a free one is taken"}
-		}
-		return nil, err
-	}
-	return ln.(*net.TCPListener), nil
 }
 
 // Accept never reports a lack of descriptors: net/http would sleep up to a second, while a
@@ -80,6 +67,7 @@ func scarce(err error) bool {
 func (l *listener) admit(nc net.Conn) *conn {
 	c := &conn{stream: nc.(stream), listener: l, places: l.places}
 	c.since.Store(time.Now().UnixNano())
+	c.stranger = l.outside && !neighbour(nc)
 	if l.peer != nil && l.isOtherUser(nc) {
 		c.otherUser, c.places = true, l.otherUsers
 	}
@@ -109,6 +97,20 @@ func (l *listener) isOtherUser(nc net.Conn) bool {
 	}
 	return false
 }
+
+// neighbour reports whether a client is in a subnet of the interface that has the address by which
+// it came. Whoever has a route could ask else.
+func neighbour(nc net.Conn) bool {
+	client, server := addrs(nc)
+	interfaces, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(server.Addr().AsSlice()) && n.Contains(client.Addr().AsSlice())
+	})
+}
+
+// mostOutside leaves descriptors to the others where there are few.
+func mostOutside() int { return min(maxOutside, max(maxConns()/4, 16)) }
 
 func (l *listener) full() {
 	l.warn(&l.warnFull, "too many connections: closing the oldest that has not shown the token", "max", l.places.max)
@@ -146,6 +148,7 @@ type conn struct {
 	listener  *listener
 	places    *places
 	otherUser bool
+	stranger  bool         // is not in a subnet of ours
 	proven    atomic.Bool  // it has shown the token
 	state     atomic.Int32 // an http.ConnState
 	since     atomic.Int64 // when it was accepted or, later, became idle; Unix nanoseconds

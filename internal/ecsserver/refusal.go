@@ -26,6 +26,7 @@ const (
 	wrongHost
 	browser
 	otherUser
+	stranger
 	kinds
 )
 
@@ -44,6 +45,7 @@ var refusals = [kinds]problem{
 	wrongHost:   {403, "HostNotAllowed", "the Host header must be 127.0.0.1, localhost or one that was allowed"},
 	browser:     {403, "BrowserNotAllowed", "the request has an Origin, Referer or Sec-Fetch header, as of browsers"},
 	otherUser:   {403, "UserNotAllowed", "the client is another user of this machine"},
+	stranger:    {403, "NetworkNotAllowed", "the client is in no subnet of the interface that has this address"},
 }
 
 // refuse says why, once per kind as a warning.

@@ -56,6 +56,7 @@
 package ecsserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -86,6 +87,16 @@ type Options struct {
 	Wait time.Duration
 	// Port on 127.0.0.1. 0: one that is free.
 	Port int
+	// Addr is a further address on which the port is opened, outside of this machine's loopback; zero:
+	// none. Clients by it must be in a subnet of the interface that has it.
+	Addr netip.Addr
+	// Inherited are listeners that are open already, of a service manager. They must have the
+	// addresses that Listen would take, and are not shut down at the end but closed: the manager has
+	// them, too.
+	Inherited []*net.TCPListener
+	// Grace is how long, at the end, a connection that was accepted may take to ask. 0: 20 ms, for a
+	// request on its way.
+	Grace time.Duration
 	// Permanent tells whether no retry will heal an error of the provider: the answer is then 403,
 	// not 503. nil: nothing is permanent.
 	Permanent func(error) bool
@@ -140,6 +151,9 @@ const (
 	// so that they can be told why they are refused.
 	maxOtherUsers = 16
 
+	// maxOutside bounds the connections by Options.Addr, whose users can't be looked up.
+	maxOutside = 512
+
 	// A request must come whole within requestTimeout. Its answer must be taken within
 	// answerTimeout of the end of its header. Ten seconds is far more than an SDK needs on a
 	// machine that swaps: who takes longer is broken or means harm.
@@ -154,9 +168,11 @@ const (
 type Server struct {
 	handler *handler
 	http    *http.Server
-	ln      *listener
-	socket  *listener // nil without Options.Socket
+	ln      *listener   // of 127.0.0.1
+	further []*listener // of Options.Addr and Options.Socket
 	url     string
+	urlAt   string // by Options.Addr
+	grace   time.Duration
 	ending  context.Context // ends the waiting of requests in flight
 	end     context.CancelFunc
 }
@@ -173,13 +189,13 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	if o.Token == "" {
 		o.Token = newToken()
 	}
-	tcp, err := listen(o.Port)
+	tcp, err := listenAll(o)
 	if err != nil {
 		return nil, err
 	}
-	port := tcp.Addr().(*net.TCPAddr).AddrPort().Port()
+	port := tcp[0].Addr().(*net.TCPAddr).AddrPort().Port()
 	ln := &listener{
-		Listener:   tcp,
+		Listener:   tcp[0],
 		places:     newPlaces(maxConns()),
 		otherUsers: newPlaces(maxOtherUsers),
 		uid:        uint32(os.Geteuid()),
@@ -191,12 +207,19 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	s := &Server{
 		handler: newHandler(p, o, port),
 		ln:      ln,
+		grace:   o.Grace,
 		url:     "http://127.0.0.1:" + strconv.Itoa(int(port)) + path,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	ln.ending = s.ending
 	if o.Socket != nil {
-		s.socket = &listener{Listener: o.Socket, places: ln.places, log: o.Log, ending: s.ending}
+		s.further = append(s.further,
+			&listener{Listener: o.Socket, places: ln.places, log: o.Log, ending: s.ending})
+	}
+	for _, tcp := range tcp[1:] {
+		s.further = append(s.further,
+			&listener{Listener: tcp, places: newPlaces(mostOutside()), outside: true, log: o.Log, ending: s.ending})
+		s.urlAt = "http://" + tcp.Addr().String() + path
 	}
 	s.http = s.newHTTP(o.Log)
 	return s, nil
@@ -211,6 +234,10 @@ func (o Options) check() error {
 		return badOption("Wait", o.Wait.String(), "must be between 0 and "+answerTimeout.String())
 	case o.Port < 0 || o.Port > 65535:
 		return badOption("Port", strconv.Itoa(o.Port), "must be between 0 and 65535")
+	case o.SameUser && o.Addr.IsValid():
+		err := badOption("SameUser", "", "nobody tells whose a connection from outside of this machine is")
+		err.Hint = "leave it out, or the further address"
+		return err
 	case o.SameUser && !procfs.Supported:
 		err := badOption("SameUser", "", "only Linux tells whose a connection is")
 		err.Hint = "leave it out: the token guards the credentials all the same"
@@ -273,6 +300,9 @@ func (s *Server) newHTTP(log *slog.Logger) *http.Server {
 // URL is what AWS_CONTAINER_CREDENTIALS_FULL_URI has to say.
 func (s *Server) URL() string { return s.url }
 
+// URLAt is the same for clients by Options.Addr; "" without it.
+func (s *Server) URLAt() string { return s.urlAt }
+
 // Addr is where it listens.
 func (s *Server) Addr() netip.AddrPort { return s.ln.Addr().(*net.TCPAddr).AddrPort() }
 
@@ -303,19 +333,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) listeners() []*listener {
-	if s.socket == nil {
-		return []*listener{s.ln}
-	}
-	return []*listener{s.ln, s.socket}
-}
+func (s *Server) listeners() []*listener { return append([]*listener{s.ln}, s.further...) }
 
 // drain lets the requests in flight have their answer. http.Server.Shutdown would not do: it drops
 // a request whose header it has read but not yet handed on, and lingers five seconds for a
 // connection that never asked anything.
 func (s *Server) drain() {
 	const (
-		toAsk    = 20 * time.Millisecond  // for a request that was sent just before the end
 		toAnswer = 400 * time.Millisecond // for answers on their way; those that wait for credentials stop at s.end
 		toClose  = 100 * time.Millisecond // for goroutines whose connection is closed
 	)
@@ -329,10 +353,12 @@ func (s *Server) drain() {
 		s.handler.logging.Wait()
 		close(done)
 	}()
-	if within(done, toAsk) {
+	if within(done, cmp.Or(s.grace, 20*time.Millisecond)) {
 		return
 	}
-	s.ln.places.closeUnasked()
+	for _, ln := range s.listeners() {
+		ln.places.closeUnasked()
+	}
 	s.ln.otherUsers.closeUnasked()
 	if within(done, toAnswer) {
 		return

@@ -22,5 +22,8 @@ func (f *Folder) takeLock() error { return nil }
 
 func oursAlone(fs.FileInfo) bool { return false }
 
+// Adopt is never reached.
+func (f *Folder) Adopt(*net.UnixListener) error { return fs.ErrInvalid }
+
 // Listen is never reached: Open has failed.
 func (f *Folder) Listen() (*net.UnixListener, error) { return nil, fs.ErrInvalid }

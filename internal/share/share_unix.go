@@ -157,6 +157,24 @@ func (f *Folder) Listen() (*net.UnixListener, error) {
 	return ln, nil
 }
 
+// Adopt checks a socket that the service manager opened: it must be the folder's, and open to
+// nobody to whom one of ours would not be. It is not removed at the end.
+func (f *Folder) Adopt(ln *net.UnixListener) error {
+	if name := ln.Addr().String(); name != f.Path(Socket) {
+		return refuse("ListenStream="+f.Path(Socket), "the inherited socket is %s, and not the folder's", name)
+	}
+	info, err := f.root.Lstat(Socket)
+	switch {
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket || !oursAlone(info):
+		return refuse("SocketUser= the user of the service", "%s is not ours", f.Path(Socket))
+	case info.Mode().Perm()&^f.socketMode() != 0:
+		return refuse(fmt.Sprintf("SocketMode=%04o", f.socketMode()), "others may open %s", f.Path(Socket))
+	}
+	return nil
+}
+
 func (f *Folder) socketMode() fs.FileMode {
 	if f.group {
 		return 0o660
