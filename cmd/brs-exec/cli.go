@@ -29,11 +29,11 @@ type cli struct {
 	child   childenv.Endpoint
 	runner  runner.Command // Args is the command
 
-	expectAccount, logLevel, logFormat, logFile, output, format, share        string
-	mustLast, rehearse, sandboxTTL, demoClient                                time.Duration
-	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox bool
-	allowIdentityChange                                                       bool
-	deliver                                                                   []string
+	expectAccount, logLevel, logFormat, logFile, output, format, share, listen string
+	mustLast, rehearse, sandboxTTL, demoClient                                 time.Duration
+	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox  bool
+	allowIdentityChange, serve                                                 bool
+	deliver                                                                    []string
 
 	delivery delivery          // deliver, read
 	setBy    map[string]string // what gave each flag that was given: the flag, or its variable
@@ -68,6 +68,9 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 		return nil, false, err
 	}
 	if c.delivery, err = parseDelivery(c.given("deliver"), c.deliver); err != nil {
+		return nil, false, err
+	}
+	if err := c.parseListen(); err != nil {
 		return nil, false, err
 	}
 	return c, false, c.check()

@@ -60,7 +60,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	case flags.demoClient != 0:
 		return statusOf(demoClient(ctx, flags.demoClient, os.Stdout))
 	}
-	log, flush, err := newLogger(flags)
+	log, flush, reopen, err := newLogger(flags)
 	if err != nil {
 		return runner.Failed, err
 	}
@@ -83,6 +83,8 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		return statusOf(s.whoami(ctx, os.Stdout))
 	case flags.export:
 		return statusOf(s.export(ctx, os.Stdout))
+	case flags.serve:
+		return s.serve(ctx, sigs, env, reopen)
 	}
 	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
 	return s.runCommand(ctx, sigs, env, inheritsDescriptors(flags, given, env))

@@ -46,6 +46,7 @@ type group struct {
 // withoutVariable are the flags that ask for something once, and configure nothing.
 var withoutVariable = []string{
 	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox", "demo-client",
+	"serve",
 }
 
 // choices are the values of the flags that have but a few.
@@ -149,6 +150,8 @@ func (c *cli) serverFlags() group {
 			"Give the endpoint token by variable (env), by file, or both; default both", &c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
 		{"allow-host", "NAME", "Further Host header to answer; repeatable", &s.AllowHosts},
+		{"listen", "ADDR", "Serve at " + strings.Join(listenable, ", ") + ", too, for containers of that network", &c.listen},
+		{"serve", "", "Run nothing: serve from the folder of --share until INT or TERM; HUP fetches anew", &c.serve},
 		{"share", "DIR",
 			"Serve from a folder, too: a socket, and a file env for docker, systemd and shells (not on Windows)", &c.share},
 	}}

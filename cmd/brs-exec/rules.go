@@ -21,7 +21,7 @@ func (c *cli) check() error {
 	if c.demoClient != 0 {
 		return nil
 	}
-	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules()) {
+	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules(), c.serveRules(), c.listenRules()) {
 		if r.broken {
 			return message.Errorf(r.hint, "%s", r.text)
 		}
@@ -45,7 +45,7 @@ func (c *cli) rules() []rule {
 		{c.export && c.whoami, "--export and --whoami each print something else", "drop one"},
 		{c.format != "process" && !c.export, "--format is for --export", "add --export, or drop --format"},
 		{c.export && c.explain, "--export and --explain each print something else", "drop one"},
-		{!hasCommand && !c.runsNothing() && !c.sandbox, "no command to run",
+		{!hasCommand && !c.runsNothing() && !c.sandbox && !c.serve, "no command to run",
 			`-- "$SHELL" runs a shell; --help lists the flags`},
 		{c.server.Port < 0 || c.server.Port > 65535,
 			fmt.Sprintf("%s %d: a port is 0 to 65535", c.given("port"), c.server.Port),

@@ -80,21 +80,29 @@ type equipment struct {
 }
 
 // equip gets the first credentials, unless the command is to start early, and all through which it
-// is to have them.
-func (s *session) equip(ctx context.Context, env []string) (*equipment, error) {
-	profile, config, err := s.childConfig(env)
-	if err != nil {
+// is to have them, or with --serve everybody else.
+func (s *session) equip(ctx context.Context, env []string) (e *equipment, err error) {
+	var profile string
+	var config []byte
+	if !s.flags.serve {
+		if profile, config, err = s.childConfig(env); err != nil {
+			return nil, err
+		}
+	}
+	e = new(equipment)
+	if err := s.flags.notTheBase(env); err != nil {
 		return nil, err
 	}
-	e := new(equipment)
-	if e.share, err = s.openShare(); err != nil {
+	folder, err := s.openShare()
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.closeShare(e.share)
+			s.closeShare(folder)
 		}
 	}()
+	e.share = folder
 	if s.flags.delivery.served() || e.share != nil {
 		if e.srv, e.watch, err = s.listen(e.share); err != nil {
 			return nil, err

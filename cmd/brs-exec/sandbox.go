@@ -72,7 +72,9 @@ func (s *sandboxSTS) standIn(o *source.Options) {
 }
 
 // demonstrates says whether the demonstration is the command.
-func (c *cli) demonstrates() bool { return c.sandbox && len(c.runner.Args) == 0 && !c.runsNothing() }
+func (c *cli) demonstrates() bool {
+	return c.sandbox && len(c.runner.Args) == 0 && !c.runsNothing() && !c.serve
+}
 
 // commandOrDemo returns what is to run.
 func (c *cli) commandOrDemo() ([]string, error) {

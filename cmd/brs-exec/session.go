@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +25,8 @@ type session struct {
 	src   *source.Source
 	creds *refresh.Refresher
 	files *bypass.Watch // of the user's, that the command may open; nil: none is watched
+
+	inherited []net.Listener // from the service manager, under --serve
 }
 
 func newSession(

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -44,7 +46,7 @@ func (s *session) shareError(err error) error {
 
 // keepsToken says whether the token outlives the run: with a port that the user named, a program
 // that was started before is served again after a restart.
-func (s *session) keepsToken() bool { return s.flags.server.Port != 0 }
+func (s *session) keepsToken() bool { return s.flags.server.Port != 0 || len(s.inherited) > 0 }
 
 // shareThrough has the server serve the folder's socket, too, with the token that is there.
 func (s *session) shareThrough(folder *share.Folder, o *ecsserver.Options) (err error) {
@@ -56,6 +58,12 @@ func (s *session) shareThrough(folder *share.Folder, o *ecsserver.Options) (err 
 	}
 	o.About = func() ecsserver.About {
 		return ecsserver.About{Region: s.region(), RenewableUntil: s.src.RenewableUntil()}
+	}
+	for _, ln := range s.inherited {
+		if u, ok := ln.(*net.UnixListener); ok {
+			o.Socket = u
+			return s.shareError(folder.Adopt(u))
+		}
 	}
 	o.Socket, err = folder.Listen()
 	return s.shareError(err)
@@ -95,13 +103,15 @@ func (s *session) publish(e *equipment, environment []string) error {
 // or a web identity would be an error when blank, and stays.
 func (s *session) envFile(e *equipment, environment []string) ([]byte, error) {
 	lines := []string{
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + e.srv.URL(),
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + cmp.Or(e.srv.URLAt(), e.srv.URL()),
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN=" + e.srv.Token(),
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + e.share.Path(share.Token),
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=",
 	}
 	inherited := []string{"AWS_REGION", "AWS_DEFAULT_REGION"}
+	if e.srv.URLAt() == "" { // a container has no such path, and Go's SDK takes it before the token
+		lines = append(lines, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="+e.share.Path(share.Token))
+	}
 	if !s.flags.child.AllowIMDS {
 		lines = append(lines, "AWS_EC2_METADATA_DISABLED=true")
 	}

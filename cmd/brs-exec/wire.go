@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"net"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -37,28 +38,30 @@ func version() string {
 // stderr is for all that brs-exec says itself, in one order.
 var stderr = message.NewSink(runner.Stderr)
 
-// newLogger makes the logger of --log-level, --log-format and --log-file, and what is to be called
-// at the end.
-func newLogger(flags *cli) (log *slog.Logger, flush func(), err error) {
+// newLogger makes the logger of --log-level, --log-format and --log-file, what is to be called at
+// the end, and what opens the file again.
+func newLogger(flags *cli) (log *slog.Logger, flush func(), reopen func() error, err error) {
 	form := message.NewLogger
 	if flags.logFormat == "json" {
 		form = message.NewJSONLogger
 	}
 	if flags.logFile == "" {
-		return stderr.Logger(form, flags.level()), func() {}, nil
+		return stderr.Logger(form, flags.level()), func() {}, func() error { return nil }, nil
 	}
 	given := flags.given("log-file")
 	f, err := runner.OpenLog(flags.logFile)
 	if err != nil {
-		return nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
+		return nil, nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
 			"%s: %w", given, err)
 	}
 	sink := message.NewSink(f)
-	return sink.Logger(form, flags.level()), func() {
+	flush = func() {
 		if lost := sink.Flush(); lost > 0 {
 			message.NewLogger(stderr, flags.level()).Warn(given + ": " + message.Lost(lost))
 		}
-	}, nil
+	}
+	reopen = func() error { return runner.ReopenLog(f, flags.logFile) }
+	return sink.Logger(form, flags.level()), flush, reopen, nil
 }
 
 func (c *cli) level() (level slog.Level) {
@@ -99,6 +102,14 @@ func (s *session) listen(folder *share.Folder) (*ecsserver.Server, *rehearse.Wat
 	if err := s.shareThrough(folder, &o); err != nil {
 		return nil, nil, err
 	}
+	if s.flags.serve { // whoever restarts it loses no client; nobody waits for the end
+		o.Grace = 400 * time.Millisecond
+	}
+	for _, ln := range s.inherited {
+		if tcp, ok := ln.(*net.TCPListener); ok {
+			o.Inherited = append(o.Inherited, tcp)
+		}
+	}
 	srv, err := ecsserver.Listen(s.creds, o)
 	if bad, ok := errors.AsType[*ecsserver.OptionError](err); ok {
 		bad.Option = s.flags.given(serverFlags[bad.Option])
@@ -112,6 +123,7 @@ func (s *session) listen(folder *share.Folder) (*ecsserver.Server, *rehearse.Wat
 // serverFlags are the flags that the server's options come from.
 var serverFlags = map[string]string{
 	"MaxTTL": "max-ttl", "Port": "port", "SameUser": "same-user", "AllowHosts": "allow-host",
+	"Inherited": "serve",
 }
 
 // childConfig returns the profile that was chosen, perhaps one without credentials of its own, and
@@ -157,6 +169,9 @@ func hasPlugins(config []byte) bool {
 // newDir makes the private directory. There may be no place for it: the command then has the token
 // by variable only, and no settings.
 func (s *session) newDir(env []string, config []byte, srv *ecsserver.Server) *childenv.Dir {
+	if s.flags.serve {
+		return new(childenv.Dir) // nobody is told of one
+	}
 	o := childenv.Options{Places: childenv.Places(env), Config: config, Log: s.log}
 	if srv != nil && s.flags.child.TokenIn != childenv.TokenInEnv {
 		o.Token = srv.Token()
