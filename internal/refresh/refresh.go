@@ -87,11 +87,11 @@ type Stats struct {
 
 // A Refresher holds the current credentials of one source.
 type Refresher struct {
-	src  aws.CredentialsProvider
-	o    Options
-	held atomic.Pointer[credential] // nil: none yet
-	turn atomic.Pointer[turn]
-	kick chan struct{} // of one: a client asks the driver to look at the clocks
+	src      aws.CredentialsProvider
+	o        Options
+	held     atomic.Pointer[credential] // nil: none yet
+	turn     atomic.Pointer[turn]
+	kick     chan struct{}      // of one: a client asks the driver to look at the clocks
 	renewals chan chan struct{} // of those who want an attempt now, and wait for its end
 
 	fetches, failures, rotations atomic.Uint64
