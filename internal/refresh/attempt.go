@@ -79,7 +79,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 		r.o.Log.Debug("kept what lives longer than what the source returned",
 			"expires", old.creds.Expires, "returned", h.creds.Expires)
 	default:
-		h.due = refreshAt(issued, h.ends, r.rand())
+		h.due = leaving(r.o.LeastLeft, issued, h.ends, refreshAt(issued, h.ends, r.rand()))
 		r.rotations.Add(1)
 		r.hold(h)
 		r.d.due = h.due

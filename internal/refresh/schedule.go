@@ -46,6 +46,16 @@ func refreshAt(issued, expires time.Time, u float64) time.Time {
 	return issued.Add(max(between(life, 0.45, 0.55, u), min(leastLook, life-500*time.Millisecond)))
 }
 
+// leaving brings due forward so that least is left of the life then. A life that is hardly longer
+// would be asked for all the time: it is left as it is.
+func leaving(least time.Duration, issued, expires, due time.Time) time.Time {
+	early := expires.Add(-least)
+	if least == 0 || early.Sub(issued) < 30*time.Second || due.Before(early) {
+		return due
+	}
+	return early
+}
+
 // Window returns the earliest and the latest time, from a credential's issue, at which its
 // successor is fetched.
 func Window(life time.Duration) (from, to time.Duration) {

@@ -1,0 +1,293 @@
+package identities
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/need"
+)
+
+func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
+
+// world hands out credentials of one life to keepers that fetch when they are asked past the half.
+type world struct {
+	set  *Set
+	life time.Duration
+	slow time.Duration // how long a fetch takes
+	fail map[string]error
+
+	mu                           sync.Mutex
+	made, running, calls, atOnce map[string]int
+	most                         int
+}
+
+func newWorld(t *testing.T, life time.Duration, names ...string) *world {
+	w := &world{life: life, fail: map[string]error{}}
+	w.made, w.running, w.calls, w.atOnce = map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	var err error
+	if w.set, err = New(names, w.make); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) add(m map[string]int, name string, n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m[name] += n
+	return m[name]
+}
+
+func (w *world) make(_ context.Context, name string) (Keeper, error) {
+	w.add(w.made, name, 1)
+	if err := w.fail[name]; err != nil {
+		return nil, err
+	}
+	src := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		n := w.add(w.calls, name, 1)
+		at := w.add(w.atOnce, "", 1)
+		w.mu.Lock()
+		w.most = max(w.most, at)
+		w.mu.Unlock()
+		time.Sleep(w.slow)
+		w.add(w.atOnce, "", -1)
+		return aws.Credentials{AccessKeyID: name + strconv.Itoa(n), CanExpire: true, Expires: time.Now().Add(w.life)}, nil
+	})
+	return &keeper{w: w, name: name, src: w.set.Limit(src), news: make(chan struct{}), asked: make(chan struct{}, 1)}, nil
+}
+
+type keeper struct {
+	w     *world
+	name  string
+	src   aws.CredentialsProvider
+	asked chan struct{}
+
+	mu    sync.Mutex
+	creds aws.Credentials
+	news  chan struct{}
+}
+
+func (k *keeper) Run(ctx context.Context) error {
+	if k.w.add(k.w.running, k.name, 1) > 1 {
+		panic(k.name + " runs twice")
+	}
+	defer k.w.add(k.w.running, k.name, -1)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.asked:
+		}
+		if !k.due() {
+			continue
+		}
+		creds, err := k.src.Retrieve(ctx)
+		k.mu.Lock()
+		if err == nil {
+			k.creds = creds
+		}
+		close(k.news)
+		k.news = make(chan struct{})
+		k.mu.Unlock()
+	}
+}
+
+func (k *keeper) due() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Until(k.creds.Expires) < max(k.w.life/2, min(LeastLeft, k.w.life-time.Minute))
+}
+
+func (k *keeper) News() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.news
+}
+
+func (k *keeper) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	for {
+		k.mu.Lock()
+		creds, news := k.creds, k.news
+		k.mu.Unlock()
+		if k.due() {
+			select {
+			case k.asked <- struct{}{}:
+			default:
+			}
+		}
+		if time.Now().Before(creds.Expires) {
+			return creds, nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return aws.Credentials{}, ctx.Err()
+		}
+	}
+}
+
+func (w *world) ask(t *testing.T, name string) aws.Credentials {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	creds, err := w.set.Identity(ID(name)).Retrieve(ctx)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	return creds
+}
+
+// What nobody asks for is not made; what is asked for is made once, by however many.
+func TestMadeAtTheFirstAsk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for n := range 300 {
+			names = append(names, "p"+strconv.Itoa(n))
+		}
+		w := newWorld(t, time.Hour, names...)
+		defer w.set.Close()
+		w.slow = 100 * time.Millisecond
+		var all sync.WaitGroup
+		for range 64 {
+			all.Go(func() { w.ask(t, "p7") })
+		}
+		all.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.made) != 1 || w.made["p7"] != 1 || w.calls["p7"] != 1 {
+			t.Errorf("made %v, calls %v", w.made, w.calls)
+		}
+	})
+}
+
+// At a life of an hour, an ask is told 15 minutes and more, for one call in the second half of each life.
+func TestAnAnswerLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, time.Hour, "a")
+		defer w.set.Close()
+		w.slow = 200 * time.Millisecond
+		for range 600 { // ten hours
+			if left := time.Until(w.ask(t, "a").Expires); left < LeastLeft-time.Second {
+				t.Fatalf("%v left", left)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := w.add(w.calls, "a", 0); n > 21 {
+			t.Errorf("%d calls in ten hours", n)
+		}
+	})
+}
+
+// One that nobody has asked for during a life is forgotten: no goroutine is left of it. The next ask makes it anew.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, time.Hour, "a")
+		defer w.set.Close()
+		first := w.ask(t, "a")
+		time.Sleep(59 * time.Minute)
+		synctest.Wait()
+		if w.add(w.running, "a", 0) != 1 {
+			t.Error("forgotten before the end of what was handed out")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if w.add(w.running, "a", 0) != 0 {
+			t.Error("not forgotten")
+		}
+		if again := w.ask(t, "a"); again == first || w.add(w.made, "a", 0) != 2 {
+			t.Errorf("made %d times", w.add(w.made, "a", 0))
+		}
+	})
+}
+
+// At most eight calls at once, the command's own included; the others wait for their turn.
+func TestFewCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for n := range 50 {
+			names = append(names, strconv.Itoa(n))
+		}
+		w := newWorld(t, time.Hour, names...)
+		defer w.set.Close()
+		w.slow = 100 * time.Millisecond
+		var all sync.WaitGroup
+		for _, name := range names {
+			all.Go(func() { w.ask(t, name) })
+		}
+		all.Wait()
+		if w.most != 7 {
+			t.Errorf("%d calls at once; want 7", w.most)
+		}
+	})
+}
+
+// One that can't be made fails alone, and is tried again when its files may have changed.
+func TestCannotBeMade(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, time.Hour, "good", "bad")
+		defer w.set.Close()
+		broken := errors.New("broken")
+		w.fail["bad"] = broken
+		for range 10 {
+			if _, err := w.set.Identity(ID("bad")).Retrieve(t.Context()); !errors.Is(err, broken) {
+				t.Error(err)
+			}
+			w.ask(t, "good")
+		}
+		if w.add(w.made, "bad", 0) != 1 {
+			t.Errorf("tried %d times at once", w.add(w.made, "bad", 0))
+		}
+		delete(w.fail, "bad")
+		time.Sleep(again + time.Second)
+		w.ask(t, "bad")
+	})
+}
+
+func TestID(t *testing.T) {
+	t.Parallel()
+	if id := ID("prod"); id != "e1d8151f" && len(id) != 8 {
+		t.Error(id)
+	}
+	if _, err := New([]string{"a", "a"}, nil); err == nil {
+		t.Error("two of one ID")
+	}
+	w := newWorld(t, time.Hour, "a")
+	if w.set.Identity("nothing") != nil || !slices.Equal(w.set.Names(), []string{"a"}) {
+		t.Error("Identity, Names")
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "anything at all", true}, {"prod-*", "prod-eu", true}, {"prod-*", "prod", false},
+		{"p?d", "pöd", true}, {"p?d", "pd", false}, {"a.b", "axb", false}, {"[ab]", "a", false}, {"[ab]", "[ab]", true},
+		{"*-eu-*", "x-eu-eu-", true}, {`a\*`, "a*", false}, {`a\*`, `a\b`, true}, {"", "", true},
+	} {
+		if got := Match(tt.pattern, tt.name); got != tt.want {
+			t.Errorf("Match(%q, %q) = %v", tt.pattern, tt.name, got)
+		}
+		// With no other characters it is filepath.Match, but for slashes.
+		if ok, err := filepath.Match(tt.pattern, tt.name); err == nil && tt.pattern != "[ab]" && tt.pattern != `a\*` && ok != tt.want {
+			t.Errorf("filepath.Match(%q, %q) = %v", tt.pattern, tt.name, ok)
+		}
+	}
+}
