@@ -21,7 +21,8 @@ import (
 
 // handler answers requests; it needs no socket.
 type handler struct {
-	provider  aws.CredentialsProvider
+	own       *identity
+	others    others
 	permanent func(error) bool
 	maxTTL    time.Duration
 	wait      time.Duration
@@ -29,13 +30,10 @@ type handler struct {
 	hosts     map[string]bool // the Host headers that may come, in lower case
 	log       *slog.Logger
 	watch     func(Fetch)
-	about     func() About     // nil: there is no socket
 	first     func()           // before the first answer of 200
 	finder    *finder          // nil: nobody wants to know which process asks
 	now       func() time.Time // time.Now; a test's wall clock jumps
 
-	last   atomic.Pointer[answer]
-	outage atomic.Bool        // there is nothing to answer with, and that has been said
 	warned [kinds]atomic.Bool // of a refusal of this kind
 
 	// logging counts the lines being logged beside a request: with a full pipe behind stderr they
@@ -61,12 +59,12 @@ type Stats struct {
 
 func newHandler(p aws.CredentialsProvider, o Options, port uint16) *handler {
 	h := &handler{
-		provider:  p,
+		own:       &identity{provider: p, about: o.About},
+		others:    others{find: o.Named, names: o.Names},
 		permanent: o.Permanent,
 		maxTTL:    o.MaxTTL,
 		wait:      o.Wait,
 		token:     o.Token,
-		about:     o.About,
 		hosts:     allowed(o, port),
 		log:       o.Log,
 		watch:     o.Watch,
@@ -133,21 +131,26 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// our answer.
 		w.Header().Set("Connection", "close")
 	}
-	a, waited, err := h.answer(r.Context())
-	if err != nil {
-		h.answerUnavailable(w, r, err)
+	who := h.whose(r)
+	if who == nil {
+		sendJSON(w, http.StatusOK, h.others.list())
 		return
 	}
-	pid := h.identify(r, a)                     // before the answer: a client that has it may end
+	a, waited, err := h.answer(r.Context(), who)
+	if err != nil {
+		h.answerUnavailable(w, r, who, err)
+		return
+	}
+	pid := h.identify(r, who, a)                // before the answer: a client that has it may end
 	if h.served.Add(1) == 1 && h.first != nil { // and so may the run, which counts
 		h.first()
 	}
 	sendJSON(w, http.StatusOK, a.bodyFor(connOf(r.Context())))
-	if h.outage.CompareAndSwap(true, false) {
-		h.logBeside(slog.LevelInfo, "credentials are there again")
+	if who.outage.CompareAndSwap(true, false) {
+		h.logBeside(slog.LevelInfo, "credentials are there again", who.attrs()...)
 	}
 	if h.log.Enabled(r.Context(), slog.LevelDebug) {
-		h.log.LogAttrs(r.Context(), slog.LevelDebug, "credentials served", h.detail(r, a, waited, pid)...)
+		h.log.LogAttrs(r.Context(), slog.LevelDebug, "credentials served", h.detail(r, who, a, waited, pid)...)
 	}
 }
 
@@ -164,16 +167,16 @@ func sendJSON(w http.ResponseWriter, status int, body []byte) {
 }
 
 // detail is the event of a 200.
-func (h *handler) detail(r *http.Request, a *answer, waited time.Duration, pid int) []slog.Attr {
+func (h *handler) detail(r *http.Request, who *identity, a *answer, waited time.Duration, pid int) []slog.Attr {
 	expires := time.Unix(a.expires, 0).UTC()
-	attrs := []slog.Attr{
+	attrs := append(who.attrs(),
 		slog.String("event", "served"),
 		slog.String("peer", peerOf(r)),
 		slog.Int("status", http.StatusOK),
 		slog.Time("expires", expires),
 		slog.Duration("left", expires.Sub(h.now().Round(0))),
 		slog.Duration("wait", waited),
-	}
+	)
 	if c := connOf(r.Context()); c != nil && c.isLocal() {
 		return append(attrs, describePeer(c)...)
 	}
@@ -184,7 +187,7 @@ func (h *handler) detail(r *http.Request, a *answer, waited time.Duration, pid i
 }
 
 // identify finds the process that asks, if anyone wants to know it, and tells Options.Watch.
-func (h *handler) identify(r *http.Request, a *answer) (pid int) {
+func (h *handler) identify(r *http.Request, who *identity, a *answer) (pid int) {
 	if h.finder == nil {
 		return 0
 	}
@@ -194,7 +197,7 @@ func (h *handler) identify(r *http.Request, a *answer) (pid int) {
 	if h.watch == nil {
 		return pid
 	}
-	f := Fetch{PID: pid, Expires: time.Unix(a.expires, 0)}
+	f := Fetch{PID: pid, Profile: who.name, Expires: time.Unix(a.expires, 0)}
 	if a.creds.CanExpire {
 		f.Ends = a.creds.Expires.Round(0)
 	}
@@ -229,7 +232,7 @@ func (h *handler) judge(r *http.Request) kind {
 	if r.Method != http.MethodGet {
 		return wrongMethod
 	}
-	if r.URL.Path != path {
+	if !h.has(r) {
 		return wrongPath
 	}
 	return accepted
@@ -264,34 +267,36 @@ func fromBrowser(header http.Header) bool {
 var errUnusable = errors.New("the provider's credentials have expired, or lack a session token")
 
 // answer returns what to send now, or why there is nothing, and how long the provider made it wait.
-func (h *handler) answer(ctx context.Context) (*answer, time.Duration, error) {
+func (h *handler) answer(ctx context.Context, who *identity) (*answer, time.Duration, error) {
 	start := h.now()
 	ctx, cancel := context.WithTimeout(ctx, h.wait)
 	defer cancel()
-	creds, now, err := h.retrieve(ctx)
+	creds, now, err := h.retrieve(ctx, who.provider)
 	waited := now.Sub(start)
 	replace(&h.longestWait, int64(waited), func(longest int64) bool { return int64(waited) > longest })
 	if err != nil { // what was served before may look valid: only the provider knows that it is
 		return nil, waited, err
 	}
-	last := h.last.Load()
+	last := who.last.Load()
 	expires := advertise(&creds, now.Unix(), h.maxTTL)
 	left := max(int64(time.Unix(expires, 0).Sub(now.Round(0))), 1)
 	replace(&h.leastLeft, left, func(least int64) bool { return least == 0 || left < least })
 	if last.fits(&creds, expires) {
 		return last, waited, nil
 	}
-	a := encode(creds, expires, h.about)
-	h.last.Store(a) // a slower GET may put an older one back; the next GET sees that it doesn't fit
+	a := encode(creds, expires, who.about)
+	who.last.Store(a) // a slower GET may put an older one back; the next GET sees that it doesn't fit
 	return a, waited, nil
 }
 
 // retrieve asks the provider. Credentials in the last second of their life are over by our reading
 // (whole seconds) and not yet by the provider's: then it waits for their end and asks again. now is
 // when the credentials were found usable.
-func (h *handler) retrieve(ctx context.Context) (creds aws.Credentials, now time.Time, err error) {
+func (h *handler) retrieve(
+	ctx context.Context, provider aws.CredentialsProvider,
+) (creds aws.Credentials, now time.Time, err error) {
 	for {
-		creds, err = h.provider.Retrieve(ctx)
+		creds, err = provider.Retrieve(ctx)
 		now = h.now()
 		if err != nil || usable(&creds, now.Unix()) {
 			return creds, now, err

@@ -414,13 +414,13 @@ func TestEncodedOncePerRotation(t *testing.T) {
 			h := testHandler(p, Options{MaxTTL: tt.maxTTL})
 			time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 			plainGET(h)
-			before := h.last.Load()
+			before := h.own.last.Load()
 			tt.edit()
 			w := plainGET(h)
-			if got := h.last.Load() == before; got != tt.same {
+			if got := h.own.last.Load() == before; got != tt.same {
 				t.Errorf("%s: same answer: got %v; want %v", tt.name, got, tt.same)
 			}
-			if w.Code != 200 || w.Body.String() != string(h.last.Load().body) {
+			if w.Code != 200 || w.Body.String() != string(h.own.last.Load().body) {
 				t.Errorf("%s: got %d %s", tt.name, w.Code, w.Body)
 			}
 		}

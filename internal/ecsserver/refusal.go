@@ -127,17 +127,17 @@ func peerOf(r *http.Request) string {
 
 // answerUnavailable answers when there are no valid credentials. Some SDKs hide the reason, so the
 // first answer of an outage is a warning, too.
-func (h *handler) answerUnavailable(w http.ResponseWriter, r *http.Request, err error) {
+func (h *handler) answerUnavailable(w http.ResponseWriter, r *http.Request, who *identity, err error) {
 	p := h.explain(r.Context(), err)
 	h.unavailable.Add(1)
 	const message = "no valid credentials to answer with"
-	attrs := denied(r, p)
+	attrs := append(denied(r, p), who.attrs()...)
 	if p.message != "" {
 		attrs = append(attrs, slog.String("message", p.message))
 	}
 	// Before the first answer the credentials are on their way: that is no outage.
-	early := errors.Is(err, context.DeadlineExceeded) && h.served.Load() == 0
-	if r.Context().Err() == nil && !early && h.outage.CompareAndSwap(false, true) {
+	early := errors.Is(err, context.DeadlineExceeded) && who.last.Load() == nil
+	if r.Context().Err() == nil && !early && who.outage.CompareAndSwap(false, true) {
 		h.logBeside(slog.LevelWarn, message, attrs...)
 	} else {
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)

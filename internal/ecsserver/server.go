@@ -118,6 +118,11 @@ type Options struct {
 	// is what an answer there tells besides; it is called when an answer is encoded.
 	Socket *net.UnixListener
 	About  func() About
+	// Named returns who is served at the path with an ID behind it, /credentials/ID; false: nobody.
+	// It is asked once an ID, if it has one. nil: there are none. The socket's clients are told Names
+	// at /credentials/.
+	Named func(id string) (Named, bool)
+	Names []string
 	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
 	Log *slog.Logger
 }
@@ -129,9 +134,17 @@ type About struct {
 	RenewableUntil time.Time // how long unattended; zero: not known, or without an end
 }
 
+// Named is a further identity that is served.
+type Named struct {
+	Name     string // for the log
+	Provider aws.CredentialsProvider
+	About    func() About // as Options.About
+}
+
 // Fetch is one GET that is answered 200.
 type Fetch struct {
 	PID     int       // of the process that asks, which still waits; 0: not known
+	Profile string    // Named.Name; "": the endpoint's own identity
 	Expires time.Time // what it is told: whole seconds
 	Ends    time.Time // of the credential itself; zero: never
 }
