@@ -146,7 +146,7 @@ func (b *builder) connect(ctx context.Context) error {
 		return err
 	}
 	o := b.o
-	b.http = stsapi.NewHTTP(bundle, o.ConnectTimeout, o.ReadTimeout)
+	b.http = b.shareHTTP(bundle)
 	b.cfg = stsapi.Settings(&b.env, &b.shared, o.Region, o.Version, b.http)
 	b.s = &Source{names: o.Names, log: o.Log, trace: o.Trace, tasks: command.NewGroup(ctx), region: b.cfg.Region}
 	if b.cfg.Region == "" {
@@ -301,7 +301,7 @@ func (b *builder) finishHops(c *chain) (err error) {
 		if h.serial == "" {
 			continue
 		}
-		if h.mfa, err = b.newMFA(h.serial, h.serialFrom, h.by); err != nil {
+		if h.mfa, err = b.newMFA(h.serial, h.serialFrom, h.base, h.by); err != nil {
 			return err
 		}
 	}
@@ -336,7 +336,7 @@ func (b *builder) serveBase(c *chain) (err error) {
 		b.o.Log.Info(told, "hint", b.names.Hint("%v ARN assumes a role whose Arn stays", problem.RoleARN))
 	}
 	if device != "" {
-		if w.mfa, err = b.newMFA(device, from, w.by); err != nil {
+		if w.mfa, err = b.newMFA(device, from, w.base, w.by); err != nil {
 			return err
 		}
 		w.mfa.life = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)

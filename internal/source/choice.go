@@ -107,6 +107,7 @@ func (b *builder) fromProfile(ctx context.Context, c *chain, p *config.SharedCon
 	case sourceProfile:
 		err = b.fromProfile(ctx, c, p.Source)
 		c.serial = ""
+		b.shareBase(c, p.Source.Profile)
 	case accessKey:
 		c.provider, c.serialFrom = b.newProfileKeys(p), problem.Input{Key: "mfa_serial", Profile: p.Profile}
 		c.serial = b.identity.Profiles[p.Profile]["mfa_serial"]

@@ -36,6 +36,7 @@ type mfa struct {
 	life     time.Duration
 
 	commands *command.Runner
+	turn     chan struct{} // of one: sources that share it take turns; it guards the rest
 	asking   *command.Task[string]
 	code     string // asked for, not yet seen by STS
 	asked    time.Time
@@ -47,7 +48,12 @@ type mfa struct {
 	warned   bool
 }
 
-func (b *builder) newMFA(serial string, from problem.Input, by string) (*mfa, error) {
+func (b *builder) newMFA(serial string, from problem.Input, base aws.CredentialsProvider, by string) (*mfa, error) {
+	key := mfaKey{serial, keysName(base, by)}
+	if m := b.sharedMFA(key); m != nil {
+		b.s.mfas, b.s.untils = append(b.s.mfas, m), append(b.s.untils, m.until.get)
+		return m, nil
+	}
 	if n := len(serial); n < 9 || n > 256 || strings.ContainsAny(serial, " \t\r\n") {
 		return nil, problem.Bad("arn:aws:iam::ACCOUNT:mfa/NAME; aws iam list-mfa-devices shows it",
 			"%s %q is no MFA device", from, problem.Clip(serial))
@@ -55,6 +61,7 @@ func (b *builder) newMFA(serial string, from problem.Input, by string) (*mfa, er
 	m := &mfa{
 		s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand,
 		terminal: b.terminal, by: by, life: stsapi.MaxSessionDuration, commands: &b.commands,
+		turn: make(chan struct{}, 1),
 	}
 	m.asking = command.NewTask(b.s.tasks, m.ask)
 	if m.given == "" && m.command == "" && !prompt.Available(m.terminal) {
@@ -65,6 +72,7 @@ func (b *builder) newMFA(serial string, from problem.Input, by string) (*mfa, er
 		m.until = b.newDeadline()
 	}
 	b.s.mfas = append(b.s.mfas, m)
+	b.shareMFA(key, m)
 	return m, nil
 }
 
@@ -85,7 +93,7 @@ func checkCode(o *Options) error {
 func (s *Source) Prepare(ctx context.Context) error {
 	for _, m := range s.mfas {
 		done := s.startStep(Step{Kind: CodeStep, What: "MFA code"})
-		_, err := m.get(ctx)
+		err := m.prepare(ctx)
 		done(err)
 		if err != nil {
 			return err
@@ -94,9 +102,37 @@ func (s *Source) Prepare(ctx context.Context) error {
 	return nil
 }
 
+// prepare has a code, or a session that one has bought.
+func (m *mfa) prepare(ctx context.Context) error {
+	if err := m.take(ctx); err != nil {
+		return err
+	}
+	defer m.release()
+	if m.session.HasKeys() {
+		return nil
+	}
+	_, err := m.get(ctx)
+	return err
+}
+
+func (m *mfa) take(ctx context.Context) error {
+	select {
+	case m.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (m *mfa) release() { <-m.turn }
+
 // caller turns what base yields into what signs: a session that a code has bought, or the
 // credentials themselves and the code.
 func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.Caller, error) {
+	if err := m.take(ctx); err != nil {
+		return stsapi.Caller{}, err
+	}
+	defer m.release()
 	if left := time.Until(m.session.Expires); left > m.margin() {
 		return stsapi.Caller{Keys: m.session}, nil
 	} else if left > 0 {

@@ -72,6 +72,9 @@ type Options struct {
 	Version string        // for the user agent
 	Log     *slog.Logger  // nil: silent
 
+	// Shared is what this source has in common with others of the same run; nil: nothing.
+	Shared *Shared
+
 	// Trace is told of every step as it ends, in the goroutine that Retrieve, Prepare or
 	// CallerIdentity was called in. nil: nobody is.
 	Trace func(Step)

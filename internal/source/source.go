@@ -186,8 +186,15 @@ type deadline struct{ end atomic.Pointer[time.Time] }
 func (b *builder) newDeadline() *deadline {
 	d := new(deadline)
 	d.set(time.Time{})
-	b.s.untils = append(b.s.untils, func() time.Time { return *d.end.Load() })
+	b.s.untils = append(b.s.untils, d.get)
 	return d
+}
+
+func (d *deadline) get() (end time.Time) {
+	if t := d.end.Load(); t != nil {
+		end = *t
+	}
+	return end
 }
 
 func (d *deadline) set(t time.Time) { d.end.Store(&t) }
