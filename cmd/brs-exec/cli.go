@@ -33,7 +33,7 @@ type cli struct {
 	mustLast, rehearse, sandboxTTL, demoClient                                 time.Duration
 	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox  bool
 	allowIdentityChange, serve                                                 bool
-	deliver                                                                    []string
+	deliver, withProfile                                                       []string
 
 	delivery delivery          // deliver, read
 	setBy    map[string]string // what gave each flag that was given: the flag, or its variable

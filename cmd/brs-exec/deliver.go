@@ -133,18 +133,19 @@ func (f *keyFile) update(ctx context.Context) error {
 	return nil
 }
 
-// fetchCommand returns the credential_process of the command: this program.
-func fetchCommand() (string, error) {
+// fetchCommand returns a credential_process of the command: this program, for the flag by, which
+// errors name.
+func fetchCommand(by string, args ...string) (string, error) {
 	self, err := os.Executable()
 	if err == nil {
 		_, err = os.Stat(self) // it may have been removed since it was started
 	}
 	if err != nil {
-		return "", message.Errorf("start it by a path that stays", "--deliver process: find brs-exec itself: %w", err)
+		return "", message.Errorf("start it by a path that stays", "%s: find brs-exec itself: %w", by, err)
 	}
-	command, err := credformat.ProcessCommand(self, fetchFlag)
+	command, err := credformat.ProcessCommand(self, strings.Join(append([]string{fetchFlag}, args...), " "))
 	if err != nil {
-		return "", message.Errorf("put brs-exec elsewhere", "--deliver process: %w", err)
+		return "", message.Errorf("put brs-exec elsewhere", "%s: %w", by, err)
 	}
 	return command, nil
 }

@@ -47,7 +47,7 @@ func TestFetchTellsAnEarlierEnd(t *testing.T) {
 		"2026-11-23T00:00:00Z": "2026-11-23T00:00:00Z",
 	} {
 		real, err := time.Parse(time.RFC3339, end)
-		if got := earlier(real, now).Format(time.RFC3339); err != nil || got != want {
+		if got := earlier(real, now, 0).Format(time.RFC3339); err != nil || got != want {
 			t.Errorf("%s: got %s, %v; want %s", end, got, err, want)
 		}
 	}
@@ -79,7 +79,7 @@ func TestFetchRefusesOtherAnswers(t *testing.T) {
 			io.WriteString(w, tt.body)
 		}))
 		env := []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + srv.URL + "/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=token"}
-		_, again, err := get(t.Context(), env)
+		_, again, err := get(t.Context(), wanted{}, env)
 		srv.Close()
 		if err == nil || err.Error() != tt.want || again != tt.again {
 			t.Errorf("%d %s: got %v, %t; want %s, %t", tt.status, tt.body, err, again, tt.want, tt.again)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,10 +21,33 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// fetchFlag is what the command's credential_process runs under --deliver process: one GET of the
-// endpoint that the environment names, for SDKs that know credential_process and not the endpoint.
-// It is no flag of cli: nothing goes with it, and no variable of ours may make it fail.
+// fetchFlag is what a credential_process of the command's runs: one GET of the endpoint that the
+// environment names. Alone it is for SDKs that know credential_process and not the endpoint
+// (--deliver process). With an ID and a number of seconds it is for one profile of --with-profile,
+// whose first credentials may take so long. It is no flag of cli: nothing else goes with it, and no
+// variable of ours may make it fail.
 const fetchFlag = "--fetch"
+
+// A wanted is what --fetch is to bring.
+type wanted struct {
+	path     string // below the endpoint's; "": its own
+	patience time.Duration
+	early    time.Duration // how early the end is told at most; 0: a tenth of what is left
+}
+
+// parseFetch reads the words behind --fetch.
+func parseFetch(args []string) (w wanted, err error) {
+	switch len(args) {
+	case 0:
+		return wanted{patience: fetchPatience}, nil
+	case 2:
+		seconds, err := strconv.ParseUint(args[1], 10, 16)
+		if id, notHex := hex.DecodeString(args[0]); err == nil && notHex == nil && len(id) == 4 {
+			return wanted{"/" + args[0], time.Duration(seconds) * time.Second, time.Minute}, nil
+		}
+	}
+	return w, message.Errorf("brs-exec itself writes it into the command's config file", "%s ID SECONDS", fetchFlag)
+}
 
 const (
 	fetchPatience = 3 * time.Second // with an endpoint that has nothing just now; what SDKs have
@@ -31,12 +56,16 @@ const (
 )
 
 // fetchOnce prints the endpoint's credentials as a credential_process does.
-func fetchOnce(ctx context.Context, env []string, stdout io.Writer) error {
+func fetchOnce(ctx context.Context, args, env []string, stdout io.Writer) error {
+	want, err := parseFetch(args)
+	if err != nil {
+		return err
+	}
 	if runner.StdoutClosed() {
 		return errors.New("--fetch: stdout is closed")
 	}
-	for end := time.Now().Add(fetchPatience); ; {
-		creds, again, err := get(ctx, env)
+	for end := time.Now().Add(want.patience); ; {
+		creds, again, err := get(ctx, want, env)
 		if err == nil {
 			text, err := credformat.Process(creds)
 			if err == nil {
@@ -57,7 +86,7 @@ func fetchOnce(ctx context.Context, env []string, stdout io.Writer) error {
 
 // get asks once, as an SDK does; again says that a later try may succeed. Only loopback gets the
 // token.
-func get(ctx context.Context, env []string) (creds aws.Credentials, again bool, err error) {
+func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials, again bool, err error) {
 	endpoint := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 	u, err := url.Parse(endpoint)
 	if endpoint == "" || err != nil || u.Hostname() != "127.0.0.1" {
@@ -69,14 +98,14 @@ func get(ctx context.Context, env []string) (creds aws.Credentials, again bool, 
 	if err != nil {
 		return creds, false, err
 	}
-	provider := endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
+	provider := endpointcreds.New(endpoint+want.path, func(o *endpointcreds.Options) {
 		o.AuthorizationToken, o.Retryer = token, aws.NopRetryer{}
 		// A transport of one's own has no proxy.
 		o.HTTPClient = &http.Client{Timeout: fetchTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	})
 	creds, err = provider.Retrieve(ctx)
 	if err == nil && creds.HasKeys() {
-		creds.Expires = earlier(creds.Expires, time.Now())
+		creds.Expires = earlier(creds.Expires, time.Now(), want.early)
 		return creds, false, nil
 	}
 	var refusal interface {
@@ -112,11 +141,15 @@ func endpointToken(env []string) (string, error) {
 	return token, nil
 }
 
-// earlier tells the end a tenth of the remaining life early. Go's SDKs, which ask an endpoint anew
+// earlier tells the end a tenth of the remaining life early, or most, if that is less. Go's SDKs, which ask an endpoint anew
 // five minutes before the end, use what a process said to the last moment, and a request signed in
 // it comes too late.
-func earlier(end, now time.Time) time.Time {
-	told := end.Add(-end.Sub(now) / 10).Truncate(time.Second)
+func earlier(end, now time.Time, most time.Duration) time.Time {
+	early := end.Sub(now) / 10
+	if most > 0 {
+		early = min(early, most)
+	}
+	told := end.Add(-early).Truncate(time.Second)
 	if told.Sub(now) < time.Second {
 		return end // or it would be over at once
 	}

@@ -15,7 +15,6 @@ package main
 
 import (
 	"os"
-	"slices"
 	"time"
 
 	"brs-exec/internal/message"
@@ -50,8 +49,8 @@ func dieOf(sigs *runner.Signals) {
 // run is the whole way, from the command line to an exit status.
 func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
-	if slices.Equal(args, []string{fetchFlag}) {
-		return statusOf(fetchOnce(ctx, env, os.Stdout))
+	if len(args) > 0 && args[0] == fetchFlag {
+		return statusOf(fetchOnce(ctx, args[1:], env, os.Stdout))
 	}
 	flags, done, err := parse(args, env, os.Stdout)
 	switch {
@@ -77,7 +76,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if err != nil {
 		return runner.Failed, err
 	}
-	defer s.src.Close()
+	defer s.close()
 	switch {
 	case flags.whoami:
 		return statusOf(s.whoami(ctx, os.Stdout))

@@ -102,6 +102,8 @@ func (c *cli) baseFlags() group {
 	o := &c.source
 	return group{"Base credentials (else the AWS SDK's default chain):", []*option{
 		{"profile", "NAME", "Profile of ~/.aws/config that yields the base credentials", &o.Profile},
+		{"with-profile", "NAME",
+			"Further profile that the command may use by its name; repeatable, * and ? match several", &c.withProfile},
 		{"region", "REGION", "Region of STS and of the command", &o.Region},
 		{"web-identity-token-file", "FILE",
 			"Web identity token that buys the first --role-arn; read again at every refresh", &o.WebIdentityTokenFile},

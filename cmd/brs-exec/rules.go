@@ -21,7 +21,8 @@ func (c *cli) check() error {
 	if c.demoClient != 0 {
 		return nil
 	}
-	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules(), c.serveRules(), c.listenRules()) {
+	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules(),
+		c.serveRules(), c.listenRules(), c.profileRules()) {
 		if r.broken {
 			return message.Errorf(r.hint, "%s", r.text)
 		}

@@ -134,7 +134,7 @@ func (s *session) equip(ctx context.Context, env []string) (e *equipment, err er
 // askFirst is firstCredentials, but for the part that --start-early leaves to background.
 func (s *session) askFirst(ctx context.Context) error {
 	if s.flags.startEarly {
-		return s.src.Prepare(ctx)
+		return s.prepare(ctx)
 	}
 	return s.firstCredentials(ctx)
 }

@@ -26,7 +26,8 @@ type session struct {
 	creds *refresh.Refresher
 	files *bypass.Watch // of the user's, that the command may open; nil: none is watched
 
-	inherited []net.Listener // from the service manager, under --serve
+	inherited []net.Listener   // from the service manager, under --serve
+	further   *furtherProfiles // nil without --with-profile
 }
 
 func newSession(
@@ -35,19 +36,35 @@ func newSession(
 	// What New reads may be a FIFO that nobody writes to.
 	limited, cancel := context.WithTimeout(ctx, cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout))
 	defer cancel()
-	src, err := source.New(limited, sourceOptions(flags, sts, env, log))
+	o := sourceOptions(flags, sts, env, log)
+	if flags.withProfile != nil {
+		o.Shared = source.NewShared()
+	}
+	src, err := source.New(limited, o)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{flags: flags, sts: sts, log: log, src: src}
+	if s.further, err = s.openProfiles(env, o.Shared); err != nil {
+		src.Close()
+		return nil, err
+	}
 	s.creds = refresh.New(s.unwatched(onlyOurs(flags, src)), refreshOptions(flags, src, log))
 	return s, nil
 }
 
 // onlyOurs lets pass of the source's credentials those that are whose they should be (DESIGN §9).
 func onlyOurs(flags *cli, src *source.Source) aws.CredentialsProvider {
+	return guarded(src, flags.expectAccount, flags.allowIdentityChange,
+		func(err error) error { return refusal(flags, src, err) })
+}
+
+// guarded puts the gate before a source. tell adds to an error what to type.
+func guarded(
+	src *source.Source, account string, allowChange bool, tell func(error) error,
+) aws.CredentialsProvider {
 	g := gate.New(src, gate.Options{
-		Account: flags.expectAccount, AllowChange: flags.allowIdentityChange,
+		Account: account, AllowChange: allowChange,
 		Said: src.Owner, Refused: source.Permanent,
 		Ask: func(ctx context.Context, creds aws.Credentials) (string, error) {
 			_, arn, _, err := src.CallerIdentity(ctx, creds)
@@ -57,7 +74,7 @@ func onlyOurs(flags *cli, src *source.Source) aws.CredentialsProvider {
 	})
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		creds, err := g.Retrieve(ctx)
-		return creds, refusal(flags, src, err)
+		return creds, tell(err)
 	})
 }
 
@@ -82,10 +99,23 @@ func permanent(err error) bool { return source.Permanent(err) || gate.Permanent(
 
 // firstCredentials asks what only a person can tell, and then the source.
 func (s *session) firstCredentials(ctx context.Context) error {
-	if err := s.src.Prepare(ctx); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	return s.start(ctx)
+}
+
+// prepare asks all that only a person can tell.
+func (s *session) prepare(ctx context.Context) error {
+	if err := s.src.Prepare(ctx); err != nil {
+		return err
+	}
+	return s.further.prepare(ctx)
+}
+
+func (s *session) close() {
+	s.further.close()
+	s.src.Close()
 }
 
 // start gets the first credentials. Will they last?

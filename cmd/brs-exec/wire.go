@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"log/slog"
 	"net"
@@ -99,6 +98,9 @@ func (s *session) listen(folder *share.Folder) (*ecsserver.Server, *rehearse.Wat
 	o.Permanent, o.Log = permanent, s.log
 	o.FirstServed = func() { go s.files.Close() } // the kernel takes its time: the answer does not wait
 	watch := s.rehearsal(&o)
+	if s.further != nil {
+		o.Named, o.Names = s.further.named, s.further.Names()
+	}
 	if err := s.shareThrough(folder, &o); err != nil {
 		return nil, nil, err
 	}
@@ -144,8 +146,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 		s.log.Warn("the [plugins] of your config file are left out, since a plugin can be another identity; " +
 			"--no-isolation keeps them")
 	}
-	fromEnv, _ := awsconfig.ChosenProfile(env)
-	profile = cmp.Or(s.flags.source.Profile, fromEnv, awsconfig.Default)
+	profile = chosenProfile(s.flags, env)
 	c := childenv.Chosen{
 		Name:      profile,
 		CarryOver: s.src.Profile() == profile && !s.flags.source.NoSession, // the endpoint's identity is the profile's
@@ -153,9 +154,12 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 		InEnv:     s.flags.delivery.envOnly(),
 	}
 	if s.flags.delivery.process {
-		if c.Process, err = fetchCommand(); err != nil {
+		if c.Process, err = fetchCommand("--deliver process"); err != nil {
 			return "", nil, err
 		}
+	}
+	if c.Further, err = s.further.forCommand(); err != nil {
+		return "", nil, err
 	}
 	return profile, childenv.ChildConfig(config, credentials, c), nil
 }

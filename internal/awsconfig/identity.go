@@ -26,6 +26,21 @@ type Identity struct {
 	Sessions, Services map[string]Values
 }
 
+// AsksCode says whether a profile, or one that it begins with, names an MFA device.
+func (id *Identity) AsksCode(profile string) bool {
+	for seen := map[string]bool{}; !seen[profile]; {
+		seen[profile] = true
+		v := id.Profiles[profile]
+		if v["mfa_serial"] != "" {
+			return true
+		}
+		if profile = v["source_profile"]; profile == "" {
+			break
+		}
+	}
+	return false
+}
+
 // ReadIdentity reads both files. One that isn't there counts as empty.
 func (p Paths) ReadIdentity() (*Identity, error) {
 	config, err := readSections(p.Config)

@@ -45,7 +45,12 @@ type Chosen struct {
 	Process   string // its credential_process; "": none
 	InFile    bool   // its keys are in the child's credentials file, and the child has no endpoint
 	InEnv     bool   // they are in the child's variables, and nowhere else
+
+	Further []Further // other profiles that the child may use
 }
+
+// Further is a profile whose credentials come from a process, whatever its own say.
+type Further struct{ Name, Process string }
 
 // ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared
 // files: the settings of the chosen profile, as [default] and under its own name, with the
@@ -70,10 +75,15 @@ func ChildConfig(config, credentials []byte, c Chosen) []byte {
 	if c.Name != awsconfig.Default {
 		w.profile(c.Name, chosen, false)
 	}
+	named := map[string]bool{c.Name: true}
+	for _, f := range c.Further {
+		named[f.Name] = true
+		w.further(f, files.Profile(f.Name))
+	}
 	if c.CarryOver {
 		assumed := assumedFrom(c.Name, files.Profiles)
 		for _, p := range files.Profiles {
-			if assumed[p.Name] && p.Name != c.Name {
+			if assumed[p.Name] && !named[p.Name] {
 				w.profile(p.Name, p, true)
 			}
 		}
@@ -146,6 +156,17 @@ func (w *writer) profile(name string, p *awsconfig.Profile, carried bool) {
 			w.line("credential_process = " + w.chosen.Process)
 		}
 	}
+}
+
+// further writes a profile that has a process of its own. p is nil if it has no settings.
+func (w *writer) further(f Further, p *awsconfig.Profile) {
+	if p == nil {
+		p = &awsconfig.Profile{}
+	}
+	of := writer{chosen: Chosen{Process: f.Process}, services: w.services}
+	of.profile(f.Name, p, false)
+	w.out.WriteString(of.out.String())
+	w.services = of.services
 }
 
 func (w *writer) setting(s awsconfig.Setting, carried bool) {

@@ -137,7 +137,8 @@ func (h *handler) answerUnavailable(w http.ResponseWriter, r *http.Request, who 
 	}
 	// Before the first answer the credentials are on their way: that is no outage.
 	early := errors.Is(err, context.DeadlineExceeded) && who.last.Load() == nil
-	if r.Context().Err() == nil && !early && who.outage.CompareAndSwap(false, true) {
+	mine := who.name == "" // who has given us a named one tells of it
+	if mine && r.Context().Err() == nil && !early && who.outage.CompareAndSwap(false, true) {
 		h.logBeside(slog.LevelWarn, message, attrs...)
 	} else {
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)

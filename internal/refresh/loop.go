@@ -20,6 +20,7 @@ type driver struct {
 	dated             *dating       // the last that was believed; nil: none yet
 	doubted           *dating       // the last that was not
 	retryDenied       time.Time     // until then a refusal counts as passing
+	starting          bool          // Start is at work
 
 	err         error         // of the outage so far; nil: there is none
 	outageBegan time.Duration // running time when its first attempt began

@@ -38,7 +38,11 @@ func (r *Refresher) warn(now time.Time, took time.Duration, err error) {
 	level, message := slog.LevelDebug, "fetch failed"
 	attrs := []slog.Attr{slog.String("event", "refresh_failed")}
 	switch {
-	case h == nil: // Start returns the error
+	case h == nil && d.starting: // Start returns the error
+	case h == nil:
+		if !d.warned {
+			level, message = slog.LevelWarn, "no credentials yet"
+		}
 	case h.valid(now):
 		attrs = append(attrs, slog.Any("expires", ending(h)))
 		if !d.warned {

@@ -13,6 +13,8 @@ func (r *Refresher) Start(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	defer r.release()
+	r.d.starting = true
+	defer func() { r.d.starting = false }()
 	begun := r.at()
 	r.d.retryDenied = begun.Add(r.o.RetryDenied)
 	for !r.held.Load().valid(r.at()) {

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"brs-exec/internal/awsconfig"
+	"brs-exec/internal/childenv"
+	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/gate"
+	"brs-exec/internal/identities"
+	"brs-exec/internal/message"
+	"brs-exec/internal/refresh"
+	"brs-exec/internal/source"
+)
+
+// profileRules refuse --with-profile where the command would not find the profiles.
+func (c *cli) profileRules() []rule {
+	if c.withProfile == nil {
+		return nil
+	}
+	given := c.given("with-profile")
+	return []rule{
+		{slices.Contains(c.withProfile, ""), given + " is empty", "leave it out, or look where its value comes from"},
+		{c.sandbox, given + " is for your own profiles, and --sandbox has none", "drop one"},
+		{c.export, "--export prints one identity", "drop " + given + ": --export --profile NAME prints another"},
+		{c.child.NoIsolation, c.given("no-isolation") + " leaves the command all profiles as they are",
+			"drop " + given + ", or --no-isolation"},
+		{!c.delivery.served(), given + " needs the endpoint, from which the profiles are fetched",
+			"add endpoint to --deliver, or drop " + given},
+		{c.source.NoSession, given + " needs the endpoint, and " + c.given("no-session") + " has none", "drop one"},
+	}
+}
+
+// furtherProfiles are the identities of --with-profile.
+type furtherProfiles struct {
+	*identities.Set
+	s      *session
+	env    []string
+	files  *awsconfig.Identity
+	shared *source.Shared
+	asked  []string // those that ask a person for a code, before the command starts
+
+	mu      sync.Mutex // guards the rest
+	sources map[string]*source.Source
+	told    map[string]bool // that they can't be made
+}
+
+// openProfiles chooses the profiles; none of them is asked for anything. nil without
+// --with-profile.
+func (s *session) openProfiles(env []string, shared *source.Shared) (*furtherProfiles, error) {
+	if s.flags.withProfile == nil {
+		return nil, nil
+	}
+	files, err := awsconfig.Locate(env).ReadIdentity()
+	if err != nil {
+		return nil, err
+	}
+	p := &furtherProfiles{s: s, env: env, files: files, shared: shared, sources: map[string]*source.Source{}, told: map[string]bool{}}
+	names, err := p.choose(chosenProfile(s.flags, env))
+	if err == nil {
+		p.Set, err = identities.New(names, p.keeper)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.flags.given("with-profile"), err)
+	}
+	return p, nil
+}
+
+// chosenProfile is the name of the profile whose settings the command has.
+func chosenProfile(flags *cli, env []string) string {
+	fromEnv, _ := awsconfig.ChosenProfile(env)
+	return cmp.Or(flags.source.Profile, fromEnv, awsconfig.Default)
+}
+
+// choose lists the profiles that the user named, or that match.
+func (p *furtherProfiles) choose(chosen string) (names []string, err error) {
+	have := slices.Sorted(maps.Keys(p.files.Profiles))
+	for _, want := range p.s.flags.withProfile {
+		matched, err := p.match(want, chosen, have)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, matched...)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, name := range names {
+		if !awsconfig.SafeName(name) {
+			return nil, message.Errorf("give the profile a plain name",
+				"SDKs differ in how they read the name of profile %q", name)
+		}
+		if p.files.AsksCode(name) {
+			p.asked = append(p.asked, name)
+		}
+	}
+	return names, nil
+}
+
+// match returns the profiles that one value stands for. A pattern leaves out those that a person is
+// asked for: whoever names them expects that.
+func (p *furtherProfiles) match(want, chosen string, have []string) (names []string, err error) {
+	if !identities.IsPattern(want) {
+		switch {
+		case want == awsconfig.Default || want == chosen:
+			return nil, message.Errorf("drop it", "profile %s is what the command has anyway", want)
+		case p.files.Profiles[want] == nil:
+			return nil, message.Errorf("there are: "+listed(have), "there is no profile %q", want)
+		}
+		return []string{want}, nil
+	}
+	withCode := 0
+	for _, name := range have {
+		switch {
+		case name == awsconfig.Default || name == chosen || !identities.Match(want, name):
+		case p.files.AsksCode(name):
+			withCode++
+		default:
+			names = append(names, name)
+		}
+	}
+	switch {
+	case withCode > 0:
+		p.s.log.Warn("profiles with an MFA device are left out: name them in full",
+			"pattern", want, "left_out", withCode)
+	case names == nil:
+		return nil, message.Errorf("there are: "+listed(have), "no profile matches %q", want)
+	}
+	return names, nil
+}
+
+func listed(names []string) string {
+	if len(names) > 8 {
+		names = append(names[:8:8], "…; aws configure list-profiles shows all")
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
+}
+
+// prepare asks a person for the codes of the profiles that need one: never once the command runs.
+func (p *furtherProfiles) prepare(ctx context.Context) error {
+	if p == nil {
+		return nil
+	}
+	for _, name := range p.asked {
+		src, err := p.source(name)
+		if err == nil {
+			err = src.Prepare(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("profile %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// source makes a profile's source once: an MFA session, a login and an open connection outlive the
+// time in which nobody asks.
+func (p *furtherProfiles) source(name string) (*source.Source, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if src := p.sources[name]; src != nil {
+		return src, nil
+	}
+	o := sourceOptions(p.s.flags, nil, p.env, p.s.log.With("profile", name))
+	o = source.Options{ // of its own; how STS is reached is the run's
+		Profile: name, Region: o.Region, STSEndpointURL: o.STSEndpointURL, CABundle: o.CABundle,
+		UseFIPSEndpoint: o.UseFIPSEndpoint, UseDualstackEndpoint: o.UseDualstackEndpoint,
+		ConnectTimeout: o.ConnectTimeout, ReadTimeout: o.ReadTimeout,
+		Env: o.Env, Names: o.Names, Version: o.Version, Log: o.Log, Shared: p.shared,
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.patience())
+	defer cancel()
+	src, err := source.New(ctx, o)
+	if err == nil {
+		p.sources[name] = src
+	}
+	return src, err
+}
+
+// patience is for the first credentials of a profile.
+func (p *furtherProfiles) patience() time.Duration {
+	return cmp.Or(p.s.flags.refresh.StartTimeout, defaultStartTimeout)
+}
+
+// keeper makes what keeps a profile's credentials valid. It fetches only what is asked for.
+func (p *furtherProfiles) keeper(_ context.Context, name string) (identities.Keeper, error) {
+	src, err := p.source(name)
+	if err != nil {
+		p.tell(name, err)
+		return nil, err
+	}
+	o := refreshOptions(p.s.flags, src, p.s.log.With("profile", name))
+	o.Lazy, o.LeastLeft = true, identities.LeastLeft
+	return refresh.New(p.Limit(p.onlyIts(name, src)), o), nil
+}
+
+// tell says once why a profile can't be used.
+func (p *furtherProfiles) tell(name string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.told[name] {
+		p.told[name] = true
+		p.s.log.Warn("the profile can't be used", "profile", name, "error", err)
+	}
+}
+
+// onlyIts lets pass of a profile's credentials those of the account that the profile names, by
+// STS's own word.
+func (p *furtherProfiles) onlyIts(name string, src *source.Source) aws.CredentialsProvider {
+	account := p.account(name, src)
+	return guarded(src, account, p.s.flags.allowIdentityChange, func(err error) error {
+		if e, ok := errors.AsType[*gate.AccountError](err); ok {
+			return message.Errorf("check profile "+name, "profile %s: %w; it names %s", name, err, e.Want)
+		}
+		return refusal(p.s.flags, src, err)
+	})
+}
+
+// account is the one that a profile names; "": it names none.
+func (p *furtherProfiles) account(name string, src *source.Source) string {
+	role, err := arn.Parse(src.RoleARN())
+	if err == nil {
+		return role.AccountID
+	}
+	return p.files.Profiles[name]["sso_account_id"]
+}
+
+// named is the profile that is served at an ID.
+func (p *furtherProfiles) named(id string) (ecsserver.Named, bool) {
+	i := p.Identity(id)
+	if i == nil {
+		return ecsserver.Named{}, false
+	}
+	return ecsserver.Named{Name: i.Name, Provider: i, About: func() ecsserver.About { return p.about(i.Name) }}, true
+}
+
+// about tells a share's clients of a profile that has been asked for.
+func (p *furtherProfiles) about(name string) ecsserver.About {
+	src, err := p.source(name)
+	if err != nil {
+		return ecsserver.About{}
+	}
+	return ecsserver.About{Region: src.Region(), RenewableUntil: src.RenewableUntil()}
+}
+
+// forCommand is how the command's config file names the profiles.
+func (p *furtherProfiles) forCommand() (list []childenv.Further, err error) {
+	if p == nil {
+		return nil, nil
+	}
+	seconds := strconv.Itoa(int(p.patience().Round(time.Second) / time.Second))
+	for _, name := range p.Names() {
+		process, err := fetchCommand("--with-profile", identities.ID(name), seconds)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, childenv.Further{Name: name, Process: process})
+	}
+	return list, nil
+}
+
+// close ends the profiles' fetching, and what their sources have begun.
+func (p *furtherProfiles) close() {
+	if p == nil {
+		return
+	}
+	p.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, src := range p.sources {
+		src.Close()
+	}
+}
