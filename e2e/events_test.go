@@ -66,6 +66,22 @@ var eventRuns = map[string]func(t *testing.T, log string){
 			t.Errorf("%v: %s", err, answer)
 		}
 	},
+	"a further profile, refused once": func(t *testing.T, log string) {
+		var refused atomic.Bool
+		w := newWorld(t, sandbox.Options{Fault: func(c sandbox.Call) error {
+			if strings.HasSuffix(c.Params.Get("RoleArn"), "role/a") && refused.CompareAndSwap(false, true) {
+				return sandbox.InternalFailure
+			}
+			return nil
+		}}).base()
+		config := filepath.Join(t.TempDir(), "config")
+		text := "[profile a]\nrole_arn = arn:aws:iam::111111111111:role/a\ncredential_source = Environment\n"
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.set("AWS_CONFIG_FILE=" + config)
+		w.wantStatus(t, 0, jsonLog(log, "--with-profile", "a", "--", "sh", "-c", "AWS_PROFILE=a exec "+tools.whois)...)
+	},
 	"STS down at the start": func(t *testing.T, log string) {
 		begun := time.Now()
 		w := newWorld(t, sandbox.Options{Fault: func(sandbox.Call) error {

@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"brs-exec/internal/sandbox"
+	"brs-exec/need"
+)
+
+// outside is all that brs-exec asks: STS and Identity Center. It counts how many ask at once, and can be down.
+type outside struct {
+	w     *world
+	url   string
+	now   atomic.Int64
+	most  atomic.Int64
+	calls atomic.Int64
+	down  atomic.Bool
+}
+
+func newOutside(t *testing.T, w *world) *outside {
+	o := &outside{w: w}
+	srv := httptest.NewServer(o)
+	t.Cleanup(srv.Close)
+	o.url = srv.URL
+	return o
+}
+
+func (o *outside) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	now := o.now.Add(1)
+	defer o.now.Add(-1)
+	o.calls.Add(1)
+	for most := o.most.Load(); now > most && !o.most.CompareAndSwap(most, now); most = o.most.Load() {
+	}
+	time.Sleep(30 * time.Millisecond) // as AWS is far away
+	switch {
+	case o.down.Load():
+		http.Error(rw, "", http.StatusServiceUnavailable)
+	case r.URL.Path == "/federation/credentials":
+		if r.Header.Get("x-amz-sso_bearer_token") != "sso-token" {
+			http.Error(rw, `{"message":"who?"}`, http.StatusUnauthorized)
+			return
+		}
+		c := o.assume(r)
+		json.NewEncoder(rw).Encode(map[string]any{"roleCredentials": map[string]any{
+			"accessKeyId": c.AccessKeyId, "secretAccessKey": c.SecretAccessKey,
+			"sessionToken": c.SessionToken, "expiration": c.Expiration.UnixMilli(),
+		}})
+	case r.URL.Path == "/process":
+		c := o.assume(r)
+		json.NewEncoder(rw).Encode(map[string]any{"Version": 1, "AccessKeyId": c.AccessKeyId,
+			"SecretAccessKey": c.SecretAccessKey, "SessionToken": c.SessionToken, "Expiration": c.Expiration})
+	default:
+		o.w.sts.ServeHTTP(rw, r)
+	}
+}
+
+// assume gives the role host of the account that the request names.
+func (o *outside) assume(r *http.Request) *types.Credentials {
+	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &o.w.url,
+		Credentials: credentials.StaticCredentialsProvider{Value: o.w.sts.BaseCredentials()}})
+	out, err := client.AssumeRole(r.Context(), &sts.AssumeRoleInput{
+		RoleArn: aws.String("arn:aws:iam::" + r.URL.Query().Get("account_id") + ":role/host"), RoleSessionName: aws.String("me"),
+	})
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	return out.Credentials
+}
+
+// manyProfiles writes 300 profiles acct-ACCOUNT-N: over 3 SSO sessions, 20 roles over two others, and 20 processes.
+func (o *outside) manyProfiles(t *testing.T) {
+	t.Helper()
+	var config strings.Builder
+	for n := range 3 {
+		fmt.Fprintf(&config, "[sso-session s%d]\nsso_region = us-east-1\nsso_start_url = https://s%[1]d.example/start\n", n)
+		sum := sha1.Sum(fmt.Appendf(nil, "s%d", n))
+		o.w.write(t, ".aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", fmt.Sprintf(
+			`{"accessToken":"sso-token","expiresAt":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+	}
+	c := o.w.sts.BaseCredentials()
+	o.w.write(t, ".aws/credentials", fmt.Sprintf("[keys]\naws_access_key_id = %s\naws_secret_access_key = %s\n", c.AccessKeyID, c.SecretAccessKey))
+	fmt.Fprintf(&config, "[profile hub]\nrole_arn = arn:aws:iam::999999999999:role/hub\nsource_profile = keys\n")
+	for n := range 300 {
+		account := fmt.Sprintf("%012d", 100000000000+n)
+		fmt.Fprintf(&config, "[profile acct-%s-x]\n", account)
+		switch {
+		case n < 10:
+			fmt.Fprintf(&config, "role_arn = arn:aws:iam::%s:role/r\nsource_profile = hub\n", account)
+		case n < 20:
+			fmt.Fprintf(&config, "role_arn = arn:aws:iam::%s:role/r\nsource_profile = keys\n", account)
+		case n < 40:
+			fmt.Fprintf(&config, "credential_process = curl -sf %s/process?account_id=%s\n", o.url, account)
+		default:
+			fmt.Fprintf(&config, "sso_session = s%d\nsso_account_id = %s\nsso_role_name = host\n", n%3, account)
+		}
+	}
+	o.w.write(t, ".aws/config", config.String())
+	o.w.set("AWS_ENDPOINT_URL_SSO="+o.url, "AWS_ENDPOINT_URL_SSO_OIDC="+o.url)
+}
+
+// Three hundred profiles of every kind, visited in random order by 32 threads: each call is of the right account by the word of
+// STS, few calls are outstanding, and outages that are shorter than what is held are nobody's.
+func TestManyProfiles(t *testing.T) {
+	needPython(t)
+	need.Tools(t, "curl")
+	seconds := 10
+	if os.Getenv("LONG") != "" {
+		seconds = 180
+	}
+	for _, outages := range []bool{false, true} {
+		t.Run(fmt.Sprintf("outages=%t", outages), func(t *testing.T) {
+			life := 12 * time.Second
+			if outages {
+				life = 30 * time.Second
+			}
+			w := newWorld(t, sandbox.Options{TTL: life})
+			o := newOutside(t, w)
+			o.manyProfiles(t)
+			cmd := exec.Command(tools.brsExec, "--profile", "keys", "--sts-endpoint-url", o.url, "--with-profile", "acct-*", "--",
+				tools.python, script("audit.py"), fmt.Sprint(seconds), "32")
+			cmd.Env = w.env
+			var out, errs strings.Builder
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if outages {
+				go func() {
+					for range time.Tick(20 * time.Second) {
+						o.down.Store(true)
+						time.Sleep(7 * time.Second)
+						o.down.Store(false)
+					}
+				}()
+			}
+			rss := make(chan int)
+			go func() { rss <- watchRSS(cmd.Process.Pid) }()
+			if err := cmd.Wait(); err != nil {
+				t.Fatalf("%v: %s", err, errs.String())
+			}
+			if most := <-rss; most > 40<<10 {
+				t.Errorf("RSS of %d KiB", most)
+			} else {
+				t.Logf("RSS of %d KiB", most)
+			}
+			var saw struct {
+				Calls, Profiles int
+				Wrong, Errors   []string
+			}
+			if err := json.Unmarshal([]byte(out.String()), &saw); err != nil {
+				t.Fatalf("%v in %q", err, out.String())
+			}
+			t.Logf("%d calls, %d outside, %d at once", saw.Calls, o.calls.Load(), o.most.Load())
+			if saw.Profiles != 300 || saw.Calls == 0 || len(saw.Wrong)+len(saw.Errors) > 0 {
+				t.Errorf("%+v; stderr %s", saw, errs.String())
+			}
+			if o.most.Load() > 8 {
+				t.Errorf("%d calls at once", o.most.Load())
+			}
+		})
+	}
+}
+
+// watchRSS returns the most memory that a process had, in KiB, once it has ended; 0 where /proc doesn't say it.
+func watchRSS(pid int) (most int) {
+	for ; ; time.Sleep(100 * time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, line, ok := strings.Cut(string(text), "VmHWM:")
+		if err != nil || !ok {
+			return most
+		}
+		fmt.Sscan(line, &most)
+	}
+}
