@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -195,4 +196,52 @@ func TestInstance(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// The hint about hops is for answers that don't arrive: no other case is cured by it.
+func TestInstanceHints(t *testing.T) {
+	for _, c := range []struct {
+		name, credentials string
+		token, status     int // of the answers; a token of 0 is none in time
+		hint              string
+	}{
+		{name: "no token", token: 0, status: 401, hint: "http-put-response-hop-limit 2"},
+		{name: "no token, version 1 off", token: 403, status: 401, hint: "http-put-response-hop-limit 2"},
+		{name: "nothing in it", token: 200, status: 200, credentials: "{}", hint: "another program answers in its place"},
+		{name: "no JSON", token: 200, status: 200, credentials: "<html>", hint: "another program answers in its place"},
+		{name: "an empty key", token: 200, status: 200, credentials: `{"Code":"Success","AccessKeyId":""}`, hint: "is it the right endpoint"},
+		{name: "not trusted", token: 200, status: 200, credentials: `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}`, hint: "must be trusted to ec2.amazonaws.com"},
+		{name: "down", token: 200, status: 500, hint: "another program answers in its place"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			done := make(chan struct{})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == "PUT" && c.token == 0:
+					<-done
+				case r.Method == "PUT":
+					w.Header().Set("x-aws-ec2-metadata-token-ttl-seconds", "60")
+					w.WriteHeader(c.token)
+					io.WriteString(w, "imds-token")
+				case strings.HasSuffix(r.URL.Path, "/"):
+					if c.status != 200 {
+						w.WriteHeader(c.status)
+					}
+					io.WriteString(w, "host")
+				default:
+					io.WriteString(w, c.credentials)
+				}
+			}))
+			defer srv.Close()
+			defer close(done)
+			t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", srv.URL)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			_, err := mustNew(t, Options{}).Retrieve(ctx)
+			if hint := hintOf(err); !strings.Contains(hint, c.hint) || strings.Contains(hint, "hop") != strings.Contains(c.hint, "hop") {
+				t.Errorf("%v: hint %q; want %q in it", err, hint, c.hint)
+			}
+		})
+	}
 }

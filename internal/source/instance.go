@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/smithy-go"
 
 	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
@@ -70,10 +71,33 @@ func (i *instance) explain(ctx context.Context, err error) error {
 	case dial && status == 0 && !i.seen && ctx.Err() == nil:
 		return i.b.noCredentials("instance metadata does not answer: this is no EC2 instance")
 	}
-	// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-existing-instances.html
-	const hint = "in a container the instance must allow two hops: " +
-		"aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
-	return i.b.s.explain(call{op: "instance metadata", hint: hint}, err)
+	e := i.b.s.explain(call{op: "instance metadata", hint: instanceHint(err)}, err)
+	switch api, ok := errors.AsType[*smithy.GenericAPIError](err); {
+	case ok && api.Code == "":
+		e.Text = "instance metadata: an answer without keys"
+	case wantsToken(err):
+		e.Text = "instance metadata: HTTP 401: it wants a token, and the answer with one didn't come"
+	}
+	return e
+}
+
+// wantsToken says that the service was asked without a token, since there was none to be had. The
+// SDK's error has the status in its text only.
+func wantsToken(err error) bool { return strings.Contains(err.Error(), "StatusCode: 401") }
+
+// instanceHint tells an answer that doesn't arrive from one that is wrong. The first token's answer
+// is what a hop limit stops: SDKs then ask without a token, and get 401.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-existing-instances.html
+func instanceHint(err error) string {
+	code, _ := awserr.Code(err)
+	switch {
+	case wantsToken(err), awserr.FromNetwork(err):
+		return "in a container the instance must allow two hops: " +
+			"aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
+	case code == "AssumeRoleUnauthorizedAccess":
+		return "the role of the instance profile must be trusted to ec2.amazonaws.com: aws iam get-role shows its policy"
+	}
+	return "perhaps another program answers in its place: kube2iam, a proxy, or what AWS_EC2_METADATA_SERVICE_ENDPOINT names"
 }
 
 // An expiryReader notes when the credentials really expire: ec2rolecreds says an hour at most.
