@@ -71,7 +71,7 @@ func (i *instance) explain(ctx context.Context, err error) error {
 	case dial && status == 0 && !i.seen && ctx.Err() == nil:
 		return i.b.noCredentials("instance metadata does not answer: this is no EC2 instance")
 	}
-	e := i.b.s.explain(call{op: "instance metadata", hint: instanceHint(err)}, err)
+	e := i.b.s.explain(call{op: "instance metadata", hint: i.hint(err)}, err)
 	switch api, ok := errors.AsType[*smithy.GenericAPIError](err); {
 	case ok && api.Code == "":
 		e.Text = "instance metadata: an answer without keys"
@@ -85,12 +85,14 @@ func (i *instance) explain(ctx context.Context, err error) error {
 // SDK's error has the status in its text only.
 func wantsToken(err error) bool { return strings.Contains(err.Error(), "StatusCode: 401") }
 
-// instanceHint tells an answer that doesn't arrive from one that is wrong. The first token's answer
+// hint tells an answer that doesn't arrive from one that is wrong. The first token's answer
 // is what a hop limit stops: SDKs then ask without a token, and get 401.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-existing-instances.html
-func instanceHint(err error) string {
+func (i *instance) hint(err error) string {
 	code, _ := awserr.Code(err)
 	switch {
+	case i.seen && awserr.FromNetwork(err):
+		return "it was there before: does a firewall or route stop what goes to it?"
 	case wantsToken(err), awserr.FromNetwork(err):
 		return "in a container the instance must allow two hops: " +
 			"aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
