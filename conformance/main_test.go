@@ -51,6 +51,9 @@ func testMain(m *testing.M) int {
 	if *update && !full && !long {
 		return fail("-update needs CONFORMANCE=full or long: the document tells of all clients")
 	}
+	if run := flag.Lookup("test.run").Value.String(); *update && full && run != "" {
+		return fail("-update with CONFORMANCE=full takes no -run: the document tells of all clients")
+	}
 	if out, err := exec.Command("python3", "-c", "import sys, pip; print(sys.executable)").Output(); err == nil {
 		python = strings.TrimSpace(string(out)) // a version manager's shim would ask for a HOME
 	}
