@@ -47,6 +47,7 @@ const (
 	KeyVariables                  // AWS_ACCESS_KEY_ID
 	TokenVariable                 // AWS_WEB_IDENTITY_TOKEN_FILE
 	ChosenProfile                 // of AWS_PROFILE, or the default one
+	OlderFile                     // boto 2's, which is never read
 	ContainerEndpoint             // a last resort: no profile has credentials
 	InstanceMetadata              // the very last
 	Environment                   // AWS_* variables that can't be read
@@ -93,9 +94,40 @@ func (b *builder) candidates(broken error) (all []Candidate) {
 		default:
 			c.State, c.Why = Outranked, b.names.Hint("left out: %v is given", problem.Profile)
 		}
+		c.Why += b.differsFromAWS(&c)
 		all = append(all, c)
 	}
 	return all
+}
+
+// differsFromAWS tells where aws makes something else of a candidate, "" if it doesn't. It does so in
+// the places that docs/SOURCES.md lists.
+func (b *builder) differsFromAWS(c *Candidate) string {
+	if b.identity == nil {
+		return "" // the files can't be read, which aws refuses, too
+	}
+	v := b.identity.Profiles[c.Profile]
+	switch secret, hasSecret := v["aws_secret_access_key"]; {
+	case c.Kind == RoleVariable:
+		return "; aws leaves it out"
+	case c.Kind == ProfileOption && c.State == Broken && v != nil && settingOf(&b.shared) == "" && !hasSecret:
+		return "; aws goes on to the container endpoint and the instance, as whoever runs there"
+	case c.State == Broken && hasSecret && secret == "":
+		return "; aws signs with the empty secret, and is refused"
+	case c.Kind == ChosenProfile && c.Variable == "" && b.hasEmptyProfile():
+		return "; AWS_PROFILE is empty: aws looks for a profile without a name, and fails"
+	case c.State == Chosen && settingOf(&b.shared) == processCommand &&
+		strings.ContainsAny(b.shared.CredentialProcess, "#$`|&;<>*"):
+		return "; it runs by a shell, which aws does without"
+	}
+	return ""
+}
+
+// hasEmptyProfile says that a variable names a profile, and no name is in it.
+func (b *builder) hasEmptyProfile() bool {
+	name, is := b.vars["AWS_PROFILE"]
+	older, isOlder := b.vars["AWS_DEFAULT_PROFILE"]
+	return is && name == "" || isOlder && older == ""
 }
 
 // found makes a Candidate: Absent, or one about which nothing is decided yet.
@@ -148,6 +180,10 @@ func (b *builder) foundCandidates() (all []Candidate) {
 			c.Name += " (" + variable + ")"
 		}
 		all = append(all, c)
+	}
+	if b.vars["AWS_CREDENTIAL_FILE"] != "" {
+		const why = "boto 2's, which is not read; aws reads it"
+		all = append(all, found(OlderFile, "AWS_CREDENTIAL_FILE", false, "", why))
 	}
 	endpoint := containerURI
 	if env.ContainerCredentialsRelativePath != "" {

@@ -118,6 +118,13 @@ func TestCandidates(t *testing.T) {
 		{name: "half a default", creds: "[default]\naws_access_key_id=x\n", want: []string{"profile default broken: profile default: aws_access_key_id and aws_secret_access_key belong together"}},
 		{name: "a role nobody buys", env: map[string]string{"AWS_ROLE_ARN": testRole, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hush"}, want: []string{
 			"AWS_ROLE_ARN broken: set, but neither", "AWS_ACCESS_KEY_ID outranked: the search has ended"}},
+		{name: "what aws leaves out", env: map[string]string{"AWS_ROLE_ARN": testRole}, want: []string{"AWS_ROLE_ARN broken: set, but neither", "; aws leaves it out"}},
+		{name: "where aws goes on", o: Options{Profile: "p"}, config: "[profile p]\nregion=x\n", want: []string{"--profile p broken: no AWS credentials in profile p of", "; aws goes on to the container endpoint"}},
+		{name: "an empty name", env: map[string]string{"AWS_PROFILE": ""}, creds: keys, want: []string{"profile default chosen: has aws_access_key_id; AWS_PROFILE is empty: aws"}},
+		{name: "a file that can't be read", creds: "\ufeff[default]\n", want: []string{"profile default broken: "}},
+		{name: "an empty secret", env: map[string]string{"AWS_PROFILE": "e"}, creds: "[e]\naws_access_key_id=x\naws_secret_access_key=\n", want: []string{"profile e (AWS_PROFILE) broken: ", "; aws signs with the empty secret"}},
+		{name: "a line for a shell", o: Options{Profile: "s"}, config: "[profile s]\ncredential_process=echo $HOME\n", want: []string{"--profile s chosen: has credential_process; it runs by a shell, which aws does without"}},
+		{name: "boto 2's file", env: map[string]string{"AWS_CREDENTIAL_FILE": "/x"}, creds: keys, want: []string{"profile default chosen: has aws_access_key_id\n", "AWS_CREDENTIAL_FILE absent: boto 2's, which is not read; aws reads it"}},
 		{name: "a flag", o: Options{CredentialCommand: "echo hush"}, env: map[string]string{"AWS_ROLE_ARN": testRole}, creds: keys, want: []string{
 			"--web-identity* absent: not given", "--credential-command chosen: given", "profile default outranked: outranked by --credential-command"}},
 		{name: "a chain", env: map[string]string{"AWS_PROFILE": "r"}, config: "[profile r]\nrole_arn=" + testRole + "\nsource_profile=q\n[profile q]\nrole_arn=" + testRole + "\nsource_profile=s\n[profile s]\ncredential_process=echo hush\n", want: []string{
@@ -143,7 +150,10 @@ func TestCandidates(t *testing.T) {
 			}
 			rest := page
 			for _, want := range c.want {
-				_, after, ok := strings.Cut("\n"+rest, "\n"+want)
+				if !strings.HasPrefix(want, ";") { // which is in the middle of a line
+					rest, want = "\n"+rest, "\n"+want
+				}
+				_, after, ok := strings.Cut(rest, want)
 				if !ok {
 					t.Fatalf("want %q, in its place, in\n%s", want, page)
 				}
