@@ -15,7 +15,7 @@ import (
 // mean ::1.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// mostDraws is how often a port is drawn that has to be free at two addresses.
+// mostDraws is how often a port is drawn: it may be taken at the other address, or by another since.
 const mostDraws = 100
 
 // listenAll opens the port at each address, 127.0.0.1 first, or takes what is inherited.
@@ -28,9 +28,13 @@ func listenAll(o Options) ([]*net.TCPListener, error) {
 	if err != nil {
 		return nil, err
 	}
+	open := listen
+	if port == 0 {
+		open = listenKept
+	}
 	for range mostDraws {
 		var lns []*net.TCPListener
-		if lns, err = listenAt(addrs, inherited, port); err == nil {
+		if lns, err = listenAt(addrs, inherited, port, open); err == nil {
 			return lns, nil
 		}
 		if port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
@@ -67,11 +71,13 @@ func adopt(addrs []netip.Addr, o Options) (map[netip.Addr]*net.TCPListener, int,
 }
 
 // listenAt opens the addresses on one port; 0: the first one's.
-func listenAt(addrs []netip.Addr, inherited map[netip.Addr]*net.TCPListener, port int) (lns []*net.TCPListener, err error) {
+func listenAt(
+	addrs []netip.Addr, inherited map[netip.Addr]*net.TCPListener, port int, open opener,
+) (lns []*net.TCPListener, err error) {
 	for _, addr := range addrs {
 		ln := inherited[addr]
 		if ln == nil {
-			if ln, err = listen(netip.AddrPortFrom(addr, uint16(port))); err != nil {
+			if ln, err = open(netip.AddrPortFrom(addr, uint16(port))); err != nil {
 				for _, ln := range lns {
 					if inherited[addrOf(ln)] == nil {
 						ln.Close()
@@ -87,14 +93,41 @@ func listenAt(addrs []netip.Addr, inherited map[netip.Addr]*net.TCPListener, por
 
 func addrOf(ln net.Listener) netip.Addr { return ln.Addr().(*net.TCPAddr).AddrPort().Addr() }
 
-// listen takes a port. At loopback it does without keep-alive probes: nobody vanishes there without
-// a word. Another address may come later, with a bridge that somebody makes.
-func listen(at netip.AddrPort) (*net.TCPListener, error) {
-	lc := net.ListenConfig{}
+type opener = func(netip.AddrPort) (*net.TCPListener, error)
+
+// listen takes a port that the user chose, which must be had again at once after a restart: it is
+// bound with SO_REUSEADDR, as net does by itself.
+func listen(at netip.AddrPort) (*net.TCPListener, error) { return bind(at, func(uintptr) error { return nil }) }
+
+// listenKept takes a free port in such a way that whoever holds the descriptor keeps the port, even
+// after shutdown(2), when no connection is taken any more: see package runner/holder. Linux gives a
+// port up that it has chosen itself, and one with SO_REUSEADDR goes to anybody who sets that, too.
+// So the kernel chooses a port, which is let go and bound by its number.
+func listenKept(at netip.AddrPort) (*net.TCPListener, error) {
+	if at.Port() == 0 {
+		chosen, err := listen(at)
+		if err != nil {
+			return nil, err
+		}
+		chosen.Close()
+		at = chosen.Addr().(*net.TCPAddr).AddrPort()
+	}
+	return bind(at, notReused)
+}
+
+// bind takes a port. At loopback it does without keep-alive probes: nobody vanishes there without a
+// word. Another address may come later, with a bridge that somebody makes.
+func bind(at netip.AddrPort, set func(fd uintptr) error) (*net.TCPListener, error) {
+	lc := net.ListenConfig{Control: func(network, _ string, c syscall.RawConn) (err error) {
+		failed := c.Control(func(fd uintptr) {
+			if err = set(fd); err == nil && at.Addr() != loopback {
+				err = freeBind(network, fd)
+			}
+		})
+		return cmp.Or(failed, err)
+	}}
 	if at.Addr() == loopback {
 		lc.KeepAlive = -1
-	} else {
-		lc.Control = freeBind
 	}
 	lc.SetMultipathTCP(false) // or it is looked for in the kernel, for loopback
 	network := "tcp4"
