@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"brs-exec/internal/credformat"
 	"brs-exec/internal/message"
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/runner"
 )
 
@@ -101,7 +103,8 @@ func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials,
 	provider := endpointcreds.New(endpoint+want.path, func(o *endpointcreds.Options) {
 		o.AuthorizationToken, o.Retryer = token, aws.NopRetryer{}
 		// A transport of one's own has no proxy.
-		o.HTTPClient = &http.Client{Timeout: fetchTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+		t := &http.Transport{DisableKeepAlives: true, DialContext: dialOurs}
+		o.HTTPClient = &http.Client{Timeout: fetchTimeout, Transport: t}
 	})
 	creds, err = provider.Retrieve(ctx)
 	if err == nil && creds.HasKeys() {
@@ -120,6 +123,24 @@ func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials,
 		return creds, refusal.HTTPStatusCode() == http.StatusServiceUnavailable, err
 	}
 	return creds, false, errors.New("the endpoint's answer is no JSON of credentials")
+}
+
+// dialOurs refuses another user's server, which would be sent the token and hand out keys of his
+// own: the environment of a run that has ended may have been copied.
+func dialOurs(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	uid, stranger, err := procfs.Stranger(c)
+	switch {
+	case stranger:
+		err = fmt.Errorf("the user with uid %d listens there, who is neither we nor root", uid)
+	case !errors.Is(err, procfs.ErrNoSocket):
+		return c, nil // ours, or it can't be told
+	}
+	c.Close()
+	return nil, err
 }
 
 const endsWithRun = "it ends with the brs-exec that started this program"

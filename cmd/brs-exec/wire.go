@@ -72,6 +72,7 @@ func (c *cli) level() (level slog.Level) {
 func sourceOptions(flags *cli, sts *sandboxSTS, env []string, log *slog.Logger) source.Options {
 	o := flags.source
 	o.Env, o.Names, o.Version, o.Log = env, flags.optionNames, version(), log
+	o.AnyServer = flags.expectAccount != ""
 	if sts != nil {
 		sts.standIn(&o)
 	}

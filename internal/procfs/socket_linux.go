@@ -43,7 +43,11 @@ func Connection(local, remote netip.AddrPort) (Socket, error) {
 // Listener returns the socket that takes connections to addr: the one that a packet to it would
 // find, be it bound to that address, to all of them, or to all of IPv6.
 func Listener(addr netip.AddrPort) (Socket, error) {
-	found, err := ask(requestOne(addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0)))
+	nobody := netip.IPv4Unspecified()
+	if addr.Addr().Unmap().Is6() {
+		nobody = netip.IPv6Unspecified()
+	}
+	found, err := ask(requestOne(addr, netip.AddrPortFrom(nobody, 0)))
 	if err != nil {
 		return Socket{}, err
 	}
@@ -99,10 +103,14 @@ func ask(request []byte) (found []Socket, err error) {
 	}
 }
 
-// requestOne encodes an exact look-up for IPv4. An IPv6 socket that is connected to
+// requestOne encodes an exact look-up. With addresses of IPv4 an IPv6 socket that is connected to
 // ::ffff:127.0.0.1, as Java's are, is found by it as well.
 func requestOne(local, remote netip.AddrPort) []byte {
-	b := request(unix.AF_INET, 0, 0, math.MaxUint32)
+	family := byte(unix.AF_INET)
+	if local.Addr().Unmap().Is6() {
+		family = unix.AF_INET6
+	}
+	b := request(family, 0, 0, math.MaxUint32)
 	id := b[unix.NLMSG_HDRLEN+8:] // struct inet_diag_sockid
 	binary.BigEndian.PutUint16(id, local.Port())
 	binary.BigEndian.PutUint16(id[2:], remote.Port())

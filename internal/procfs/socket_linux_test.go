@@ -233,26 +233,42 @@ func BenchmarkConnection(b *testing.B) {
 // Whoever listens is found as a connection would find him: bound to the address, to all addresses,
 // or to all of IPv6; what comes by a connection of ours is no evidence.
 func TestListener(t *testing.T) {
-	for network, addr := range map[string]string{"tcp4": "127.0.0.1:0", "tcp": "0.0.0.0:0", "tcp6": "[::]:0"} {
-		ln := listenAs(t, network, addr)
-		asked := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addrOf(ln.Addr()).Port())
-		if network == "tcp6" {
-			ln = listenAs(t, "tcp", addr) // takes IPv4, too
-			asked = netip.AddrPortFrom(asked.Addr(), addrOf(ln.Addr()).Port())
-		}
-		c, err := net.Dial("tcp4", asked.String()) // which nobody accepts
+	for _, c := range []struct{ network, bound, asked string }{
+		{"tcp4", "127.0.0.1:0", "127.0.0.1"}, {"tcp4", "0.0.0.0:0", "127.0.0.1"}, {"tcp", "[::]:0", "127.0.0.1"},
+		{"tcp6", "[::1]:0", "::1"}, {"tcp6", "[::]:0", "::1"},
+	} {
+		ln := listenAs(t, c.network, c.bound)
+		asked := netip.AddrPortFrom(netip.MustParseAddr(c.asked), addrOf(ln.Addr()).Port())
+		conn, err := net.Dial("tcp", asked.String()) // which nobody accepts
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		defer conn.Close()
 		s, err := Listener(asked)
 		if err != nil || !s.Listening || s.Local.Port() != asked.Port() || int(s.UID) != listenerUID() {
-			t.Errorf("%s: got %+v, %v; want the listener of uid %d", addr, s, err, listenerUID())
+			t.Errorf("%s: got %+v, %v; want the listener of uid %d", c.bound, s, err, listenerUID())
+		}
+		uid, is, err := Stranger(conn)
+		if err != nil || int(uid) != listenerUID() || is != (os.Geteuid() == 0) {
+			t.Errorf("%s: got a stranger %v, of uid %d, %v", c.bound, is, uid, err)
 		}
 		ln.Close()
 		if s, err := Listener(asked); !errors.Is(err, ErrNoSocket) {
-			t.Errorf("%s closed: got %+v, %v; want none", addr, s, err)
+			t.Errorf("%s closed: got %+v, %v; want none", c.bound, s, err)
 		}
+	}
+}
+
+// Who took the connection and listens no more is not passed for somebody that can't be told.
+func TestStrangerGone(t *testing.T) {
+	ln := listenAs(t, "tcp4", "127.0.0.1:0")
+	conn, peer := pair(t, ln)
+	ln.Close()
+	if _, _, err := Stranger(conn); !errors.Is(err, ErrNoSocket) {
+		t.Errorf("got %v; want %v", err, ErrNoSocket)
+	}
+	if _, is, err := Stranger(peer); is || !errors.Is(err, ErrNoSocket) { // nobody listens at a client's port
+		t.Errorf("the other way round: got %v, %v", is, err)
 	}
 }
 

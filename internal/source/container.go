@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/source/awserr"
 	"brs-exec/internal/source/problem"
 	"brs-exec/internal/source/userfile"
@@ -40,12 +42,34 @@ func (b *builder) fromContainer(c *chain) error {
 	// https://github.com/aws/eks-pod-identity-agent/issues/29
 	c.renames = strings.Contains(b.vars[containerTokenFile], "/pods.eks.amazonaws.com/")
 	token := b.env.ContainerAuthorizationToken
+	client := b.http
+	if !b.o.AnyServer {
+		client = client.Checking(b.checkServer)
+	}
 	c.provider = container{b.s, b.vars[containerTokenFile], token, func(token string) aws.CredentialsProvider {
 		return endpointcreds.New(endpoint, func(o *endpointcreds.Options) {
-			o.HTTPClient, o.Retryer, o.APIOptions = b.http, aws.NopRetryer{}, b.cfg.APIOptions
+			o.HTTPClient, o.Retryer, o.APIOptions = client, aws.NopRetryer{}, b.cfg.APIOptions
 			o.AuthorizationToken = token
 		})
 	}}
+	return nil
+}
+
+// checkServer refuses another user's endpoint on this machine before it is sent the token, and could
+// hand out keys of his own. An environment may outlive its brs-exec (sbatch copies its submitter's),
+// and then the port is anybody's.
+func (b *builder) checkServer(c net.Conn) error {
+	const hint = "if a brs-exec set it that has ended, unset it; else say with %v whose account it is to be"
+	uid, stranger, err := procfs.Stranger(c)
+	switch {
+	case stranger:
+		return problem.Bad(b.names.Hint(hint, problem.ExpectAccount),
+			"%s: the user with uid %d listens there, who is neither we nor root", containerURI, uid)
+	case errors.Is(err, procfs.ErrNoSocket):
+		return &problem.Error{Text: containerURI + ": nobody listens there any more", Verdict: problem.Passing}
+	case err != nil:
+		b.s.log.Debug("whose the container endpoint is can't be told", "error", err)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,7 +17,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // sessions are credentials of the sandbox that a container or instance is handed, new each time.
@@ -244,4 +247,45 @@ func TestInstanceHints(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that listens no more as soon as it has us may have been anybody's: it is asked again,
+// and isn't sent the token.
+func TestContainerServerGone(t *testing.T) {
+	need.Place(t, procfs.Supported, "Linux")
+	newSandbox(t, sandbox.Options{})
+	for range 50 { // times in which it may be asked about before it is gone
+		sent, err := retrieveFromGone(t)
+		if sent {
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "nobody listens there any more") || Permanent(err) {
+			t.Errorf("got %v, permanent %v; want one that may pass", err, Permanent(err))
+		}
+		return
+	}
+	t.Error("the token was sent each time")
+}
+
+func retrieveFromGone(t *testing.T) (sent bool, err error) {
+	t.Helper()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://"+ln.Addr().String()+"/x")
+	s := mustNew(t, Options{})
+	got := make(chan bool)
+	go func() {
+		c, err := ln.Accept()
+		ln.Close()
+		if err == nil {
+			n, _ := c.Read(make([]byte, 1))
+			c.Close()
+			got <- n > 0
+		}
+		close(got)
+	}()
+	_, err = s.Retrieve(t.Context())
+	return <-got, err
 }

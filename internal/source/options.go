@@ -60,6 +60,10 @@ type Options struct {
 	ConnectTimeout       time.Duration // 0: 5 s
 	ReadTimeout          time.Duration // to the first byte of an answer; 0: 10 s
 
+	// AnyServer lets a container endpoint on this machine be another user's: who its keys are is
+	// asked of STS (gate).
+	AnyServer bool
+
 	// Base, the sandbox's keys, stands in for the chain, and for all else that the user's
 	// environment and files say: of those AWS_REGION or AWS_DEFAULT_REGION alone counts.
 	Base     aws.CredentialsProvider

@@ -38,6 +38,7 @@ const (
 	CABundle                Option = "ca-bundle"
 	Sandbox                 Option = "sandbox"
 	Export                  Option = "export"
+	ExpectAccount           Option = "expect-account"
 
 	AnyWebIdentity Option = "web-identity*" // whichever of the three
 	AnyIoT         Option = "iot-*"

@@ -2,6 +2,7 @@ package stsapi
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -47,6 +48,27 @@ func NewHTTP(bundle string, connect, read time.Duration) *HTTP {
 	h.connect, h.read = cmp.Or(connect, defaultConnectTimeout), cmp.Or(read, defaultReadTimeout)
 	h.plain = client(h.transport())
 	return h
+}
+
+// Checking is like h, but over http a connection that check refuses is closed before anything is
+// sent by it. A certificate tells over https who is there.
+func (h *HTTP) Checking(check func(net.Conn) error) *HTTP {
+	c := &HTTP{Bundle: h.Bundle, connect: h.connect, read: h.read}
+	t := c.transport()
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := check(conn); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+	c.plain = client(t)
+	return c
 }
 
 // Do is the interface of every client of the SDK.
