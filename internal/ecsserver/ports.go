@@ -97,7 +97,9 @@ type opener = func(netip.AddrPort) (*net.TCPListener, error)
 
 // listen takes a port that the user chose, which must be had again at once after a restart: it is
 // bound with SO_REUSEADDR, as net does by itself.
-func listen(at netip.AddrPort) (*net.TCPListener, error) { return bind(at, func(uintptr) error { return nil }) }
+func listen(at netip.AddrPort) (*net.TCPListener, error) {
+	return bind(at, func(uintptr) error { return nil })
+}
 
 // listenKept takes a free port in such a way that whoever holds the descriptor keeps the port, even
 // after shutdown(2), when no connection is taken any more: see package runner/holder. Linux gives a
