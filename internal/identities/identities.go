@@ -8,7 +8,7 @@
 //
 // SDKs get these credentials from a credential process, and run it again at every call that is
 // signed while less than 15 minutes are left. An ask that would be told less than a little more than
-// that therefore waits for the successor, where lives are long enough for that.
+// that therefore waits for the successor; where lives are shorter, one in their second half.
 // https://github.com/boto/botocore/blob/develop/botocore/credentials.py (_advisory_refresh_timeout)
 //
 // # Concurrency
@@ -240,8 +240,8 @@ func (i *Identity) handOut(creds aws.Credentials) {
 	}
 }
 
-// wantsLonger says whether creds have so little left that their successor is worth a wait. Lives
-// that are hardly longer than that would make every ask wait.
+// wantsLonger says whether creds have so little left that their successor is worth a wait. Of lives
+// that are hardly longer than LeastLeft it is the second half.
 func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 	if !creds.CanExpire {
 		return false
@@ -250,7 +250,10 @@ func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	l.longest = max(l.longest, left)
-	return left < LeastLeft && l.longest > worthwhile
+	if l.longest > worthwhile {
+		return left < LeastLeft
+	}
+	return left < l.longest/2
 }
 
 // longer waits for credentials that last longer than creds until ctx ends: then creds are still

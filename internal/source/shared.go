@@ -2,11 +2,13 @@ package source
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/source/stsapi"
 )
 
@@ -21,6 +23,44 @@ type Shared struct {
 	bases map[string]*sharedBase
 	mfas  map[mfaKey]*mfa
 	https map[string]*stsapi.HTTP
+
+	identity *awsconfig.Identity // what the files said when they were such
+	files    [2]fileState
+}
+
+// fileState changes when a file does.
+type fileState struct {
+	path string
+	size int64
+	time time.Time
+}
+
+func stateOf(path string) fileState {
+	s := fileState{path: path}
+	if info, err := os.Stat(path); err == nil {
+		s.size, s.time = info.Size(), info.ModTime()
+	}
+	return s
+}
+
+// readIdentity reads both files, once for all sources while they stay as they are: each source
+// would keep the text of hundreds of profiles.
+func (b *builder) readIdentity() (*awsconfig.Identity, error) {
+	s := b.o.Shared
+	if s == nil {
+		return b.files.ReadIdentity()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := [2]fileState{stateOf(b.files.Config), stateOf(b.files.Credentials)}
+	if s.identity != nil && s.files == files {
+		return s.identity, nil
+	}
+	identity, err := b.files.ReadIdentity()
+	if err == nil {
+		s.identity, s.files = identity, files
+	}
+	return identity, err
 }
 
 // NewShared shares nothing yet.
