@@ -60,6 +60,7 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 			creds: refresh.New(onlyOurs(flags, src), askOnce(flags, src, log))}
 		err = trace.moreTelling(s.askFor(ctx, page, env))
 		page.Steps = trace.report(src.Steps(), err)
+		err = cmp.Or(err, s.tellProfiles(page, env))
 	}
 	config, credentials, tooLarge := awsconfig.Locate(env).Read()
 	if err == nil {
@@ -83,6 +84,14 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	}
 	page.Clean(message.OneLine)
 	return page, err
+}
+
+// tellProfiles lists the further profiles, and asks for none.
+func (s *session) tellProfiles(page *explain.Page, env []string) error {
+	further, err := s.openProfiles(env, source.NewShared())
+	defer further.close()
+	page.Profiles = further.facts()
+	return err
 }
 
 // coloured says whether w is a terminal whose user wants colours. https://no-color.org: set and not

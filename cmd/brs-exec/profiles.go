@@ -18,6 +18,7 @@ import (
 	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/explain"
 	"brs-exec/internal/gate"
 	"brs-exec/internal/identities"
 	"brs-exec/internal/message"
@@ -131,11 +132,13 @@ func (p *furtherProfiles) match(want, chosen string, have []string) (names []str
 		}
 	}
 	switch {
+	case names == nil && withCode > 0:
+		return nil, message.Errorf("name them in full", "no profile matches %q but those with an MFA device", want)
+	case names == nil:
+		return nil, message.Errorf("there are: "+listed(have), "no profile matches %q", want)
 	case withCode > 0:
 		p.s.log.Warn("profiles with an MFA device are left out: name them in full",
 			"pattern", want, "left_out", withCode)
-	case names == nil:
-		return nil, message.Errorf("there are: "+listed(have), "no profile matches %q", want)
 	}
 	return names, nil
 }
@@ -173,8 +176,13 @@ func (p *furtherProfiles) source(name string) (*source.Source, error) {
 		return src, nil
 	}
 	o := sourceOptions(p.s.flags, nil, p.env, p.s.log.With("profile", name))
+	codes := ""
+	if p.files.AsksCode(name) {
+		codes = o.MFACommand
+	}
 	o = source.Options{ // of its own; how STS is reached is the run's
-		Profile: name, Region: o.Region, STSEndpointURL: o.STSEndpointURL, CABundle: o.CABundle,
+		MFACommand: codes,
+		Profile:    name, Region: o.Region, STSEndpointURL: o.STSEndpointURL, CABundle: o.CABundle,
 		UseFIPSEndpoint: o.UseFIPSEndpoint, UseDualstackEndpoint: o.UseDualstackEndpoint,
 		ConnectTimeout: o.ConnectTimeout, ReadTimeout: o.ReadTimeout,
 		Env: o.Env, Names: o.Names, Version: o.Version, Log: o.Log, Shared: p.shared,
@@ -252,6 +260,24 @@ func (p *furtherProfiles) about(name string) ecsserver.About {
 		return ecsserver.About{}
 	}
 	return ecsserver.About{Region: src.Region(), RenewableUntil: src.RenewableUntil()}
+}
+
+// facts are what is known of the profiles without asking anybody.
+func (p *furtherProfiles) facts() (list []explain.Profile) {
+	if p == nil {
+		return nil
+	}
+	for _, name := range p.Names() {
+		src, err := p.source(name)
+		if err != nil {
+			list = append(list, explain.Profile{Name: name, Error: err.Error()})
+			continue
+		}
+		list = append(list, explain.Profile{
+			Name: name, Source: src.Describe(), Account: p.account(name, src), RenewableUntil: toSeconds(src.RenewableUntil()),
+		})
+	}
+	return list
 }
 
 // forCommand is how the command's config file names the profiles.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"time"
+
+	"brs-exec/internal/explain"
 )
 
 // identity is the JSON of --whoami; the first three are those of `aws sts get-caller-identity`.
@@ -13,6 +15,8 @@ type identity struct {
 	Source               string
 	Expiration           *time.Time `json:",omitempty"` // absent: never, as far as is known
 	RenewableUntil       *time.Time `json:",omitempty"` // without a person's help; absent: no end is known
+
+	Profiles []explain.Profile `json:",omitempty"` // of --with-profile; STS was asked about none
 }
 
 // whoami tells who the command would be.
@@ -31,7 +35,7 @@ func (s *session) whoami(ctx context.Context, w io.Writer) error {
 	if creds.CanExpire {
 		id.Expiration = toSeconds(creds.Expires)
 	}
-	id.RenewableUntil = toSeconds(s.src.RenewableUntil())
+	id.RenewableUntil, id.Profiles = toSeconds(s.src.RenewableUntil()), s.further.facts()
 	return printJSON(w, id)
 }
 

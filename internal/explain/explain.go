@@ -29,6 +29,7 @@ type Page struct {
 	RefreshAfter         []float64  `json:",omitempty"`            // seconds, from and to
 	ClockAhead           *float64   `json:",omitempty"`            // seconds, of STS's; absent: STS was not asked
 
+	Profiles   []Profile   `json:",omitempty"` // further ones that the command may use
 	Candidates []Candidate // where the chain could begin, in order
 	Steps      []Step
 	Outranking []Rival  // what the command is kept from
@@ -41,6 +42,15 @@ type Page struct {
 	NoEndpoint  bool   `json:"-"` // the command has keys that nothing outranks
 	Unrefreshed string `json:"-"` // why the keys stay as they are; "": they don't
 	OnRequest   string `json:"-"` // by what option a request starts the refresh; "": time does
+}
+
+// A Profile is what is known of a further identity before anybody asks for it.
+type Profile struct {
+	Name           string
+	Source         string     `json:",omitempty"`
+	Account        string     `json:",omitempty"` // as its own settings have it; absent: they don't
+	RenewableUntil *time.Time `json:",omitempty"` // absent: no end is known
+	Error          string     `json:",omitempty"` // why it can't be used
 }
 
 // A Candidate is a place where the chain could begin.
@@ -86,6 +96,10 @@ func (p *Page) Clean(oneLine func(string) string) {
 			list[i] = oneLine(s)
 		}
 	}
+	for i := range p.Profiles {
+		f := &p.Profiles[i]
+		f.Name, f.Source, f.Account, f.Error = oneLine(f.Name), oneLine(f.Source), oneLine(f.Account), oneLine(f.Error)
+	}
 	for i, c := range p.Candidates {
 		p.Candidates[i] = Candidate{oneLine(c.Name), oneLine(c.State), oneLine(c.Why)}
 	}
@@ -121,6 +135,7 @@ func (p *Page) Text(coloured bool) string {
 			b.line("%-11s%s", fact[0], fact[1])
 		}
 	}
+	p.printProfiles(b)
 	p.printCandidates(b)
 	p.printSteps(b)
 	p.printRivals(b)
@@ -196,6 +211,30 @@ func (p *Page) Clock() string {
 		return Short(off) + " ahead of STS's"
 	}
 	return Short(-off) + " behind STS's"
+}
+
+func (p *Page) printProfiles(b *printer) {
+	if len(p.Profiles) == 0 {
+		return
+	}
+	b.heading("Further profiles, asked for nothing yet")
+	width := 0
+	for _, f := range p.Profiles {
+		width = max(width, min(utf8.RuneCountInString(f.Name), 40))
+	}
+	for _, f := range p.Profiles {
+		account, rest := f.Account, f.Source
+		if account == "" {
+			account = "?"
+		}
+		if f.RenewableUntil != nil {
+			rest += ", renewable until " + f.RenewableUntil.Format(time.RFC3339)
+		}
+		if f.Error != "" {
+			rest = "can't be used: " + f.Error
+		}
+		b.line("  %-*s  %-12s  %s", width, f.Name, account, rest)
+	}
 }
 
 func (p *Page) printCandidates(b *printer) {
