@@ -4,14 +4,17 @@ package runner
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"brs-exec/need"
 )
 
-// Rows T01 to T06: --pty.
+// Rows T01 to T07: --pty.
 
 func TestT01Terminal(t *testing.T) {
 	term := wrapped.shell(t, "bash")
@@ -259,4 +262,23 @@ func TestT06NoTerminal(t *testing.T) {
 		term.expect("got word")
 		term.prompt()
 	})
+}
+
+// TestT07NoRoom: where only few processes may be started, the command runs without those that stand
+// around it, or not at all.
+func TestT07NoRoom(t *testing.T) {
+	need.Tools(t, "setpriv")
+	need.Place(t, os.Getuid() == 0, "root, who may become a user without processes")
+	uid := strconv.Itoa(100_000 + os.Getpid()%100_000)
+	for limit := 6; limit < 16; limit++ {
+		for range 4 {
+			r := wrapped.run(t, "setpriv", "--reuid", uid, "--regid", uid, "--clear-groups",
+				"bash", "-c", fmt.Sprintf("cd /; ulimit -u %d; exec w --pty sh -c 'echo ran'", limit))
+			ran := r.out == "ran\r\n"
+			code := r.ws.ExitStatus()
+			if r.ws.Signaled() || ran && code >= 124 || !ran && code != int(Failed) && code != 2 { // 2: Go's runtime
+				t.Errorf("%d processes: got %v, stderr %q", limit, r, r.err)
+			}
+		}
+	}
 }

@@ -56,6 +56,7 @@
 //	          a parent in the session: not orphaned
 //
 // The member reads from the socket until we close our end or die. When it ends, so does the leader.
+// Where there is no room for a third process, the leader reads itself.
 //
 // # Where it can't be had
 //

@@ -171,12 +171,14 @@ keep:
 	FORK(SIGCHLD)
 	TESTQ	AX, AX
 	JEQ	member
+	JLT	alone // no room for it: only Ctrl-Z inside needs it
 	CALL4(SYS_wait4, $-1, $0, $0, $0) // for the member
 	JMP	exit
 
 member:
 	CALL2(SYS_prctl, $PR_SET_PDEATHSIG, $SIGKILL)
 	CALL2(SYS_setpgid, $0, R14)
+alone:
 	MOVQ	$0, ORDERS(SP)
 	CALL3(SYS_write, $0, $ORDERS(SP), $WORD_SIZE) // we are in place
 	CALL3(SYS_read, $0, $ORDERS(SP), $1) // until nobody has the other end: brs-exec has died, or is done

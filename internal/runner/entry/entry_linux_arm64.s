@@ -165,12 +165,15 @@ keep:
 	CALL3(SYS_close_range, $1, $ALL, ZR)
 	FORK(SIGCHLD)
 	CBZ	R0, member
+	CMP	$0, R0
+	BLT	alone
 	CALL4(SYS_wait4, $-1, ZR, ZR, ZR)
 	B	exit
 
 member:
 	CALL2(SYS_prctl, $PR_SET_PDEATHSIG, $SIGKILL)
 	CALL2(SYS_setpgid, ZR, R21)
+alone:
 	MOVD	ZR, ORDERS(RSP)
 	CALL3(SYS_write, ZR, $ORDERS(RSP), $WORD_SIZE)
 	CALL3(SYS_read, ZR, $ORDERS(RSP), $1)
