@@ -14,10 +14,12 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"brs-exec/need"
 )
 
-// Rows E01 to E17: how it ends.
+// Rows E01 to E18: how it ends.
 
 func TestE01ExitCodes(t *testing.T) {
 	for _, code := range []int{0, 1, 2, 124, 125, 126, 127, 128, 254, 255} {
@@ -156,6 +158,19 @@ func TestE10ArgumentList(t *testing.T) {
 	}
 }
 
+// TestE10NoDescriptor: where none is left for it, the start fails, and not the command.
+func TestE10NoDescriptor(t *testing.T) {
+	var was unix.Rlimit // not by syscall.Setrlimit, after which children have the raised soft limit
+	unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &was)
+	c := child{Command: Command{Path: "/bin/true", Args: []string{"true"}}}
+	unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: was.Max}, nil)
+	_, s, err := c.exec(nil)
+	unix.Prlimit(0, unix.RLIMIT_NOFILE, &was, nil)
+	if s != Failed || err == nil || err.Error() != "true: fork: too many open files" {
+		t.Errorf("got %v, %v; want %v, too many open files", s, err, Failed)
+	}
+}
+
 // TestE06StoppedScript: what became of a process that found no program in a script isn't the
 // script's.
 func TestE06StoppedScript(t *testing.T) {
@@ -242,4 +257,22 @@ func TestE16LoopInterrupted(t *testing.T) {
 
 func TestE17Pipefail(t *testing.T) {
 	same(t, func(s side) string { return s.script(t, `set -o pipefail; w yes | head -n1; echo $?`).String() })
+}
+
+// TestE18TinyLimits: where Go's runtime would die with a page of its own words, one line of ours.
+func TestE18TinyLimits(t *testing.T) {
+	earlyRow(t)
+	need.Tools(t, "setpriv")
+	nobody := ""
+	if os.Getuid() == 0 { // whom ulimit -u doesn't bind
+		nobody = fmt.Sprintf("setpriv --reuid %d --clear-groups ", 200_000+os.Getpid()%100_000)
+	}
+	for _, ulimit := range []string{"-v 400000", "-n 8", "-u 4"} {
+		r := wrapped.script(t, "cd /; "+nobody+"bash -c 'ulimit "+ulimit+"; exec w true'")
+		if r.String() != "[exit 125]" || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, ulimit[:2]+" is too low") {
+			t.Errorf("ulimit %s: got %v, stderr %q; want 125 and one line", ulimit, r, r.err)
+		}
+	}
+	// The runtime raises its own soft limit of files, and the command has the one that came.
+	same(t, func(s side) string { return s.script(t, "ulimit -Sn 12; w bash -c 'ulimit -n'").String() })
 }

@@ -87,8 +87,9 @@ func (c *child) forkExec(path string, argv []string, tty *os.File) (int, error) 
 		attr.Sys.Setsid, attr.Sys.Setctty = true, true
 	}
 	pid, err := syscall.ForkExec(path, argv, attr)
-	if errno, ok := err.(syscall.Errno); ok && (errno == syscall.EAGAIN || errno == syscall.ENOMEM) {
-		err = &forkError{errno}
+	switch err {
+	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE: // the last two: of ForkExec's pipe
+		err = &forkError{err.(syscall.Errno)}
 	}
 	return pid, err
 }

@@ -32,5 +32,12 @@
 #define ORDERS_SIZE 160
 #define VARIABLE_TEXT 8
 #define VARIABLE_SIZE 40
+#define LIMITS 3
+#define LIMIT_RESOURCE 0
+#define LIMIT_KIND 8
+#define LIMIT_LEAST 16
+#define LIMIT_TEXT 24
+#define LIMIT_LENGTH 32
+#define LIMIT_SIZE 40
 #define WORD_TIME 8
 #define WORD_SIZE 24

@@ -12,12 +12,14 @@
 #define SYS_exit 60
 #define SYS_wait4 61
 #define SYS_fcntl 72
+#define SYS_getuid 102
 #define SYS_setpgid 109
 #define SYS_getppid 110
 #define SYS_rt_sigtimedwait 128
 #define SYS_prctl 157
 #define SYS_clock_gettime 228
 #define SYS_dup3 292
+#define SYS_prlimit64 302
 #define SYS_close_range 436
 
 // SYSCALL takes its number in AX and its arguments in DI, SI, DX, R10, R8, R9. It answers in AX and
@@ -55,6 +57,22 @@ launcher:
 // 160 bytes below SP and leaves SP as it was. R12 collects bits, R13 counts.
 program:
 	SUBQ	$160, SP
+	MOVQ	$·limits(SB), R14
+	MOVL	$LIMITS, R13
+	CALL0(SYS_getuid)
+	TESTL	AX, AX
+	JNE	limit
+	DECQ	R13 // the last limit isn't root's
+limit:
+	CALL4(SYS_prlimit64, $0, LIMIT_RESOURCE(R14), $0, $64(SP)) // struct rlimit64: the soft limit, the hard one
+	MOVQ	LIMIT_KIND(R14), AX
+	MOVQ	64(SP)(AX*8), AX
+	CMPQ	AX, LIMIT_LEAST(R14)
+	JCS	refused
+	ADDQ	$LIMIT_SIZE, R14
+	DECQ	R13
+	JNZ	limit
+
 	XORL	R12, R12 // the ignored signals
 	MOVL	$64, R13
 signals:
@@ -85,6 +103,10 @@ descriptors:
 	MOVQ	$1, ·seen(SB)
 	ADDQ	$160, SP
 	JMP	_rt0_amd64_linux(SB)
+
+refused: // the runtime would print a page, and exit with 2
+	CALL3(SYS_write, $2, LIMIT_TEXT(R14), LIMIT_LENGTH(R14))
+	CALL2(SYS_exit, $125, $0)
 
 // A process that becomes the command, or (ptykeep) the leader of its session. R12 is the stack as
 // the kernel made it, R13 the socket of argv[1]. The 256 bytes below are for words and orders at

@@ -15,9 +15,11 @@
 #define SYS_prctl 167
 #define SYS_getpid 172
 #define SYS_getppid 173
+#define SYS_getuid 174
 #define SYS_clone 220
 #define SYS_execve 221
 #define SYS_wait4 260
+#define SYS_prlimit64 261
 #define SYS_close_range 436
 
 // SVC takes its number in R8 and its arguments in R0 to R5, and answers in R0. The kernel keeps all
@@ -50,6 +52,23 @@ launcher:
 
 program: // R19 collects bits, R20 counts
 	SUB	$160, RSP
+	MOVD	$·limits(SB), R21
+	MOVD	$LIMITS, R20
+	CALL0(SYS_getuid)
+	CBNZ	R0, limit
+	SUB	$1, R20
+limit:
+	CALL4(SYS_prlimit64, ZR, LIMIT_RESOURCE(R21), ZR, $64(RSP))
+	MOVD	LIMIT_KIND(R21), R0
+	ADD	$64, RSP, R1
+	MOVD	(R1)(R0<<3), R0
+	MOVD	LIMIT_LEAST(R21), R1
+	CMP	R1, R0
+	BLO	refused
+	ADD	$LIMIT_SIZE, R21
+	SUBS	$1, R20
+	BNE	limit
+
 	MOVD	ZR, R19
 	MOVD	$64, R20
 signals:
@@ -83,6 +102,10 @@ descriptors:
 	MOVD	R0, ·seen(SB)
 	ADD	$160, RSP
 	JMP	_rt0_arm64_linux(SB)
+
+refused:
+	CALL3(SYS_write, $2, LIMIT_TEXT(R21), LIMIT_LENGTH(R21))
+	CALL2(SYS_exit, $125, ZR)
 
 launch: // R19 is the stack as the kernel made it, R20 the socket
 	MOVD	RSP, R19
