@@ -133,6 +133,19 @@ func TestE07MissingInterpreter(t *testing.T) {
 		t.Errorf("got %v, stderr %q; want 127 and the interpreter's name", got, got.err)
 	}
 	found(t, `printf '#!/etc/passwd\n' >f; chmod +x f; w ./f`)
+	// Linux reads 256 bytes. A name that is cut off there makes the file one for /bin/sh.
+	for _, length := range []int{240, 250, 252, 253, 254, 300} {
+		for _, rest := range []string{"", "\n", " -e\n"} {
+			found(t, fmt.Sprintf(`printf '#!/%s%s\necho "$0" "$@"\n' >f; chmod +x f; w ./f a b`, strings.Repeat("i", length), rest))
+		}
+	}
+	found(t, `printf '#! %300s/bin/sh\necho hi\n' '' >f; chmod +x f; w ./f`)
+	found(t, `printf '#!/bin/sh\0\necho hi\n' >f; chmod +x f; w ./f`)
+	found(t, `printf '#!/bin/sh\r\n' >f; chmod +x f; w ./f`)
+	got = wrapped.script(t, `printf '#!/bin/sh\r\n' >f; chmod +x f; w ./f`)
+	if !strings.Contains(got.err, `"/bin/sh\r": no such file or directory: the first line has a Windows line end`) {
+		t.Errorf("stderr %q; want the Windows line end", got.err)
+	}
 	found(t, `mkdir a b; printf '#!/no/such\n' >a/c; printf '#!/bin/sh\necho good\n' >b/c; chmod +x ?/c; PATH=$PWD/a:$PWD/b $W c`)
 }
 

@@ -3,10 +3,9 @@
 package runner
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -108,36 +107,45 @@ func runnable(file string) error {
 // interpreted looks at the interpreter that a script names: its absence is the script's ENOENT,
 // which puzzles everybody who meets it.
 func interpreted(file string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil // executable though not readable
-	}
-	defer f.Close()
-	line, ok := strings.CutPrefix(firstLine(f), "#!")
-	if !ok {
+	interp := interpreterOf(file)
+	if interp == "" {
 		return nil
 	}
-	interp, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
-	interp, _, _ = strings.Cut(interp, "\t")
-	if interp == "" {
-		return nil // ENOEXEC, which is the shell's
+	_, err := os.Stat(interp)
+	switch {
+	case err == nil:
+		return nil
+	case strings.HasSuffix(interp, "\r"):
+		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, which sed -i 's/\\r$//' %s takes off",
+			interp, errors.Unwrap(err), file)
 	}
-	if strings.HasSuffix(interp, "\r") {
-		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, "+
-			"which sed -i 's/\\r$//' %s takes off",
-			interp, fs.ErrNotExist, file)
-	}
-	if _, err := os.Stat(interp); err != nil {
-		return fmt.Errorf("interpreter %s: %w", interp, errors.Unwrap(err))
-	}
-	return nil
+	return fmt.Errorf("interpreter %s: %w", interp, errors.Unwrap(err))
 }
 
-// firstLine is the first line of f, as far as the kernel reads it (BINPRM_BUF_SIZE).
-func firstLine(f *os.File) string {
-	r := bufio.NewReaderSize(f, 256)
-	head, _ := r.Peek(256)
-	line, _, _ := strings.Cut(string(head), "\n")
+// interpreterOf is the interpreter that a script names, by the rules of Linux (fs/binfmt_script.c).
+// "" leaves the answer to execve(2): the file can't be read, or names none, or one that is cut off,
+// which is ENOEXEC: the file is for /bin/sh.
+func interpreterOf(file string) string {
+	const readByKernel = 256 // BINPRM_BUF_SIZE
+	f, err := os.Open(file)
+	if err != nil {
+		return "" // executable though not readable
+	}
+	defer f.Close()
+	head := make([]byte, readByKernel)
+	n, _ := io.ReadFull(f, head)
+	text, ok := strings.CutPrefix(string(head[:n]), "#!")
+	if !ok {
+		return ""
+	}
+	line, _, ended := strings.Cut(text, "\n")
+	line = strings.TrimLeft(line, " \t")
+	if end := strings.IndexAny(line, " \t\x00"); end >= 0 {
+		return line[:end]
+	}
+	if !ended && n == readByKernel {
+		return ""
+	}
 	return line
 }
 
