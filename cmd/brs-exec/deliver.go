@@ -54,6 +54,8 @@ func (c *cli) deliverList() string { return strings.Join(c.deliver, ",") }
 func (c *cli) deliveryRules() []rule {
 	d, given := c.delivery, c.given("deliver")+" "+c.deliverList()
 	return []rule{
+		{c.export && c.setBy["deliver"] == "--deliver", "--deliver is for a command, and --export prints the keys",
+			"drop --deliver; --format env prints them as variables"},
 		{c.source.NoSession && c.deliver != nil,
 			c.given("no-session") + " says itself how keys are delivered: as variables",
 			"drop --deliver, or --no-session"},

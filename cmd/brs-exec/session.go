@@ -87,6 +87,10 @@ func refusal(flags *cli, src *source.Source, err error) error {
 	if _, ok := errors.AsType[*gate.PrincipalError](err); ok {
 		return message.Errorf("--allow-identity-change, if they may change", "%s: %w", src.Describe(), err)
 	}
+	if e, ok := errors.AsType[*gate.UnusableError](err); ok && e.Control {
+		return message.Errorf("take it out where they come from: printf, not echo, ends no line",
+			"%s: %w", src.Describe(), err)
+	}
 	if _, ok := errors.AsType[*gate.UnusableError](err); ok {
 		return message.Errorf("it is asked again; check this machine's clock (date -u) and what hands them out",
 			"%s: %w", src.Describe(), err)

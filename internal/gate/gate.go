@@ -3,7 +3,7 @@
 // A [Gate] is a decorator: an aws.CredentialsProvider over the source, below the refresher. What it
 // has not passed is neither published nor served, at the start and at every refresh. It refuses
 //
-//   - credentials without keys, and those that have expired;
+//   - credentials without keys, with a control character in them, and those that have expired;
 //   - credentials of another account than the one that was asked for. The account is what STS says
 //     of the keys (GetCallerIdentity), never what a profile, a process or an endpoint claims;
 //   - credentials of another principal than the first ones were of.
@@ -13,7 +13,7 @@
 // # Errors
 //
 // A refusal is an [*AccountError], a [*PrincipalError] or an [*UnusableError]. [Permanent] tells
-// the first two, which no retry heals. Any other error is the source's, or comes from the question
+// those that no retry heals. Any other error is the source's, or comes from the question
 // to STS, and is passed on as it is.
 //
 // # Concurrency
@@ -30,6 +30,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -123,6 +124,8 @@ func (g *Gate) usable(creds aws.Credentials) error {
 	switch {
 	case !creds.HasKeys():
 		return &UnusableError{}
+	case strings.ContainsFunc(creds.AccessKeyID+creds.SecretAccessKey+creds.SessionToken, unicode.IsControl):
+		return &UnusableError{Control: true} // a line of another file or variable may begin there
 	case creds.CanExpire && !creds.Expires.After(g.o.Now().Round(0)):
 		return &UnusableError{Expired: creds.Expires}
 	}
@@ -233,11 +236,15 @@ func (e *PrincipalError) Error() string {
 
 // UnusableError refuses credentials that nobody could use.
 type UnusableError struct {
-	Expired time.Time // zero: they have no keys
+	Control bool      // there is a control character in them
+	Expired time.Time // zero, and no Control: they have no keys
 }
 
 func (e *UnusableError) Error() string {
-	if e.Expired.IsZero() {
+	switch {
+	case e.Control:
+		return "the keys hold a line break or another control character"
+	case e.Expired.IsZero():
 		return "the answer holds no keys"
 	}
 	return "the answer holds credentials that have expired, at " + e.Expired.UTC().Format(time.RFC3339)
@@ -247,5 +254,6 @@ func (e *UnusableError) Error() string {
 func Permanent(err error) bool {
 	_, account := errors.AsType[*AccountError](err)
 	_, changed := errors.AsType[*PrincipalError](err)
-	return account || changed
+	unusable, ok := errors.AsType[*UnusableError](err)
+	return account || changed || ok && unusable.Control
 }

@@ -226,6 +226,8 @@ func TestUnusable(t *testing.T) {
 		{"no keys, with a life", answer{expires: now.Add(time.Hour)}, &UnusableError{}},
 		{"expired", answer{key: "A", expires: now.Add(-time.Nanosecond)}, &UnusableError{Expired: now.Add(-time.Nanosecond)}},
 		{"expires now", answer{key: "A", expires: now}, &UnusableError{Expired: now}},
+		{"a line break", answer{key: "A\nB=C", expires: now.Add(time.Hour)}, &UnusableError{Control: true}},
+		{"a control character", answer{key: "A\x01"}, &UnusableError{Control: true}},
 		{"a moment left", answer{key: "A", expires: now.Add(time.Nanosecond)}, nil},
 		{"no end", answer{key: "A"}, nil},
 		{"the source's own error", answer{err: errDown}, errDown},
@@ -239,8 +241,8 @@ func TestUnusable(t *testing.T) {
 			if err != nil && creds != (aws.Credentials{}) {
 				t.Error("credentials came with the error")
 			}
-			if Permanent(err) {
-				t.Error("a retry may heal it")
+			if unusable, ok := tt.want.(*UnusableError); Permanent(err) != (ok && unusable.Control) {
+				t.Errorf("a retry may heal it: got %v", !Permanent(err))
 			}
 		})
 	}
