@@ -137,7 +137,7 @@ func (f *keyFile) update(ctx context.Context) error {
 
 // fetchCommand returns a credential_process of the command: this program, for the flag by, which
 // errors name.
-func fetchCommand(by string, args ...string) (string, error) {
+func fetchCommand(by string) (string, error) {
 	self, err := os.Executable()
 	if err == nil {
 		_, err = os.Stat(self) // it may have been removed since it was started
@@ -145,7 +145,7 @@ func fetchCommand(by string, args ...string) (string, error) {
 	if err != nil {
 		return "", message.Errorf("start it by a path that stays", "%s: find brs-exec itself: %w", by, err)
 	}
-	command, err := credformat.ProcessCommand(self, strings.Join(append([]string{fetchFlag}, args...), " "))
+	command, err := credformat.ProcessCommand(self, fetchFlag)
 	if err != nil {
 		return "", message.Errorf("put brs-exec elsewhere", "%s: %w", by, err)
 	}

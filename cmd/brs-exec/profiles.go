@@ -64,7 +64,7 @@ func (s *session) openProfiles(env []string, shared *source.Shared) (*furtherPro
 	if s.flags.withProfile == nil {
 		return nil, nil
 	}
-	files, err := awsconfig.Locate(env).ReadIdentity()
+	files, err := shared.ReadIdentity(awsconfig.Locate(env))
 	if err != nil {
 		return nil, err
 	}
@@ -121,10 +121,10 @@ func (p *furtherProfiles) match(want, chosen string, have []string) (names []str
 		}
 		return []string{want}, nil
 	}
-	withCode := 0
+	withCode, matches := 0, identities.Matcher(want)
 	for _, name := range have {
 		switch {
-		case name == awsconfig.Default || name == chosen || !identities.Match(want, name):
+		case name == awsconfig.Default || name == chosen || !matches(name):
 		case p.files.AsksCode(name):
 			withCode++
 		default:
@@ -286,14 +286,12 @@ func (p *furtherProfiles) forCommand() (list []childenv.Further, err error) {
 		return nil, nil
 	}
 	seconds := strconv.Itoa(int(p.patience().Round(time.Second) / time.Second))
+	fetch, err := fetchCommand("--with-profile")
 	for _, name := range p.Names() {
-		process, err := fetchCommand("--with-profile", identities.ID(name), seconds)
-		if err != nil {
-			return nil, err
-		}
+		process := strings.Join([]string{fetch, identities.ID(name), seconds}, " ")
 		list = append(list, childenv.Further{Name: name, Process: process})
 	}
-	return list, nil
+	return list, err
 }
 
 // close ends the profiles' fetching, and what their sources have begun.

@@ -275,10 +275,10 @@ func longer(ctx context.Context, k Keeper, creds aws.Credentials) aws.Credential
 // IsPattern says whether a name stands for several.
 func IsPattern(name string) bool { return strings.ContainsAny(name, "*?") }
 
-// Match says whether name is as pattern has it: * stands for any text, ? for one character, and
-// every other character for itself.
-func Match(pattern, name string) bool {
+// Matcher says of names whether they are as pattern has it: * stands for any text, ? for one
+// character, and every other character for itself.
+func Matcher(pattern string) func(name string) bool {
 	expr := regexp.QuoteMeta(pattern)
 	expr = strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(expr)
-	return regexp.MustCompile(`(?s)^` + expr + `$`).MatchString(name)
+	return regexp.MustCompile(`(?s)^` + expr + `$`).MatchString
 }

@@ -282,8 +282,8 @@ func TestMatch(t *testing.T) {
 		{"p?d", "pöd", true}, {"p?d", "pd", false}, {"a.b", "axb", false}, {"[ab]", "a", false}, {"[ab]", "[ab]", true},
 		{"*-eu-*", "x-eu-eu-", true}, {`a\*`, "a*", false}, {`a\*`, `a\b`, true}, {"", "", true},
 	} {
-		if got := Match(tt.pattern, tt.name); got != tt.want {
-			t.Errorf("Match(%q, %q) = %v", tt.pattern, tt.name, got)
+		if got := Matcher(tt.pattern)(tt.name); got != tt.want {
+			t.Errorf("Matcher(%q)(%q) = %v", tt.pattern, tt.name, got)
 		}
 		// With no other characters it is filepath.Match, but for slashes.
 		if ok, err := filepath.Match(tt.pattern, tt.name); err == nil && tt.pattern != "[ab]" && tt.pattern != `a\*` && ok != tt.want {

@@ -31,7 +31,7 @@ func (b *builder) loadProfile() error {
 	}
 	name, named := cmp.Or(b.o.Profile, variable, awsconfig.Default), b.o.Profile+variable != ""
 	var err error
-	if b.identity, err = b.readIdentity(); err != nil {
+	if b.identity, err = b.o.Shared.ReadIdentity(b.files); err != nil {
 		return fileError(err)
 	}
 	v := b.identity.Profiles[name]

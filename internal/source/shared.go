@@ -43,20 +43,19 @@ func stateOf(path string) fileState {
 	return s
 }
 
-// readIdentity reads both files, once for all sources while they stay as they are: each source
-// would keep the text of hundreds of profiles.
-func (b *builder) readIdentity() (*awsconfig.Identity, error) {
-	s := b.o.Shared
+// ReadIdentity reads both files, once for all sources while they stay as they are: each source
+// would keep the text of hundreds of profiles. A nil Shared reads them each time.
+func (s *Shared) ReadIdentity(paths awsconfig.Paths) (*awsconfig.Identity, error) {
 	if s == nil {
-		return b.files.ReadIdentity()
+		return paths.ReadIdentity()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	files := [2]fileState{stateOf(b.files.Config), stateOf(b.files.Credentials)}
+	files := [2]fileState{stateOf(paths.Config), stateOf(paths.Credentials)}
 	if s.identity != nil && s.files == files {
 		return s.identity, nil
 	}
-	identity, err := b.files.ReadIdentity()
+	identity, err := paths.ReadIdentity()
 	if err == nil {
 		s.identity, s.files = identity, files
 	}
