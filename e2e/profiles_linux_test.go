@@ -4,11 +4,13 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -114,18 +116,20 @@ func (o *outside) manyProfiles(t *testing.T) {
 	o.w.set("AWS_ENDPOINT_URL_SSO="+o.url, "AWS_ENDPOINT_URL_SSO_OIDC="+o.url)
 }
 
+var auditFor = flag.Duration("audit", 0, "how long TestManyProfiles goes on, with lives of 12 seconds; 0: as long as beside other tests")
+
 // Three hundred profiles of every kind, visited in random order by 32 threads: each call is of the right account by the word of
 // STS, few calls are outstanding, and outages that are shorter than what is held are nobody's.
 func TestManyProfiles(t *testing.T) {
 	needPython(t)
 	need.Tools(t, "curl")
-	seconds := 10
-	if os.Getenv("LONG") != "" {
-		seconds = 180
-	}
+	need.Long(t, "half a minute of both processors")
 	for _, outages := range []bool{false, true} {
 		t.Run(fmt.Sprintf("outages=%t", outages), func(t *testing.T) {
-			life := 12 * time.Second
+			life, length := 30*time.Second, 20*time.Second // beside other tests
+			if *auditFor != 0 {
+				life, length = 12*time.Second, *auditFor
+			}
 			if outages {
 				life = 30 * time.Second
 			}
@@ -133,7 +137,7 @@ func TestManyProfiles(t *testing.T) {
 			o := newOutside(t, w)
 			o.manyProfiles(t)
 			cmd := exec.Command(tools.brsExec, "--profile", "keys", "--sts-endpoint-url", o.url, "--with-profile", "acct-*", "--",
-				tools.python, script("audit.py"), fmt.Sprint(seconds), "32")
+				tools.python, script("audit.py"), fmt.Sprint(length.Seconds()), "32")
 			cmd.Env = w.env
 			var out, errs strings.Builder
 			cmd.Stdout, cmd.Stderr = &out, &errs
@@ -186,5 +190,56 @@ func watchRSS(pid int) (most int) {
 			return most
 		}
 		fmt.Sscan(line, &most)
+	}
+}
+
+// roleProfiles writes profiles that are roles of the same name, over the environment's keys.
+func (w *world) roleProfiles(t *testing.T, names ...string) {
+	var config strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&config, "[profile %s]\nrole_arn = arn:aws:iam::111111111111:role/%[1]s\ncredential_source = Environment\n", name)
+	}
+	w.write(t, ".aws/config", config.String())
+}
+
+// boto3 takes what a process said for as long as 15 minutes are left: a hundred calls at lives of an hour start two at most.
+func TestFewFetches(t *testing.T) {
+	needPython(t)
+	w := newWorld(t, sandbox.Options{TTL: time.Hour}).base()
+	w.roleProfiles(t, "a")
+	log := filepath.Join(t.TempDir(), "log")
+	const calls = "import boto3; c = boto3.client('sts'); print({c.get_caller_identity()['Arn'] for _ in range(100)})"
+	out, stderr, status := w.run(t, jsonLog(log, "--with-profile", "a", "--", "env", "AWS_PROFILE=a", tools.python, "-c", calls)...)
+	fetches := 0
+	for _, r := range records(t, log) {
+		if r.event() == "served" && r["profile"] == "a" {
+			fetches++
+		}
+	}
+	if status != 0 || !strings.Contains(out, "assumed-role/a/") || fetches < 1 || fetches > 2 {
+		t.Errorf("status %d, %d processes, %s, stderr %s", status, fetches, out, stderr)
+	}
+}
+
+// Sixty-four programs at once that name one profile are one call to STS.
+func TestManyPrograms(t *testing.T) {
+	parallel := needTool(t, "parallel")
+	w := newWorld(t, sandbox.Options{}).base()
+	w.roleProfiles(t, "a", "b")
+	program, numbers := tools.whois, []string{}
+	if os.Getenv("LONG") != "" { // 64 Pythons
+		needPython(t)
+		program = tools.python + " -m awscli sts get-caller-identity --output text"
+	}
+	for n := range 64 {
+		numbers = append(numbers, fmt.Sprint(n))
+	}
+	out, stderr, status := w.run(t, append([]string{"--role-arn", role, "--with-profile", "?", "--", parallel, "--will-cite", "-j64",
+		"AWS_PROFILE=$(if [ $(({} % 2)) = 0 ]; then echo a; else echo b; fi) " + program + " #{}", ":::"}, numbers...)...)
+	if status != 0 || strings.Count(out, "assumed-role/a/") != 32 || strings.Count(out, "assumed-role/b/") != 32 {
+		t.Errorf("status %d, %s; stderr %s", status, out, stderr)
+	}
+	if n := w.count("AssumeRole"); n != 3 {
+		t.Errorf("%d calls of AssumeRole; want one an identity", n)
 	}
 }
