@@ -22,6 +22,7 @@ import (
 )
 
 func main() {
+	defer recovered(func(err error) { end(runner.Failed, err) })
 	runner.Harden()
 	sigs := runner.Catch() // before anything else: the runner owns signals from here on
 	go dieOf(sigs)
@@ -29,11 +30,17 @@ func main() {
 	if s, ok := sigs.Ended(); ok && status == runner.Failed {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would
 	}
+	end(status, err)
+}
+
+// end tells the error, if any, and ends the process: every defer but main's has run. It may be death
+// by a signal.
+func end(status runner.Status, err error) {
 	if err != nil {
 		message.Report(stderr, err)
 	}
 	stderr.Flush()
-	status.Exit() // the only exit: every defer has run; may be death by a signal
+	status.Exit()
 }
 
 // dieOf ends the process a second after a signal has ended the context, if it still runs: opening a
@@ -58,6 +65,11 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		return statusOf(err)
 	case flags.demoClient != 0:
 		return statusOf(demoClient(ctx, flags.demoClient, os.Stdout))
+	}
+	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
+	command, status, err := flags.findCommand(env)
+	if err != nil {
+		return status, err
 	}
 	log, flush, reopen, err := newLogger(flags)
 	if err != nil {
@@ -85,8 +97,8 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	case flags.serve:
 		return s.serve(ctx, sigs, env, reopen)
 	}
-	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
-	return s.runCommand(ctx, sigs, env, inheritsDescriptors(flags, given, env))
+	command.KeepOpen = inheritsDescriptors(flags, given, env)
+	return s.runCommand(ctx, sigs, env, command)
 }
 
 // statusOf is the exit status of what runs no command.

@@ -19,18 +19,31 @@ import (
 // teardownLimit is how long the caller of brs-exec waits at most once the command has ended.
 const teardownLimit = time.Second
 
+// findCommand is what is to run, if anything is. That comes before all that could fail in getting
+// credentials: a command that isn't there is 127, with credentials and without, as for env(1).
+func (c *cli) findCommand(env []string) (run runner.Command, status runner.Status, err error) {
+	run = c.runner
+	if c.runsNothing() || c.serve {
+		return run, 0, nil
+	}
+	if run.Args, err = c.commandOrDemo(); err != nil {
+		return run, runner.Failed, err
+	}
+	run.Path, status, err = runner.Find(run.Args, env)
+	return run, status, err
+}
+
 // runCommand gets everything ready, runs the command, and tells what came of it.
 func (s *session) runCommand(
-	ctx context.Context, sigs *runner.Signals, env []string, keepOpen bool,
-) (runner.Status, error) {
-	command, err := s.flags.commandOrDemo()
-	if err != nil {
-		return runner.Failed, err
-	}
-	path, status, err := runner.Find(command, env) // before anything is asked of STS
-	if err != nil {
-		return status, err
-	}
+	ctx context.Context, sigs *runner.Signals, env []string, run runner.Command,
+) (status runner.Status, err error) {
+	var began time.Time // of the command; zero: it could not be started
+	defer recovered(func(bug error) {
+		status, err = runner.Failed, bug
+		if !began.IsZero() {
+			status = runner.RunFailed
+		}
+	})
 	e, err := s.equip(ctx, env)
 	if err != nil {
 		return runner.Failed, err
@@ -44,18 +57,15 @@ func (s *session) runCommand(
 	defer refuse(nil)
 	environment := s.environment(env, e)
 	defer s.background(e, environment, refuse)()
-	var began time.Time // of the command; zero: it could not be started
-	run := s.flags.runner
-	run.Path, run.Args, run.Env, run.KeepOpen = path, command, environment, keepOpen
-	run.Stop = refused.Done()
-	run.Started = func(pid int, at time.Time) { began = at; s.tellStart(command[0], pid) }
+	run.Env, run.Stop = environment, refused.Done()
+	run.Started = func(pid int, at time.Time) { began = at; s.tellStart(run.Args[0], pid) }
 	status, err = runner.Run(sigs, run)
 	if !began.IsZero() {
 		s.tellEnd(status, began)
 	}
 	if !began.IsZero() && s.flags.delivery.served() {
-		if asked := e.srv.Stats(); !s.warnOfBypass(command, env, asked) {
-			adviseReach(stderr, s.log, command, status, asked)
+		if asked := e.srv.Stats(); !s.warnOfBypass(run.Args, env, asked) {
+			adviseReach(stderr, s.log, run.Args, status, asked)
 		}
 	}
 	s.tellSummary(e.srv)
@@ -109,7 +119,10 @@ func (s *session) equip(ctx context.Context, env []string) (e *equipment, err er
 		}
 	}
 	asked := make(chan error, 1)
-	go func() { asked <- s.askFirst(ctx) }()
+	go func() {
+		defer recovered(func(bug error) { asked <- bug })
+		asked <- s.askFirst(ctx)
+	}()
 	e.dir = s.newDir(env, config, e.srv) // while STS is asked
 	if err = <-asked; err == nil {
 		err = s.checkDir(e.dir)
@@ -205,7 +218,13 @@ func (s *session) background(
 ) (stop func()) {
 	ctx, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() {
+	work := func(f func()) {
+		wg.Go(func() {
+			defer recovered(refuse)
+			f()
+		})
+	}
+	work(func() {
 		if s.flags.startEarly {
 			if err := s.start(ctx); err != nil {
 				refuse(err)
@@ -216,17 +235,17 @@ func (s *session) background(
 		s.logError(s.creds.Run(ctx))
 	})
 	if e.srv != nil {
-		wg.Go(func() { s.logError(e.srv.Serve(ctx)) })
+		work(func() { s.logError(e.srv.Serve(ctx)) })
 	}
 	if e.file != nil {
-		wg.Go(func() { e.file.keep(ctx, s.log) })
+		work(func() { e.file.keep(ctx, s.log) })
 	}
-	wg.Go(func() { e.dir.Keep(ctx) })
+	work(func() { e.dir.Keep(ctx) })
 	if s.log.Enabled(ctx, slog.LevelDebug) {
-		wg.Go(func() { s.tellState(ctx) })
+		work(func() { s.tellState(ctx) })
 	}
 	if e.watch != nil {
-		wg.Go(func() { e.watch.Run(ctx, e.srv.Addr()) })
+		work(func() { e.watch.Run(ctx, e.srv.Addr()) })
 	}
 	return func() { // in this order: late grandchildren then send no token to whoever has the port next
 		s.logError(e.dir.RemoveToken())

@@ -54,6 +54,7 @@ func TestMain(m *testing.M) {
 		"poll":     poll,
 		"circleci": circleci,
 		"person":   person,
+		"buggy":    buggy,
 
 		"buildkite-agent": buildkiteAgent,
 	})

@@ -56,18 +56,23 @@ func (s *session) serve(ctx context.Context, sigs *runner.Signals, env []string,
 	if !runner.HasTerminal() {
 		sigs.OnHangup(v.hangUp)
 	}
-	stop := s.background(v.e, nil, func(error) {}) // the credentials are there: nothing refuses them
+	ctx, fail := context.WithCancelCause(ctx) // the credentials are there: only a bug of ours fails
+	defer fail(nil)
+	stop := s.background(v.e, nil, fail)
 	v.log.Info("serving", "share", v.e.share.Path("."), "source", s.src.Describe(), "version", version())
 	v.loop(ctx)
-	status, _ := sigs.Ended()
-	if status == dead(syscall.SIGTERM) || status == dead(syscall.SIGINT) {
+	status, signalled := sigs.Ended()
+	switch {
+	case !signalled:
+		status, err = runner.Failed, context.Cause(ctx)
+	case status == dead(syscall.SIGTERM) || status == dead(syscall.SIGINT):
 		status = 0 // that is how it is ended
 	}
 	time.AfterFunc(teardownLimit, status.Exit)
 	v.tell("STOPPING=1")
 	stop()
 	s.tellSummary(v.e.srv)
-	return status, nil
+	return status, err
 }
 
 func dead(sig syscall.Signal) runner.Status { return runner.Status(-int(sig)) }

@@ -72,8 +72,9 @@ func guarded(
 		},
 		Now: func() time.Time { return time.Now().Add(-src.Skew()) },
 	})
-	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		creds, err := g.Retrieve(ctx)
+	return aws.CredentialsProviderFunc(func(ctx context.Context) (creds aws.Credentials, err error) {
+		defer recovered(func(bug error) { creds, err = aws.Credentials{}, bug })
+		creds, err = g.Retrieve(ctx)
 		return creds, tell(err)
 	})
 }
