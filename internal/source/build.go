@@ -312,7 +312,7 @@ func (b *builder) finishHops(c *chain) (err error) {
 // this call doesn't have: dropped in silence, the session would not be what was asked for.
 func (b *builder) giveWebIdentity(c *chain) error {
 	if options := append(forRoles(b.o), forCodes(b.o)...); len(options) > 0 {
-		return problem.Bad(b.names.Hint("assume another role on top: %v", problem.RoleARN),
+		return problem.Bad(b.names.Hint("add another %v: that role is assumed on top, with it", problem.RoleARN),
 			"%s: a web identity token can't buy a role with it (%s)", b.names.Input(options[0]), c)
 	}
 	r := &c.web.role

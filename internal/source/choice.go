@@ -166,7 +166,7 @@ func (b *builder) fromCredentialSource(c *chain, p *config.SharedConfig) error {
 		return b.fromInstance(c)
 	case "EcsContainer":
 		if !b.hasContainer() {
-			return problem.Bad("it is for ECS and EKS: take source_profile elsewhere",
+			return problem.Bad("that works in ECS and EKS only: source_profile = NAME works elsewhere",
 				"profile %s has credential_source = EcsContainer, but %s is not set", p.Profile, containerURI)
 		}
 		return b.fromContainer(c)

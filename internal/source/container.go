@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -79,7 +80,11 @@ func readToken(ctx context.Context, file string) (string, error) {
 	token, err := userfile.Read(ctx, file)
 	switch {
 	case err != nil:
-		return "", problem.Bad("is it mounted in this container?", "%s: %v", containerTokenFile, err)
+		hint := "it must hold the token alone"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "is it mounted in this container?"
+		}
+		return "", problem.Bad(hint, "%s: %v", containerTokenFile, err)
 	case bytes.ContainsAny(token, "\r\n"):
 		return "", problem.Bad("it must hold the token alone: printf, not echo, writes it",
 			"%s: %s holds a line break", containerTokenFile, file)
@@ -144,6 +149,10 @@ func (c container) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return creds, nil
 	}
 	about.hint = "is AWS_CONTAINER_CREDENTIALS_FULL_URI of this container, and its token current?"
+	if awserr.FromNetwork(err) {
+		about.hint = "is AWS_CONTAINER_CREDENTIALS_FULL_URI of this container? " +
+			"if a brs-exec set it that has ended, unset it"
+	}
 	told := c.s.explain(about, err)
 	if awserr.Status(err) == 0 && !awserr.FromNetwork(err) {
 		told.Verdict = problem.Permanent

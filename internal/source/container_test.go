@@ -213,7 +213,7 @@ func TestInstanceHints(t *testing.T) {
 		{name: "nothing in it", token: 200, status: 200, credentials: "{}", hint: "another program answers in its place"},
 		{name: "no JSON", token: 200, status: 200, credentials: "<html>", hint: "another program answers in its place"},
 		{name: "an empty key", token: 200, status: 200, credentials: `{"Code":"Success","AccessKeyId":""}`, hint: "is it the right endpoint"},
-		{name: "not trusted", token: 200, status: 200, credentials: `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}`, hint: "must be trusted to ec2.amazonaws.com"},
+		{name: "not trusted", token: 200, status: 200, credentials: `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}`, hint: "must trust ec2.amazonaws.com"},
 		{name: "down", token: 200, status: 500, hint: "another program answers in its place"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

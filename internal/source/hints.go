@@ -95,7 +95,8 @@ func (s *Source) hint(c call, err error) string {
 
 func (s *Source) foreignHint(c call) string {
 	if at := s.sts.Endpoint(); at != "" && c.askedSTS() {
-		return s.names.Hint("STS is asked at %s: is that one? %v", at, problem.STSEndpointURL)
+		return s.names.Hint("STS is asked at %s: is that one? AWS_ENDPOINT_URL_STS or %v says where",
+			at, problem.STSEndpointURL)
 	}
 	return "a proxy or a login page answers in its place: is HTTPS_PROXY right?"
 }

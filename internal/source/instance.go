@@ -97,9 +97,10 @@ func (i *instance) hint(err error) string {
 		return "in a container the instance must allow two hops: " +
 			"aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"
 	case code == "AssumeRoleUnauthorizedAccess":
-		return "the role of the instance profile must be trusted to ec2.amazonaws.com: aws iam get-role shows its policy"
+		return "the role of the instance profile must trust ec2.amazonaws.com: aws iam get-role shows its policy"
 	}
-	return "perhaps another program answers in its place: kube2iam, a proxy, or what AWS_EC2_METADATA_SERVICE_ENDPOINT names"
+	return "perhaps another program answers in its place: kube2iam, a proxy, " +
+		"or what AWS_EC2_METADATA_SERVICE_ENDPOINT names"
 }
 
 // An expiryReader notes when the credentials really expire: ec2rolecreds says an hour at most.

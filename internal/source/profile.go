@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -42,7 +43,7 @@ func (b *builder) loadProfile() error {
 		return nil
 	}
 	if session, is := v["sso_session"]; is && b.identity.Sessions[session] == nil {
-		return noSession(name, session) // aws makes no client then, whoever it would be
+		return b.noSession(name, session) // aws makes no client then, whoever it would be
 	}
 	b.shared, b.profileErr = b.readProfile(name, nil)
 	b.profileAssumes = assumesRole(v)
@@ -192,7 +193,7 @@ func (b *builder) readSSO(p *config.SharedConfig) error {
 	session := b.identity.Sessions[name]
 	switch {
 	case is && session == nil && hasSSO(p):
-		return noSession(p.Profile, name)
+		return b.noSession(p.Profile, name)
 	case session == nil:
 		return nil
 	}
@@ -201,8 +202,12 @@ func (b *builder) readSSO(p *config.SharedConfig) error {
 	return nil
 }
 
-func noSession(profile, session string) error {
-	return problem.Bad("aws configure sso-session makes one",
+func (b *builder) noSession(profile, session string) error {
+	hint := "aws configure sso-session makes one"
+	if names := slices.Sorted(maps.Keys(b.identity.Sessions)); len(names) > 0 {
+		hint = "there are: " + problem.Clip(strings.Join(names, ", ")) + "; " + hint
+	}
+	return problem.Bad(hint,
 		"profile %s: there is no [sso-session %s]", profile, problem.Clip(session))
 }
 
@@ -275,7 +280,7 @@ func (b *builder) readSource(p *config.SharedConfig, source string, way []string
 	_, secret := v["aws_secret_access_key"]
 	keys := id || secret
 	if slices.Contains(way, source) && (source != p.Profile || !keys) {
-		return below, circle(way[0], source)
+		return below, noKeysBelow(way[0], source, "; source_profile must not lead in a circle")
 	}
 	if keys {
 		below = settingsOfProfile(b.identity, source)
@@ -284,13 +289,13 @@ func (b *builder) readSource(p *config.SharedConfig, source string, way []string
 		below, err = b.readProfile(source, way)
 	}
 	if err == nil && settingOf(&below) == "" {
-		err = circle(way[0], source)
+		err = noKeysBelow(way[0], source, "")
 	}
 	return below, err
 }
 
-func circle(profile, source string) error {
-	return problem.Bad("give profile "+source+" credentials of its own; source_profile must not lead in a circle",
+func noKeysBelow(profile, source, more string) error {
+	return problem.Bad("give profile "+source+" credentials of its own"+more,
 		"profile %s: source_profile %s leads to no credentials", profile, source)
 }
 

@@ -53,20 +53,26 @@ func CheckRoleARN(in problem.Input, s string) error {
 	const something = "arn:aws:iam::ACCOUNT:role/"
 	a, err := arn.Parse(s)
 	switch {
+	case s == "":
+		return problem.Bad("leave it out, or look where its value comes from", "%s is empty", in)
 	case strings.ContainsAny(s, " \t\r\n"):
 		return problem.Bad("take it out, where the value comes from",
 			"%s %q has a space or a line break in it, which no ARN has", in, problem.Clip(s))
 	case len(s) == 12 && strings.Trim(s, "0123456789") == "":
 		return problem.Bad(in.With("arn:aws:iam::"+s+":role/NAME"),
 			"%s %s is an account, and no ARN of a role in it", in, s)
-	case err != nil && s != "" && s[0] != '-' && strings.Trim(s, nameRunes) == "":
+	case err != nil && s[0] != '-' && strings.Trim(s, nameRunes) == "":
 		return problem.Bad(in.With(something+problem.Clip(s)), "%s %q is no ARN of a role", in, problem.Clip(s))
 	case err == nil && a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(a.Resource, "assumed-role/"), "/")
 		role := "arn:" + a.Partition + ":iam::" + a.AccountID + ":role/" + problem.Clip(name)
 		return problem.Bad("the role itself is "+in.With(role)+" (and its path, if it has one)",
 			"%s %q is a session of a role, not the role", in, problem.Clip(s))
-	case err != nil || a.Partition == "" || a.Service != "iam" || a.Region != "" || !isRole(a.Resource) ||
+	case err == nil && a.Service == "iam" && a.Region != "" && isRole(a.Resource):
+		a.Region = ""
+		return problem.Bad(in.With(problem.Clip(a.String())),
+			"%s %q has a region, and IAM has none", in, problem.Clip(s))
+	case err != nil || a.Partition == "" || a.Service != "iam" || !isRole(a.Resource) ||
 		strings.ContainsAny(s, " \t\r\n") || len(s) > 2048:
 		return problem.Bad(in.With(something+"NAME"), "%s %q is no ARN of a role", in, problem.Clip(s))
 	case len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "":
@@ -127,6 +133,9 @@ func CheckName(in problem.Input, s string, least, most int, more string) error {
 	switch n := len(s); {
 	case n < least:
 		hint := fmt.Sprintf("lengthen it to %d characters or more", least)
+		if in.Option == problem.ExternalID {
+			hint = fmt.Sprintf("is it all that the owner of the role gave you? it has %d characters or more", least)
+		}
 		return problem.Bad(hint, "%s%s is too short for AWS", in, shown)
 	case n > most:
 		hint := fmt.Sprintf("shorten it to %d characters", most)
@@ -206,7 +215,12 @@ func ParsePolicyARNs(in problem.Input, list []string) (out []types.PolicyDescrip
 		s = strings.TrimPrefix(s, "arn=")
 		a, err := arn.Parse(s)
 		if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "policy/") {
-			return nil, problem.Bad("write "+in.With("arn:aws:iam::aws:policy/ReadOnlyAccess"),
+			name := "NAME"
+			if strings.Trim(s, nameRunes) == "" && s != "" {
+				name = problem.Clip(s)
+			}
+			hint := "write " + in.With("arn:aws:iam::aws:policy/"+name) + ", or arn:aws:iam::ACCOUNT:policy/" + name
+			return nil, problem.Bad(hint,
 				"%s %q is no ARN of a managed policy", in, problem.Clip(s))
 		}
 		out = append(out, types.PolicyDescriptorType{Arn: &s})
@@ -223,7 +237,7 @@ func ParseTags(in problem.Input, list []string) (out []types.Tag, err error) {
 			return nil, err
 		}
 		if folded := strings.ToLower(k); seen[folded] {
-			return nil, problem.Bad("keys differ by more than upper and lower case",
+			return nil, problem.Bad("drop one: keys that differ in upper and lower case only are one key",
 				"%s: the key %q is there twice", in, problem.Clip(k))
 		} else {
 			seen[folded] = true
@@ -244,12 +258,12 @@ func parseTag(in problem.Input, s string) (k, v string, err error) {
 			k, v = key, value
 		}
 	}
-	hint := "write " + in.With("Team=data") + ", once for each tag"
+	write := func(tag string) string { return "write " + in.With(tag) + ", once for each tag" }
 	switch {
 	case !ok:
-		return "", "", problem.Bad(hint, "%s %q has no =", in, problem.Clip(s))
+		return "", "", problem.Bad(write(problem.Clip(s)+"=VALUE"), "%s %q has no =", in, problem.Clip(s))
 	case k == "":
-		return "", "", problem.Bad(hint, "%s %q has no key", in, problem.Clip(s))
+		return "", "", problem.Bad(write("KEY="+problem.Clip(v)), "%s %q has no key", in, problem.Clip(s))
 	case utf8.RuneCountInString(k) > 128:
 		return "", "", problem.Bad("shorten it", "%s: the key %q has more than 128 characters", in, problem.Clip(k))
 	case utf8.RuneCountInString(v) > 256:
