@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -9,15 +10,11 @@ import (
 
 	"brs-exec/internal/credformat"
 	"brs-exec/internal/message"
-	"brs-exec/internal/runner"
 )
 
 // export gets the credentials as a command would, and prints them once, in the formats of `aws
 // configure export-credentials --format`.
 func (s *session) export(ctx context.Context, w io.Writer) error {
-	if runner.StdoutClosed() {
-		return message.Errorf("whoever runs it must read what it prints", "--export: stdout is closed")
-	}
 	if err := s.firstCredentials(ctx); err != nil {
 		return err
 	}
@@ -36,7 +33,7 @@ func (s *session) export(ctx context.Context, w io.Writer) error {
 		return message.Errorf("--format process can say everything", "--export: %w", err)
 	}
 	if _, err := io.WriteString(w, text); err != nil { // at once: half of it would say something odd
-		return message.Errorf("whoever runs it must read what it prints", "--export: %w", err)
+		return fmt.Errorf("--export: %w", err)
 	}
 	return nil
 }

@@ -20,7 +20,6 @@ import (
 	"brs-exec/internal/credformat"
 	"brs-exec/internal/message"
 	"brs-exec/internal/procfs"
-	"brs-exec/internal/runner"
 )
 
 // fetchFlag is what a credential_process of the command's runs: one GET of the endpoint that the
@@ -62,9 +61,6 @@ func fetchOnce(ctx context.Context, args, env []string, stdout io.Writer) error 
 	want, err := parseFetch(args)
 	if err != nil {
 		return err
-	}
-	if runner.StdoutClosed() {
-		return errors.New("--fetch: stdout is closed")
 	}
 	for end := time.Now().Add(want.patience); ; {
 		creds, again, err := get(ctx, want, env)

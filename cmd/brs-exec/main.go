@@ -55,16 +55,17 @@ func dieOf(sigs *runner.Signals) {
 
 // run is the whole way, from the command line to an exit status.
 func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
+	stdout := output()
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
 	if len(args) > 0 && args[0] == fetchFlag {
-		return statusOf(fetchOnce(ctx, args[1:], env, os.Stdout))
+		return statusOf(fetchOnce(ctx, args[1:], env, stdout))
 	}
-	flags, done, err := parse(args, env, os.Stdout)
+	flags, done, err := parse(args, env, stdout)
 	switch {
 	case err != nil || done:
 		return statusOf(err)
 	case flags.demoClient != 0:
-		return statusOf(demoClient(ctx, flags.demoClient, os.Stdout))
+		return statusOf(demoClient(ctx, flags.demoClient, stdout))
 	}
 	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
 	command, status, err := flags.findCommand(env)
@@ -82,7 +83,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	}
 	defer sts.stop()
 	if flags.explain {
-		return explainTo(ctx, os.Stdout, flags, sts, env)
+		return explainTo(ctx, stdout, flags, sts, env)
 	}
 	s, err := newSession(ctx, flags, sts, env, log)
 	if err != nil {
@@ -91,9 +92,9 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	defer s.close()
 	switch {
 	case flags.whoami:
-		return statusOf(s.whoami(ctx, os.Stdout))
+		return statusOf(s.whoami(ctx, stdout))
 	case flags.export:
-		return statusOf(s.export(ctx, os.Stdout))
+		return statusOf(s.export(ctx, stdout))
 	case flags.serve:
 		return s.serve(ctx, sigs, env, reopen)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -36,6 +38,21 @@ func version() string {
 
 // stderr is for all that brs-exec says itself, in one order.
 var stderr = message.NewSink(runner.Stderr)
+
+// output is for what was asked of brs-exec itself.
+func output() io.Writer {
+	if runner.StdoutClosed() {
+		return closed{}
+	}
+	return os.Stdout
+}
+
+// closed is a stdout that came in closed. Nobody would see what is asked for, so that is no success.
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) {
+	return 0, message.Errorf("whoever runs it must read what it prints", "stdout is closed")
+}
 
 // newLogger makes the logger of --log-level, --log-format and --log-file, what is to be called at
 // the end, and what opens the file again.

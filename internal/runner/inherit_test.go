@@ -249,5 +249,13 @@ func TestF07Closed(t *testing.T) {
 		inherits(t, `w `+fds+` 2>&-`)
 		same(t, func(s side) string { return s.script(t, `w sh -c 'echo x' >&-; echo $?`).String() })
 	}
+	if *wrapperName == "brs-exec" { // what it is asked to print, nobody would see
+		for _, asked := range []string{"--version", "--help", "--whoami", "--export", "--explain"} {
+			r := wrapped.script(t, `w `+asked+` >&-`)
+			if r.ws.ExitStatus() != int(Failed) || !strings.Contains(r.err, "stdout is closed") {
+				t.Errorf("%s: got %v, stderr %q; want 125, stdout is closed", asked, r, r.err)
+			}
+		}
+	}
 	same(t, func(s side) string { return s.script(t, `w echo x >/dev/full; echo $?`).String() })
 }
