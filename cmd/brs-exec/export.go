@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
@@ -33,7 +32,7 @@ func (s *session) export(ctx context.Context, w io.Writer) error {
 		return message.Errorf("--format process can say everything", "--export: %w", err)
 	}
 	if _, err := io.WriteString(w, text); err != nil { // at once: half of it would say something odd
-		return fmt.Errorf("--export: %w", err)
+		return message.Errorf("whoever runs it must read what it prints", "--export: %w", err)
 	}
 	return nil
 }
