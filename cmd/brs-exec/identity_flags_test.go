@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -98,6 +99,7 @@ func (w *identityWorld) identityFlags() []identityFlag {
 		{"audience", []string{"me", "--web-identity", "github-actions"},
 			func(_ *identityWorld, r *identityRun) bool { return slices.Contains(r.github, "me") }, false, true},
 		{"credential-command", []string{"cat " + w.file("keys.json")}, begins("credential command"), true, true},
+		{"from-share", []string{w.file("aws.sock")}, begins("share "), true, true},
 		{"iot-endpoint", withIoT(w.iot), asksIoT("/role-aliases/alias/credentials"), true, true},
 		{"iot-role-alias", withIoT("alias"), asksIoT("/role-aliases/alias/credentials"), true, true},
 		{"iot-certificate", withIoT(w.file("device.pem")), asksIoT("/role-aliases/alias/credentials"), true, true},
@@ -235,7 +237,28 @@ func newIdentityWorld(t *testing.T) *identityWorld {
 		}
 	}
 	w.serveIoT(t, (&stack{srv: sts, sts: w.sts}).session)
+	w.serveShare(t, (&stack{srv: sts, sts: w.sts}).session)
 	return w
+}
+
+func (w *identityWorld) serveShare(t *testing.T, session func() (aws.Credentials, error)) {
+	t.Helper()
+	ln, err := net.Listen("unix", w.file("aws.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		c, err := session()
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		json.NewEncoder(rw).Encode(map[string]any{"AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "Token": c.SessionToken, "Expiration": c.Expires})
+	}))
+	srv.Listener.Close()
+	srv.Listener = ln
+	srv.Start()
+	t.Cleanup(srv.Close)
 }
 
 func (w *identityWorld) serveIoT(t *testing.T, session func() (aws.Credentials, error)) {

@@ -111,6 +111,8 @@ func (c *cli) baseFlags() group {
 		{"web-identity", "ISSUER", "Where such a token is asked for: github-actions", &o.WebIdentity},
 		{"audience", "NAME", "Audience of the --web-identity token; default sts.amazonaws.com", &o.Audience},
 		{"credential-command", "COMMAND", "Shell command that prints credential_process JSON", &o.CredentialCommand},
+		{"from-share", "DIR",
+			"Folder of another brs-exec's --share, or its socket: serve what that one serves (not on Windows)", &o.FromShare},
 		{"iot-endpoint", "HOST", "AWS IoT credential provider endpoint, with the five below", &o.IoTEndpoint},
 		{"iot-role-alias", "NAME", "Role alias to ask it for", &o.IoTRoleAlias},
 		{"iot-certificate", "FILE", "Device certificate, PEM", &o.IoTCertificate},

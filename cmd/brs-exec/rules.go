@@ -76,7 +76,7 @@ func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "01234567
 // baseFlags are those that each say whose credentials to begin with.
 var baseFlags = []string{
 	"profile", "web-identity-token-file", "web-identity-token-command", "web-identity", "credential-command",
-	"iot-endpoint", "iot-role-alias", "iot-certificate", "iot-private-key", "iot-thing-name", "iot-ca",
+	"from-share", "iot-endpoint", "iot-role-alias", "iot-certificate", "iot-private-key", "iot-thing-name", "iot-ca",
 }
 
 // sandboxAlone refuses a base beside that of the sandbox.

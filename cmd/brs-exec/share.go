@@ -13,6 +13,9 @@ import (
 
 // shareRules refuse what leaves a share with nothing to serve.
 func (c *cli) shareRules() []rule {
+	if c.source.FromShare != "" && !share.Supported {
+		return []rule{{true, c.given("from-share") + ": there are no shares on this system", "leave it out"}}
+	}
 	if c.share == "" {
 		return nil
 	}

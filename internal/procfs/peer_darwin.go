@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"cmp"
+	"math"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -25,3 +26,6 @@ func Peer(c *net.UnixConn) (uid uint32, pid int, err error) {
 	}
 	return cred.Uid, pid, nil
 }
+
+// overflowUID is nobody: there are no user namespaces.
+func overflowUID() uint32 { return math.MaxUint32 }

@@ -41,6 +41,7 @@ const (
 	GivenBase         Kind = iota // Options.Base
 	TokenOptions                  // a web identity token
 	CommandOption                 // Options.CredentialCommand
+	ShareOption                   // Options.FromShare
 	IoTOptions                    //
 	ProfileOption                 // Options.Profile
 	RoleVariable                  // AWS_ROLE_ARN, for which there is no token
@@ -150,6 +151,7 @@ func (b *builder) optionCandidates() []Candidate {
 	return []Candidate{
 		given(TokenOptions, problem.AnyWebIdentity, o.usesToken()),
 		given(CommandOption, problem.CredentialCommand, o.CredentialCommand != ""),
+		given(ShareOption, problem.FromShare, o.FromShare != ""),
 		given(IoTOptions, problem.AnyIoT, o.usesIoT()),
 		profile,
 	}

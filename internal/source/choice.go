@@ -44,6 +44,8 @@ func (b *builder) place() Kind {
 		return TokenOptions
 	case o.CredentialCommand != "":
 		return CommandOption
+	case o.FromShare != "":
+		return ShareOption
 	case o.usesIoT():
 		return IoTOptions
 	case o.Profile != "":
@@ -69,6 +71,8 @@ func (b *builder) base(ctx context.Context, c *chain) error {
 	case CommandOption:
 		c.add("credential command", false)
 		c.provider = b.newProcess(b.names.Input(problem.CredentialCommand), b.o.CredentialCommand)
+	case ShareOption:
+		return b.fromShare(c)
 	case IoTOptions:
 		return b.fromIoT(ctx, c)
 	case RoleVariable: // someone expects to be that role, and no SDK will make it so

@@ -42,6 +42,7 @@ type Options struct {
 	WebIdentityTokenCommand string
 	WebIdentity             string // "github-actions"
 	CredentialCommand       string // prints credential_process JSON
+	FromShare               string // the folder of another brs-exec's share, or its socket
 	IoTEndpoint             string // these belong together
 	IoTRoleAlias            string
 	IoTCertificate          string // PEM file
@@ -60,8 +61,8 @@ type Options struct {
 	ConnectTimeout       time.Duration // 0: 5 s
 	ReadTimeout          time.Duration // to the first byte of an answer; 0: 10 s
 
-	// AnyServer lets a container endpoint on this machine be another user's: who its keys are is
-	// asked of STS (gate).
+	// AnyServer lets a share, or a container endpoint on this machine, be another user's: whose its
+	// keys are is asked of STS (gate).
 	AnyServer bool
 
 	// Base, the sandbox's keys, stands in for the chain, and for all else that the user's
@@ -107,6 +108,7 @@ func checkBase(o *Options) error {
 		givenOption{problem.WebIdentityTokenCommand, o.WebIdentityTokenCommand != ""},
 		givenOption{problem.WebIdentity, o.WebIdentity != ""},
 		givenOption{problem.CredentialCommand, o.CredentialCommand != ""},
+		givenOption{problem.FromShare, o.FromShare != ""},
 		givenOption{problem.IoTEndpoint, o.usesIoT()})
 	in, gitHub := o.Names.Input, o.Names.Hint("%v github-actions", problem.WebIdentity)
 	switch {
@@ -134,6 +136,7 @@ func checkText(o *Options) error {
 		{problem.TransitiveTagKeys, o.TransitiveTagKeys}, {problem.ProvidedContexts, o.ProvidedContexts},
 		{problem.SerialNumber, []string{o.SerialNumber}}, {problem.MFACommand, []string{o.MFACommand}},
 		{problem.Profile, []string{o.Profile}}, {problem.CredentialCommand, []string{o.CredentialCommand}},
+		{problem.FromShare, []string{o.FromShare}},
 		{problem.WebIdentityTokenFile, []string{o.WebIdentityTokenFile}}, {problem.Audience, []string{o.Audience}},
 		{problem.WebIdentityTokenCommand, []string{o.WebIdentityTokenCommand}},
 		{problem.IoTThingName, []string{o.IoTThingName}},

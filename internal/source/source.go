@@ -20,7 +20,7 @@
 // # Where things are
 //
 // choice.go says where the chain begins, and a file each how: variablekeys, profilekeys, process,
-// container, instance, sso, login, webidentity, github, iot. build.go puts the roles on top
+// container, share, instance, sso, login, webidentity, github, iot. build.go puts the roles on top
 // (hop.go) or none (session.go). Inside are rooms for a user's commands (command), the terminal
 // (prompt), the client of STS (stsapi), what AWS's errors mean (awserr), and this package's own
 // errors (problem).
@@ -48,6 +48,7 @@ type Source struct {
 	chain       chain
 	sts         *stsapi.Client
 	region      string
+	regionTold  atomic.Pointer[string] // by the base, if it tells one
 	names       problem.Names
 	log         *slog.Logger
 	trace       func(Step) // nil: nobody wants to know
@@ -134,9 +135,15 @@ func (s *Source) Asked(creds aws.Credentials) time.Duration {
 	return 0
 }
 
-// Region is what the options, the environment or the profile say; "" if none does. (STS alone is
-// asked in the role's partition then.)
-func (s *Source) Region() string { return s.region }
+// Region is what the options, the environment or the profile say; if none does, what another
+// brs-exec has said in whose share the chain begins; else "". (STS alone is asked in the role's
+// partition then.)
+func (s *Source) Region() string {
+	if told := s.regionTold.Load(); s.region == "" && told != nil {
+		return *told
+	}
+	return s.region
+}
 
 // Profile is the profile whose credentials Retrieve yields, or those of its own role, if it has
 // one. The option names it, or the environment, or it is [default]. "": they are of no profile, or

@@ -27,6 +27,7 @@ const (
 	Audience                Option = "audience"
 	NoSession               Option = "no-session"
 	CredentialCommand       Option = "credential-command"
+	FromShare               Option = "from-share"
 	IoTEndpoint             Option = "iot-endpoint"
 	IoTRoleAlias            Option = "iot-role-alias"
 	IoTCertificate          Option = "iot-certificate"

@@ -1,0 +1,164 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"brs-exec/internal/procfs"
+	"brs-exec/internal/source/awserr"
+	"brs-exec/internal/source/problem"
+	"brs-exec/internal/source/stsapi"
+)
+
+// shareSocket is the socket in the folder of another brs-exec's share. Package share has the same
+// name, and rooms don't meet.
+const shareSocket = "aws.sock"
+
+// shared asks another brs-exec for what it serves, by the socket of its share.
+//
+// Whoever serves there decides who we are, so it must be ourselves or root, or the account is
+// checked. The path is looked up at every request: a brs-exec that is started again makes a new
+// socket.
+type shared struct {
+	s     *Source
+	o     *Options
+	until *deadline // the end that the other one knows
+}
+
+func (b *builder) fromShare(c *chain) error {
+	c.add("share "+b.o.FromShare, false)
+	c.provider = shared{b.s, b.o, b.newDeadline()}
+	return nil
+}
+
+func (h shared) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	creds, err := h.ask(ctx)
+	if err != nil {
+		return aws.Credentials{}, h.s.explain(call{op: h.o.Names.Input(problem.FromShare).String()}, err)
+	}
+	return creds, nil
+}
+
+func (h shared) ask(ctx context.Context) (none aws.Credentials, err error) {
+	path, err := h.socket()
+	if err != nil {
+		return none, err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return none, h.unreached(path, err)
+	}
+	defer conn.Close()
+	if err := h.checkPeer(path, conn); err != nil {
+		return none, err
+	}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/credentials", nil)
+	if err != nil {
+		return none, err
+	}
+	status, body, err := stsapi.Get(client, r, path)
+	if err != nil { // ssh accepts, and closes when the far end has nobody
+		return none, &problem.Error{Text: "no answer from " + path, Err: err, Verdict: problem.Passing, Hint: h.startHint()}
+	}
+	return h.parse(path, status, body)
+}
+
+// socket is the path to connect to, of what the user named: a folder or a socket.
+func (h shared) socket() (string, error) {
+	path := h.o.FromShare
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		path = filepath.Join(path, shareSocket)
+		info, err = os.Stat(path)
+	}
+	switch {
+	case err != nil:
+		return "", h.unreached(path, err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return "", problem.Bad("name the folder of a share, or the socket in it", "%s is no socket", path)
+	}
+	return path, nil
+}
+
+// unreached tells the ways apart in which a socket can't be opened. Where it isn't, or nobody
+// listens, another brs-exec may be about to start.
+func (h shared) unreached(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return problem.Bad(h.userHint(), "%s may not be opened by user %d", path, os.Geteuid())
+	case errors.Is(err, syscall.EINVAL):
+		return problem.Bad("mount or forward it to a shorter path", "%s is too long for a socket's path", path)
+	case errors.Is(err, syscall.ENOTDIR):
+		return problem.Bad("name the folder of a share, or the socket in it", "%s: one of its folders is a file", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return &problem.Error{Text: "nobody serves: there is no " + path, Verdict: problem.Passing, Hint: h.startHint()}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &problem.Error{Text: "nobody serves at " + path, Verdict: problem.Passing, Hint: h.startHint()}
+	}
+	return &problem.Error{Text: path + ": " + awserr.Describe(err), Err: err, Verdict: problem.Passing, Hint: h.startHint()}
+}
+
+func (h shared) startHint() string {
+	return "start the brs-exec that shares it; into a container mount the folder, not the socket"
+}
+
+func (h shared) userHint() string {
+	return h.o.Names.Hint(`run as the user who shares it (docker run --user "$(id -u)"), `+
+		"or share it with a group; %v ID then says whose account it must be", problem.ExpectAccount)
+}
+
+// checkPeer refuses a server that is neither ourselves nor root: he would say who we are.
+func (h shared) checkPeer(path string, conn net.Conn) error {
+	if h.o.AnyServer {
+		return nil
+	}
+	uid, stranger, err := procfs.Stranger(conn)
+	switch {
+	case err != nil:
+		return problem.Bad(h.userHint(), "%s: whose it is can't be seen: %v", path, err)
+	case !stranger:
+		return nil
+	}
+	hint := h.o.Names.Hint(`run as that user (docker run --user "$(id -u)"), `+
+		"or %v ID says which account it must be, and STS is asked", problem.ExpectAccount)
+	return problem.Bad(hint, "%s is served by user %d, who is neither you nor root", path, uid)
+}
+
+func (h shared) parse(path string, status int, body []byte) (none aws.Credentials, err error) {
+	var a struct {
+		AccessKeyID, SecretAccessKey, Token, AccountID string
+		Expiration, RenewableUntil                     time.Time
+		Message, Region                                string
+	}
+	err = json.Unmarshal(body, &a)
+	switch {
+	case status != http.StatusOK:
+		return none, &awserr.StatusError{What: path, Status: status, Message: problem.Clip(a.Message)}
+	case err != nil:
+		return none, problem.Bad("is it a brs-exec's?", "%s answers with no JSON of credentials", path)
+	case a.AccessKeyID == "" || a.SecretAccessKey == "" || a.Token == "" || a.Expiration.IsZero():
+		return none, errNoKeys
+	}
+	h.until.set(a.RenewableUntil)
+	if stsapi.IsRegion(a.Region) {
+		h.s.regionTold.Store(&a.Region)
+	}
+	return aws.Credentials{
+		AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey, SessionToken: a.Token, AccountID: a.AccountID,
+		CanExpire: true, Expires: a.Expiration, Source: "share",
+	}, nil
+}
