@@ -1,12 +1,14 @@
 // Command soak runs brs-exec for minutes under a failing STS and hundreds of clients, and says what came of it.
 //
-//	go run ./soak -duration 10m   # a table in Markdown; exit status 1 if anything in it should not be
+//	go run ./soak -duration 10m          # a table in Markdown; exit status 1 if anything in it should not be
 //
 // The STS is the sandbox, in this process, with credentials of 8 seconds, so that a rotation comes every 5 seconds. Most
 // rotations meet a fault: throttling, 500, a reset, no answer, a slow one. It mostly ends while the credential still lives,
 // and then nobody may notice; one in twelve outlasts it, and then 503 is the right answer until brs-exec could have healed
 // (max(2 s, a third of the time since expiry), DESIGN §3). Clients keep connections, open new ones, leave mid-request,
 // dribble their request, forget the token; one signs GetCallerIdentity with what it got, and the STS checks that.
+//
+//	go run ./soak -serve -clients 200    # of --serve --share: every second ten of the clients come by its socket
 //
 // Goroutines come from brs-exec's own debug record "state"; descriptors, threads and memory from /proc, for which one must
 // be root (brs-exec is not dumpable). Growth is the mean of the last third above that of the first by more than a tenth
@@ -38,11 +40,12 @@ import (
 func main() {
 	duration := flag.Duration("duration", 10*time.Minute, "how long clients ask")
 	clients := flag.Int("clients", 300, "how many clients ask")
+	serve := flag.Bool("serve", false, "soak a server without a command, half of it by the socket of its share")
 	log := flag.String("log", "", "keep brs-exec's event log in this new `FILE` (./soak/night draws it)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := run(ctx, *duration, *clients, *log)
+	r, err := run(ctx, *duration, *clients, *log, *serve)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(2)
@@ -55,7 +58,7 @@ func main() {
 }
 
 // run is one soak, from building brs-exec to what its end left behind. The log is kept if it has a name.
-func run(ctx context.Context, duration time.Duration, clients int, log string) (*result, error) {
+func run(ctx context.Context, duration time.Duration, clients int, log string, serve bool) (*result, error) {
 	dir, err := os.MkdirTemp("", "soak-")
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ func run(ctx context.Context, duration time.Duration, clients int, log string) (
 	} else if _, err := os.Lstat(log); err == nil {
 		return nil, fmt.Errorf("%s exists", log) // brs-exec would append to it
 	}
-	w, err := start(ctx, dir, log, sts)
+	w, err := start(ctx, dir, log, sts, serve)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +82,9 @@ func run(ctx context.Context, duration time.Duration, clients int, log string) (
 	fixed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
 	defer fixed.Close()
 	r := &result{fixed: fixed, duration: duration, clients: clients, sts: sts, kept: make(map[string]bool), classes: make(map[string]int)}
+	if r.wantEnd = "signal: terminated"; serve {
+		r.wantEnd = "exit status 0"
+	}
 	if err := r.soak(ctx, w); err != nil {
 		return nil, err
 	}
@@ -118,6 +124,7 @@ func (r *result) soak(ctx context.Context, w *wrapper) error {
 type wrapper struct {
 	cmd        *exec.Cmd
 	url, token string
+	socket     string // of the share; "": there is none
 	tmp, log   string
 	once       sync.Once
 	ended      string
@@ -126,7 +133,7 @@ type wrapper struct {
 func (w *wrapper) pid() int { return w.cmd.Process.Pid }
 
 // start builds brs-exec and returns when its command runs.
-func start(ctx context.Context, dir, log string, sts *faultySTS) (*wrapper, error) {
+func start(ctx context.Context, dir, log string, sts *faultySTS, serve bool) (*wrapper, error) {
 	program, told := filepath.Join(dir, "brs-exec"), filepath.Join(dir, "told")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "brs-exec/cmd/brs-exec").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
@@ -135,9 +142,16 @@ func start(ctx context.Context, dir, log string, sts *faultySTS) (*wrapper, erro
 	if err := os.Mkdir(w.tmp, 0o711); err != nil {
 		return nil, err
 	}
-	w.cmd = exec.Command(program, "--role-arn", "arn:aws:iam::000000000000:role/soak",
-		"--log-level", "debug", "--log-format", "json", "--log-file", w.log, "--", "sh", "-c",
-		`echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN" >"$1.part"; mv "$1.part" "$1"; exec sleep 86400`, "sh", told)
+	args := []string{"--role-arn", "arn:aws:iam::000000000000:role/soak",
+		"--log-level", "debug", "--log-format", "json", "--log-file", w.log}
+	if serve {
+		share := filepath.Join(dir, "share")
+		w.socket, told = filepath.Join(share, "aws.sock"), filepath.Join(share, "env")
+		args = append(args, "--serve", "--share", share)
+	} else {
+		args = append(args, "--", "sh", "-c", tell, "sh", told)
+	}
+	w.cmd = exec.Command(program, args...)
 	base := sts.BaseCredentials()
 	w.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + w.tmp, "LANG=C.UTF-8",
@@ -149,13 +163,23 @@ func start(ctx context.Context, dir, log string, sts *faultySTS) (*wrapper, erro
 	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if text, err := os.ReadFile(told); err == nil {
-			w.url, w.token, _ = strings.Cut(strings.TrimSpace(string(text)), " ")
+			for line := range strings.Lines(string(text)) {
+				switch name, value, _ := strings.Cut(strings.TrimSpace(line), "="); name {
+				case "AWS_CONTAINER_CREDENTIALS_FULL_URI":
+					w.url = value
+				case "AWS_CONTAINER_AUTHORIZATION_TOKEN":
+					w.token = value
+				}
+			}
 			return w, nil
 		}
 	}
 	w.stop()
-	return nil, fmt.Errorf("the command did not start in a minute (%s)", w.ended)
+	return nil, fmt.Errorf("no credentials in a minute (%s)", w.ended)
 }
+
+// tell writes what a share's env holds as well.
+const tell = `env | grep ^AWS_CONTAINER_ >"$1.part"; mv "$1.part" "$1"; exec sleep 86400`
 
 // stop ends brs-exec as a scheduler would, once.
 func (w *wrapper) stop() {

@@ -12,11 +12,24 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(need.Run(m)) }
 
+// TestServe is a short soak of a server without a command, by port and by socket.
+func TestServe(t *testing.T) {
+	need.Long(t, "a minute")
+	r, err := run(t.Context(), time.Minute, 200, filepath.Join(t.TempDir(), "log"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + r.table())
+	for _, bad := range r.broken() {
+		t.Error(bad)
+	}
+}
+
 // TestSmoke is a short soak: the command must still run, and find nothing.
 func TestSmoke(t *testing.T) {
 	need.Long(t, "25 seconds")
 	log := filepath.Join(t.TempDir(), "log")
-	r, err := run(t.Context(), 20*time.Second, 60, log)
+	r, err := run(t.Context(), 20*time.Second, 60, log, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +40,7 @@ func TestSmoke(t *testing.T) {
 	if text, err := os.ReadFile(log); err != nil || !bytes.Contains(text, []byte(`"event":"child_exited"`)) {
 		t.Errorf("the log was not kept (%v)", err)
 	}
-	if _, err := run(t.Context(), time.Second, 1, log); err == nil {
+	if _, err := run(t.Context(), time.Second, 1, log, false); err == nil {
 		t.Error("an old log was appended to")
 	}
 }
