@@ -7,6 +7,7 @@ import (
 
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/message"
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
 )
@@ -42,7 +43,12 @@ func (s *session) rehearsal(o *ecsserver.Options) *rehearse.Watch {
 		return nil
 	}
 	watch := rehearse.New()
-	o.Watch = func(f ecsserver.Fetch) { watch.Fetched(f.PID, f.Expires, f.Ends) }
+	o.Watch = func(f ecsserver.Fetch) {
+		if f.Profile != "" { // our own process fetched, for whoever has it as credential_process
+			f.PID = procfs.Caller(f.PID, fetchFlag)
+		}
+		watch.Fetched(f.PID, f.Profile, f.Expires, f.Ends)
+	}
 	if o.MaxTTL == 0 || s.flags.rehearse < o.MaxTTL {
 		o.MaxTTL = s.flags.rehearse
 	}

@@ -17,18 +17,49 @@ func file(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "
 // process id, which is used again, it names a process for ever. ok is false when it has ended, as a
 // zombie has.
 func StartTime(pid int) (ticks uint64, ok bool) {
-	stat, err := os.ReadFile(file(pid, "stat"))
-	if err != nil {
+	fields := stat(pid)
+	if fields == nil {
 		return 0, false
 	}
-	// Field 3 is the state, 22 the start time. The second, the name, may hold anything, brackets
-	// too.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return 0, false
-	}
-	ticks, err = strconv.ParseUint(fields[19], 10, 64)
+	ticks, err := strconv.ParseUint(fields[19], 10, 64) // field 22
 	return ticks, err == nil
+}
+
+// Parent returns a process's parent; 0 if that can't be told.
+func Parent(pid int) int {
+	fields := stat(pid)
+	if fields == nil {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
+}
+
+// stat returns the fields of proc_pid_stat(5) from the third on, which is the state; nil for a
+// process that has ended. The second, the name, may hold anything, brackets too.
+func stat(pid int) []string {
+	text, err := os.ReadFile(file(pid, "stat"))
+	if err != nil {
+		return nil
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return nil
+	}
+	return fields
+}
+
+// Caller returns who started a process to have something done: its parent, or that one's, past
+// every process whose command line has the mark.
+func Caller(pid int, mark string) int {
+	for pid > 1 {
+		cmdline, _ := os.ReadFile(file(pid, "cmdline"))
+		if !bytes.Contains(cmdline, []byte(mark)) {
+			return pid
+		}
+		pid = Parent(pid)
+	}
+	return 0
 }
 
 // Comm returns a process's short name: at most 15 bytes, of its main thread.

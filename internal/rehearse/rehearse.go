@@ -63,6 +63,7 @@ type Watch struct {
 type process struct {
 	pid     int    // 0: all that can't be seen
 	started uint64 // clock ticks since boot
+	profile string // whose credentials it fetched; "": the command's own
 }
 
 // system is what is asked of the operating system; a test has its own.
@@ -81,13 +82,16 @@ func New() *Watch {
 	}
 }
 
-// Fetched notes that process pid is about to be told that its credentials end at expires; they
-// really end at ends (zero: never). pid is 0 if it isn't known.
-func (w *Watch) Fetched(pid int, expires, ends time.Time) {
-	var who process
-	name := unknown
+// Fetched notes that process pid is about to be told that the credentials of a profile end at
+// expires; they really end at ends (zero: never). pid is 0 if it isn't known, profile empty for the
+// command's own identity. A process is judged for each profile by itself.
+func (w *Watch) Fetched(pid int, profile string, expires, ends time.Time) {
+	who, name := process{profile: profile}, unknown
 	if started, ok := w.system.startTime(pid); ok {
-		who, name = process{pid, started}, w.system.program(pid)
+		who.pid, who.started, name = pid, started, w.system.program(pid)
+	}
+	if profile != "" {
+		name += " as " + profile
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -73,7 +73,7 @@ func rehearsal(t *testing.T, play func(w *world, fetch func(pid int))) (lines []
 					sys.alive[pid] = 1
 				}
 			})
-			w.Fetched(pid, time.Now().Add(time.Minute), time.Now().Add(time.Hour))
+			w.Fetched(pid, "", time.Now().Add(time.Minute), time.Now().Add(time.Hour))
 		})
 		for _, v := range w.Verdicts() {
 			oneWord(t, v)
