@@ -73,6 +73,9 @@ func TestMatrix(t *testing.T) {
 			t.Run("lives", func(t *testing.T) { t.Parallel(); lives(t, c, r) })
 			t.Run("outage", func(t *testing.T) { t.Parallel(); outage(t, c, r) })
 			t.Run("traps", func(t *testing.T) { t.Parallel(); allTraps(t, c, r) })
+			if slices.Contains(namesProfiles, c.name) {
+				t.Run("named profile", func(t *testing.T) { t.Parallel(); allTrapsNamed(t, c) })
+			}
 		})
 	}
 }

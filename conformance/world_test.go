@@ -37,7 +37,8 @@ const (
 type world struct {
 	t         *testing.T
 	dir, home string
-	tmp       string // apart: it is open to all
+	tmp       string   // apart: it is open to all
+	flags     []string // further ones of brs-exec
 	env       []string
 	as        []string // what runs a command as another user; nil: it runs as we do
 	sts       *sandbox.STS
@@ -161,6 +162,16 @@ func (w *world) set(entries ...string) {
 	}
 }
 
+// get is a variable of the machine's.
+func (w *world) get(name string) (value string) {
+	for _, e := range w.env {
+		if n, v, _ := strings.Cut(e, "="); n == name {
+			value = v
+		}
+	}
+	return value
+}
+
 func (w *world) unset(name string) {
 	for i, e := range w.env {
 		if strings.HasPrefix(e, name+"=") {
@@ -204,7 +215,7 @@ func (w *world) brsExec(c *client, limit time.Duration, argv ...string) outcome 
 	if c.deliver != "" {
 		args = append(args, "--deliver", c.deliver)
 	}
-	o := w.run(limit, slices.Concat(args, []string{"--"}, argv))
+	o := w.run(limit, slices.Concat(args, w.flags, []string{"--"}, argv))
 	text, err := os.ReadFile(log)
 	if err != nil {
 		w.t.Errorf("%v: %s", err, o.stderr)
