@@ -8,8 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/sandbox"
 	"brs-exec/need"
@@ -160,4 +164,44 @@ func TestRehearseNobody(t *testing.T) {
 	if want := "brs-exec: rehearsal: no process fetched credentials: not exercised: must run until it calls AWS, and then longer than 6s"; len(lines) != 1 || lines[0] != want {
 		t.Errorf("got %q; want %q", lines, want)
 	}
+}
+
+// TestRehearseBlind: where the kernel tells of no connection, nothing could fail.
+func TestRehearseBlind(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	cmd := exec.CommandContext(t.Context(), tools.brsExec, "--role-arn", role, "--rehearse", "2s", "--rehearse-fail", "--", "true")
+	cmd.Env = w.env
+	var out []byte
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		err := withoutNetlink()
+		if err == nil {
+			out, err = cmd.CombinedOutput()
+		}
+		done <- err
+	}()
+	err := <-done
+	if failed, ok := errors.AsType[*exec.ExitError](err); !ok || failed.ExitCode() != 125 ||
+		!strings.Contains(string(out), "--rehearse-fail could not fail: no connection can be seen here (open sock_diag: ") {
+		t.Errorf("%v: %s; want 125, and why", err, out)
+	}
+}
+
+// withoutNetlink takes netlink sockets away from the calling thread, and from what it starts.
+func withoutNetlink() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	const number, first, refuse = 0, 16, 0x00050000 // of struct seccomp_data; SECCOMP_RET_ERRNO
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: first},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_NETLINK, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: refuse | uint32(unix.EPROTONOSUPPORT)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0x7fff0000}, // SECCOMP_RET_ALLOW
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
 }

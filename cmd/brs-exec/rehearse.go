@@ -22,8 +22,12 @@ func (c *cli) rehearsalRules() []rule {
 		return []rule{{c.rehearseFail, c.given("rehearse-fail") + " is for a rehearsal", "add --rehearse 1m"}}
 	}
 	given := c.given("rehearse")
+	blind := rehearse.Blind()
 	return []rule{
 		{!rehearse.Supported, given + ": only Linux tells which process fetched", "leave it out, or rehearse on Linux"},
+		{c.rehearseFail && rehearse.Supported && blind != nil,
+			fmt.Sprintf("%s could not fail: no connection can be seen here (%v)", c.given("rehearse-fail"), blind),
+			"drop it and look at the verdicts, or rehearse where the kernel has inet_diag"},
 		{c.rehearse < shortestRehearsal,
 			fmt.Sprintf("%s %v is too short: expiries are whole seconds", given, c.rehearse),
 			"--rehearse 1m; SDKs that fetch late need 10s or more"},

@@ -5,6 +5,13 @@ import "brs-exec/internal/procfs"
 // Supported reports whether processes can be watched here.
 const Supported = procfs.Supported
 
+// Blind says why no connection can be seen, where that is so: a kernel without inet_diag, a sandbox
+// (gVisor) that lacks it. No process would ever fail there.
+func Blind() error {
+	_, err := procfs.Sockets()
+	return err
+}
+
 // connections returns the open TCP connections that each process opened; ok is false when they
 // can't be seen. Who reached the endpoint is in our network namespace.
 func connections(pids []int) (opened map[int][]procfs.Socket, ok bool) {
