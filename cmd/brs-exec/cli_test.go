@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"brs-exec/internal/rehearse"
+	"brs-exec/internal/runner"
 )
 
 // sample is a value that each flag takes.
@@ -260,5 +261,18 @@ func TestInheritsDescriptors(t *testing.T) {
 				t.Errorf("%q, %q: got %v; want %v", args, tt.env, got, tt.want)
 			}
 		}
+	}
+}
+
+// TestOnWrapperDeath: what the system can't do is refused, if it is asked for.
+func TestOnWrapperDeath(t *testing.T) {
+	for _, word := range choices["on-wrapper-death"] {
+		_, _, err := parse([]string{"--on-wrapper-death", word, "--", "true"}, nil, io.Discard)
+		if can := slices.Contains(runner.Deaths, word); can != (err == nil) {
+			t.Errorf("%s: got %v; can be done: %v", word, err, can)
+		}
+	}
+	if _, _, err := parse([]string{"--", "true"}, nil, io.Discard); err != nil {
+		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"brs-exec/internal/message"
+	"brs-exec/internal/runner"
 )
 
 // A rule refuses what no single flag can know to be wrong: flags that can't go together, values
@@ -67,6 +68,9 @@ func (c *cli) rules() []rule {
 		{c.expectAccount != "" && !isAccount(c.expectAccount),
 			fmt.Sprintf("%s %q is no account", c.given("expect-account"), c.expectAccount),
 			"an account is 12 digits: aws sts get-caller-identity shows yours"},
+		{c.setBy["on-wrapper-death"] != "" && !slices.Contains(runner.Deaths, c.runner.OnWrapperDeath),
+			fmt.Sprintf("%s %s: this system can't do that", c.given("on-wrapper-death"), c.runner.OnWrapperDeath),
+			"leave it out; here it can be " + strings.Join(runner.Deaths, ", ")},
 		c.sandboxAlone(),
 	}
 }

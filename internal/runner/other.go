@@ -15,7 +15,9 @@ func dup(from, to int) error {
 
 func noCore() { syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }
 
-// Nobody tells a command here that its parent has died.
+// Deaths are what OnWrapperDeath can be here: nobody tells a command that its parent has died.
+var Deaths = []string{"none"}
+
 func deathSignal(string) syscall.Signal           { return 0 }
 func setDeathSignal(*syscall.SysProcAttr, string) {}
 

@@ -14,6 +14,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// Deaths are what OnWrapperDeath can be here: a job object knows one end. The default, "term", means
+// that, too.
+var Deaths = []string{"kill", "none"}
+
 // Harden does nothing here.
 func Harden() {}
 

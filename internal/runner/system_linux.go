@@ -19,6 +19,9 @@ func noCore() {
 
 func dup(from, to int) error { return unix.Dup3(from, to, unix.O_CLOEXEC) }
 
+// Deaths are what OnWrapperDeath can be here.
+var Deaths = []string{"term", "hup", "kill", "none"}
+
 func setDeathSignal(a *syscall.SysProcAttr, name string) { a.Pdeathsig = deathSignal(name) }
 
 func deathSignal(name string) syscall.Signal {
