@@ -2,7 +2,11 @@ package conformance
 
 import (
 	"cmp"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,6 +92,53 @@ func TestOtherProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := w.underHub("sh", script, w.mkdir("terraform"), plugins, python, cli, boto3)
+	w.wantProfiles(o)
+}
+
+// DESIGN §5, "Many identities": the same, but each profile is a role of Identity Center that has nothing to do with hub, and all
+// lives are shorter than terraform takes.
+func TestFurtherProfiles(t *testing.T) {
+	needPlugins(t)
+	cli, boto3 := lib(t, "aws-cli-v1"), lib(t, "boto3")
+	w := newWorld(t, 12*time.Second, nil)
+	portal := w.serve(http.HandlerFunc(w.serveSSO))
+	w.set("AWS_ENDPOINT_URL_SSO="+portal, "PYTHONDONTWRITEBYTECODE=1")
+	var config strings.Builder
+	config.WriteString("[profile hub]\nrole_arn = arn:aws:iam::000000000000:role/hub\nsource_profile = keys\n" +
+		"[sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\n")
+	flags := []string{"--profile", "hub"}
+	for i, name := range []string{"network", "dns", "data", "state"} {
+		fmt.Fprintf(&config, "[profile %s]\nsso_session = corp\nsso_account_id = %012d\nsso_role_name = %[1]s\n", name, 111111111111*(i+1))
+		flags = append(flags, "--with-profile", name)
+	}
+	w.write("home/.aws/config", config.String())
+	w.write("home/.aws/credentials", "[keys]\n"+keys(w.sts.BaseCredentials()))
+	sum := sha1.Sum([]byte("corp"))
+	w.mkdir("home", ".aws", "sso", "cache")
+	w.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", text(map[string]string{
+		"accessToken": "sso-token", "expiresAt": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z")}))
+	w.seen()
+	script, err := filepath.Abs(filepath.Join("clients", "profiles", "who.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.run(within(3*limit), slices.Concat([]string{brsExec}, flags,
+		[]string{"--", "sh", script, w.mkdir("terraform"), plugins, python, cli, boto3}))
+	w.wantProfiles(o)
+}
+
+// serveSSO is GetRoleCredentials of Identity Center, for any role in any account.
+func (w *world) serveSSO(rw http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	c := w.assume("arn:aws:iam::"+q.Get("account_id")+":role/"+q.Get("role_name"), "sso")
+	rw.Write([]byte(text(map[string]any{"roleCredentials": map[string]any{"accessKeyId": c.AccessKeyID,
+		"secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken, "expiration": c.Expires.UnixMilli()}})))
+}
+
+// wantProfiles checks who each program of who.sh was, by its own word and by that of the services.
+func (w *world) wantProfiles(o outcome) {
+	t := w.t
+	t.Helper()
 	if want := "terraform network dns data\naws dns hub\nboto3 data network hub\n"; o.status != 0 || roles(o.stdout) != want {
 		t.Errorf("status %d, %q; want %q; stderr %s", o.status, roles(o.stdout), want, tail(o.stderr, 3000))
 	}
