@@ -29,6 +29,7 @@ const (
 	inDefault  = "a [default] in it outranks the endpoint"
 
 	minioKeys   = "credentials/env_minio.go comes before the endpoint in its programs' chains"
+	s3fsKeys    = "what it takes where AWS_ACCESS_KEY_ID is not there"
 	ansibleKeys = "its argument_spec hands them to boto3 as explicit keys"
 )
 
@@ -53,6 +54,9 @@ var variables = []variable{
 	{"EC2_ACCESS_KEY", outranks, "Ansible (amazon.aws)", "31", ansibleKeys},
 	{"EC2_SECRET_KEY", outranks, "Ansible (amazon.aws)", "31", ansibleKeys},
 	{"EC2_SECURITY_TOKEN", describes, "Ansible (amazon.aws)", "31", ansibleKeys},
+	{"AWSACCESSKEYID", outranks, "s3fs", "31", s3fsKeys},
+	{"AWSSECRETACCESSKEY", outranks, "s3fs", "31", s3fsKeys},
+	{"AWSSESSIONTOKEN", describes, "s3fs", "31", s3fsKeys},
 	{"AWS_ACCOUNT_ID", describes, "botocore, Go, JS, Java v2", "", "another identity's, used to build endpoints"},
 	{"AWS_PROFILE", outranksEmpty, everySDK, "2",
 		"a profile outranks the endpoint; an undefined or empty one fails boto3"},
