@@ -241,6 +241,9 @@ func (s *session) background(
 		work(func() { e.file.keep(ctx, s.log) })
 	}
 	work(func() { e.dir.Keep(ctx) })
+	if e.share != nil {
+		work(func() { e.share.Keep(ctx) })
+	}
 	if s.log.Enabled(ctx, slog.LevelDebug) {
 		work(func() { s.tellState(ctx) })
 	}

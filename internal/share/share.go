@@ -32,6 +32,7 @@
 package share
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The names in a folder.
@@ -239,6 +241,32 @@ func (f *Folder) removeLeftover(name string) error {
 		return err
 	}
 	return nil
+}
+
+// Keep marks the files as used every hour until ctx ends, for cleaners that go by age. It doesn't
+// make again what one has taken.
+func (f *Folder) Keep(ctx context.Context) {
+	for ticks := time.Tick(time.Hour); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks:
+			f.touch()
+		}
+	}
+}
+
+func (f *Folder) touch() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for name, mine := range f.made {
+		if info, err := f.root.Lstat(name); err == nil && mine.is(info) { // Chtimes would follow a symlink
+			_ = f.root.Chtimes(name, now, now)
+		}
+	}
+	_ = f.root.Chtimes(lockName, now, now)
+	_ = f.root.Chtimes(".", now, now)
 }
 
 // Withdraw removes what this run has made and is still there, token perhaps excepted: who looks

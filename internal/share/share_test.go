@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -260,5 +261,32 @@ func TestLastToken(t *testing.T) {
 	}
 	if got := f.LastToken(); got != "" {
 		t.Error("a token with a second name is used again")
+	}
+}
+
+// A cleaner that goes by age finds nothing old, and what a symlink leads to is not touched.
+func TestTouch(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "aws")
+	f := served(t, dir)
+	old := time.Now().Add(-100 * time.Hour).Truncate(time.Second)
+	for _, name := range []string{".", lockName, Token, Socket} {
+		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	err := errors.Join(os.WriteFile(other, nil, 0o600), os.Chtimes(other, old, old),
+		os.Remove(f.Path(Env)), os.Symlink(other, f.Path(Env)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.touch()
+	for _, name := range []string{".", lockName, Token, Socket} {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || time.Since(info.ModTime()) > time.Hour {
+			t.Errorf("%s: %v, %v", name, info.ModTime(), err)
+		}
+	}
+	if info, err := os.Stat(other); err != nil || !info.ModTime().Equal(old) {
+		t.Errorf("what a symlink leads to: %v, %v", info.ModTime(), err)
 	}
 }

@@ -139,7 +139,7 @@ func (f *Folder) Listen() (*net.UnixListener, error) {
 	lc := net.ListenConfig{Control: onlyOurs}
 	nl, err := lc.Listen(context.Background(), "unix", f.Path(Socket))
 	if err != nil {
-		return nil, err
+		return nil, refuse("choose a folder on a file system of this machine: not all others have sockets", "%w", err)
 	}
 	ln := nl.(*net.UnixListener)
 	ln.SetUnlinkOnClose(false) // by its path, whatever is there
