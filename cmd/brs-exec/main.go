@@ -22,6 +22,7 @@ import (
 )
 
 func main() {
+	runner.Hold()
 	defer recovered(func(err error) { end(runner.Failed, err) })
 	runner.Harden()
 	sigs := runner.Catch() // before anything else: the runner owns signals from here on

@@ -56,9 +56,13 @@ func (s *session) runCommand(
 	refused, refuse := context.WithCancelCause(context.Background()) // under --start-early: no credentials after all
 	defer refuse(nil)
 	environment := s.environment(env, e)
+	e.port = s.newKeptPort(e)
 	defer s.background(e, environment, refuse)()
-	run.Env, run.Stop = environment, refused.Done()
-	run.Started = func(pid int, at time.Time) { began = at; s.tellStart(run.Args[0], pid) }
+	run.Env, run.Stop, run.Port = environment, refused.Done(), e.port.port
+	run.Started = func(pid int, at time.Time) {
+		began, e.port.command, e.port.began = at, pid, at
+		s.tellStart(run.Args[0], pid)
+	}
 	status, err = runner.Run(sigs, run)
 	if !began.IsZero() {
 		s.tellEnd(status, began)
@@ -86,6 +90,7 @@ type equipment struct {
 	share *share.Folder     // nil without --share
 	dir   *childenv.Dir
 	file  *keyFile        // nil without --deliver file
+	port  *keptPort       // nil without a command
 	keys  aws.Credentials // for variables; zero: none
 }
 
@@ -254,9 +259,11 @@ func (s *session) background(
 		s.logError(e.dir.RemoveToken())
 		s.withdrawShare(e.share)
 		end()
+		e.port.ended()
 		wg.Wait()
 		s.closeShare(e.share)
 		s.logError(e.dir.Remove())
+		s.keep(e.port)
 	}
 }
 

@@ -188,6 +188,7 @@ type Server struct {
 	grace   time.Duration
 	ending  context.Context // ends the waiting of requests in flight
 	end     context.CancelFunc
+	drawn   []*net.TCPListener // whose port nobody has chosen
 }
 
 // Listen opens the endpoint on a port of its own, with a token of its own. Nothing is answered
@@ -233,6 +234,9 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 		s.further = append(s.further,
 			&listener{Listener: tcp, places: newPlaces(mostOutside()), outside: true, log: o.Log, ending: s.ending})
 		s.urlAt = "http://" + tcp.Addr().String() + path
+	}
+	if o.Port == 0 && len(o.Inherited) == 0 {
+		s.drawn = tcp
 	}
 	s.http = s.newHTTP(o.Log)
 	return s, nil
@@ -316,6 +320,10 @@ func (s *Server) URL() string { return s.url }
 // URLAt is the same for clients by Options.Addr; "" without it.
 func (s *Server) URLAt() string { return s.urlAt }
 
+// Drawn is what listens at a port that Listen has drawn; nothing if the port was chosen. Such a port
+// stays taken after shutdown(2).
+func (s *Server) Drawn() []*net.TCPListener { return s.drawn }
+
 // Addr is where it listens.
 func (s *Server) Addr() netip.AddrPort { return s.ln.Addr().(*net.TCPAddr).AddrPort() }
 
@@ -336,6 +344,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
+		if ctx.Err() != nil { // somebody has ended the listening as well
+			err = nil
+			break
+		}
 		err = fmt.Errorf("serve credentials: %w", err)
 	}
 	for _, ln := range listeners {

@@ -85,6 +85,14 @@ func readInto(b *bytes.Buffer, path string) bool {
 	return err == nil
 }
 
+// HasVariable reports whether a process was started with a variable of this name, as far as its
+// environment may be read.
+func HasVariable(pid int, name string) bool {
+	var environ bytes.Buffer
+	return readInto(&environ, file(pid, "environ")) &&
+		bytes.Contains(append([]byte{0}, environ.Bytes()...), []byte("\x00"+name+"="))
+}
+
 // has looks for one of the entries in environ, whose strings end with NUL.
 func has(environ []byte, entries []string) bool {
 	for kv := range bytes.SplitSeq(environ, []byte{0}) {

@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/runner/entry"
+	"brs-exec/internal/runner/holder"
 	"brs-exec/internal/runner/pty"
 	"brs-exec/internal/runner/witness"
 )
@@ -27,6 +29,7 @@ type child struct {
 	relay   *pty.Relay       // nil: no terminal of its own
 
 	starting bool             // the mark that follows its start has not been read
+	settling <-chan time.Time // when it is time for a witness
 	waiting  []waiter         // signals that may yet turn out to have reached it
 	askAgain <-chan time.Time // the witness may have got by now what was passed on
 	kill     <-chan time.Time // KillAfter is over
@@ -49,11 +52,11 @@ const foregroundPoll = 200 * time.Millisecond
 // run is the loop around the running command.
 func (c *child) run() Status {
 	c.collect() // a child from before our exec may have ended before we listened for CHLD
-	var alive <-chan time.Time
-	if c.relay == nil {
-		alive = time.After(witnessDelay)
-	}
+	c.settling = time.After(witnessDelay)
 	for !c.ended {
+		if c.witness.Gone() && c.settling == nil { // somebody has killed it
+			c.settling = time.After(witnessAgain)
+		}
 		var due, look <-chan time.Time
 		if len(c.waiting) > 0 {
 			due = time.After(time.Until(c.waiting[0].due))
@@ -70,7 +73,7 @@ func (c *child) run() Status {
 			c.settle()
 		case <-c.askAgain:
 			c.witness.Ask()
-		case <-alive:
+		case <-c.settling:
 			c.settleDown()
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
@@ -85,14 +88,22 @@ func (c *child) run() Status {
 	return c.status
 }
 
-// settleDown does what a command that ends at once needn't pay for.
+// settleDown does what a command that ends at once needn't pay for. There is no group above PID 1,
+// and a command on a terminal of its own is in none of ours: its witness has only the port to keep.
 func (c *child) settleDown() {
-	if os.Getpid() != 1 { // there is no group above PID 1
-		c.witness = witness.Start(entry.Start)
+	c.settling = nil
+	if os.Getpid() != 1 && (c.relay == nil || c.Port != nil) {
+		c.witness = c.Port.witness(c.orders())
 	}
-	if !c.KeepOpen {
+	if !c.KeepOpen && c.relay == nil {
 		closeInherited()
 	}
+}
+
+// orders are the holder's, if we are killed.
+func (c *child) orders() holder.Orders {
+	command, _ := procfs.Of(c.pid)
+	return holder.Orders{Command: command, Signal: deathSignal(c.OnWrapperDeath)}
 }
 
 // finish ends what start and run have begun.
@@ -179,7 +190,7 @@ func (c *child) collect() {
 			c.became(ws)
 		case ws.Stopped() || ws.Continued():
 		case c.witness != nil && pid == c.witness.PID:
-			c.witness.PID = 0
+			c.witness.Collected()
 		case c.process != nil && pid == c.process.Leader:
 			c.process.Leader = 0
 		}

@@ -22,6 +22,9 @@ const (
 	// for it. Until then a signal that went to the group comes twice.
 	witnessDelay = 20 * time.Millisecond
 
+	// witnessAgain is how long it stays without one that somebody has killed.
+	witnessAgain = 50 * time.Millisecond
+
 	// lateReports is how long after passing a signal on we ask the witness once more. What a slow
 	// killer has sent it by then must not be taken for a part of what comes next.
 	lateReports = time.Second

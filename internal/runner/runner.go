@@ -23,6 +23,7 @@
 //	entry    what the process was started with; starting a command with just that
 //	siginfo  catching signals together with who sent them
 //	witness  the second process, which knows whether the whole group got a signal
+//	holder   what keeps the endpoint's port when the wrapper has ended (port_unix.go)
 //	pty      the terminal, ours and (--pty) the command's own
 //
 // # Side effects
@@ -72,6 +73,9 @@ type Command struct {
 	// KeepOpen leaves the wrapper's own copies of descriptors 0, 1 and from 3 on open, for a
 	// wrapper that is to read /dev/fd/N again. Without it they are closed.
 	KeepOpen bool
+
+	// Port is kept if the wrapper is killed. nil: there is none.
+	Port *Port
 
 	// Stop, when closed, asks the command to end (TERM); Run then returns RunFailed. nil: never.
 	Stop <-chan struct{}

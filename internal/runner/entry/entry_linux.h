@@ -15,9 +15,14 @@
 #define F_SETFD 2
 #define FD_CLOEXEC 1
 #define ALL 0xffffffff
+#define SHUT_RD 0
 
-// The first eight bytes of argv[0]: "sigprobe", "br:exec" and "ptykeep" with their NUL.
+// MOST_FILES is up to where descriptors are closed one by one, before Linux 5.9.
+#define MOST_FILES 65536
+
+// The first eight bytes of argv[0]: "sigprobe", "brs-hold", "br:exec" and "ptykeep" with their NUL.
 #define SIGPROBE 0x65626f7270676973
+#define BRSHOLD 0x646c6f682d737262
 #define BREXEC 0x00636578653a7262
 #define PTYKEEP 0x007065656b797470
 
@@ -41,3 +46,11 @@
 #define LIMIT_SIZE 40
 #define WORD_TIME 8
 #define WORD_SIZE 24
+
+// What the witness executes to become the holder, and its argv[0].
+DATA holderPath<>+0(SB)/8, $"/proc/se"
+DATA holderPath<>+8(SB)/8, $"lf/exe\x00\x00"
+GLOBL holderPath<>(SB), RODATA|NOPTR, $16
+DATA holderName<>+0(SB)/8, $"brs-hold"
+DATA holderName<>+8(SB)/8, $0
+GLOBL holderName<>(SB), RODATA|NOPTR, $16

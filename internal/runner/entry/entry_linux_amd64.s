@@ -3,10 +3,12 @@
 
 #define SYS_read 0
 #define SYS_write 1
+#define SYS_close 3
 #define SYS_rt_sigaction 13
 #define SYS_rt_sigprocmask 14
 #define SYS_ioctl 16
 #define SYS_getpid 39
+#define SYS_shutdown 48
 #define SYS_clone 56
 #define SYS_execve 59
 #define SYS_exit 60
@@ -52,6 +54,11 @@ launcher:
 	MOVQ	$PTYKEEP, AX
 	CMPQ	BX, AX
 	JEQ	launch
+	MOVQ	$BRSHOLD, AX
+	CMPQ	BX, AX
+	JNE	program
+	CMPB	8(SI), $0
+	JEQ	runtime // the holder: Go, with every signal blocked as it is
 
 // The program itself: what the Go runtime changes is written down, then it starts. This uses the
 // 160 bytes below SP and leaves SP as it was. R12 collects bits, R13 counts.
@@ -102,6 +109,7 @@ descriptors:
 
 	MOVQ	$1, ·seen(SB)
 	ADDQ	$160, SP
+runtime:
 	JMP	_rt0_amd64_linux(SB)
 
 refused: // the runtime would print a page, and exit with 2
@@ -189,7 +197,8 @@ keep:
 	JLT	tell
 	MOVQ	AX, R14 // the command, which has begun or ended by now
 	CALL3(SYS_dup3, R13, $0, $0)
-	CALL3(SYS_close_range, $1, $ALL, $0) // neither process may hold open what isn't theirs
+	MOVL	$1, R15
+	CALL	closeFrom<>(SB) // neither process may hold open what isn't theirs
 	FORK(SIGCHLD)
 	TESTQ	AX, AX
 	JEQ	member
@@ -221,10 +230,17 @@ exit:
 
 // The witness, on the socket 0, with every signal blocked. To each byte that it reads it answers
 // with the siginfo_t of every signal that is pending, and one of zeros. siginfo_t is at 0(SP),
-// sigset_t at 128(SP), timespec at 136(SP); R12 is rt_sigtimedwait's answer.
+// sigset_t at 128(SP), timespec at 136(SP); R12 is rt_sigtimedwait's answer. argv[1] is a digit, the
+// first descriptor that isn't its own (R14): the listeners that it keeps begin at 3.
 probe:
 	CALL2(SYS_prctl, $PR_SET_NAME, 8(SP))
-	CALL3(SYS_close_range, $3, $ALL, $0) // it may hold open nobody's pipe; 1 and 2 are the socket, too
+	MOVQ	16(SP), SI
+	TESTQ	SI, SI
+	JZ	exit
+	MOVBLZX	0(SI), R14
+	SUBQ	$48, R14 // '0'
+	MOVQ	R14, R15
+	CALL	closeFrom<>(SB) // it may hold open nobody's pipe
 	SUBQ	$160, SP
 	MOVQ	$-1, 128(SP)
 	MOVQ	$0, 136(SP)
@@ -232,7 +248,7 @@ probe:
 question:
 	CALL3(SYS_read, $0, SP, $1)
 	TESTQ	AX, AX
-	JLE	exit
+	JLE	hold
 answer:
 	CALL4(SYS_rt_sigtimedwait, $128(SP), SP, $136(SP), $8)
 	MOVQ	AX, R12
@@ -244,7 +260,48 @@ answer:
 report:
 	CALL3(SYS_write, $0, SP, $SIGINFO_SIZE)
 	TESTQ	AX, AX
-	JLE	exit
+	JLE	hold
 	TESTQ	R12, R12
 	JGT	answer
 	JMP	question
+
+// brs-exec was killed. Connections are refused from here on, and the port stays taken. A process
+// can be read while it is executed anew, so this one has nothing: no environment, no argument.
+hold:
+	MOVL	$3, R13
+refuse:
+	CMPQ	R13, R14
+	JGE	become
+	CALL2(SYS_shutdown, R13, $SHUT_RD)
+	INCQ	R13
+	JMP	refuse
+become:
+	CMPQ	R14, $3
+	JLE	exit // there is nothing to keep
+	MOVQ	$1, 0(SP) // SIG_IGN; sa_flags, sa_restorer, sa_mask
+	MOVQ	$0, 8(SP)
+	MOVQ	$0, 16(SP)
+	MOVQ	$0, 24(SP)
+	MOVL	$64, R13
+ignore: // what is pending goes with it: Go unblocks TERM and INT whatever it came with
+	CALL4(SYS_rt_sigaction, R13, SP, $0, $8)
+	DECQ	R13
+	JNZ	ignore
+	MOVQ	$holderName<>(SB), AX
+	MOVQ	AX, 0(SP)
+	MOVQ	$0, 8(SP)
+	CALL3(SYS_execve, $holderPath<>(SB), SP, $8(SP))
+	JMP	exit
+
+// closeFrom closes every descriptor from R15 on.
+TEXT closeFrom<>(SB),NOSPLIT|NOFRAME,$0
+	CALL3(SYS_close_range, R15, $ALL, $0)
+	TESTQ	AX, AX
+	JEQ	closed
+one: // before Linux 5.9
+	CALL2(SYS_close, R15, $0)
+	INCQ	R15
+	CMPQ	R15, $MOST_FILES
+	JLT	one
+closed:
+	RET

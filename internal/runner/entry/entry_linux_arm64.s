@@ -4,6 +4,7 @@
 #define SYS_dup3 24
 #define SYS_fcntl 25
 #define SYS_ioctl 29
+#define SYS_close 57
 #define SYS_read 63
 #define SYS_write 64
 #define SYS_exit 93
@@ -16,6 +17,7 @@
 #define SYS_getpid 172
 #define SYS_getppid 173
 #define SYS_getuid 174
+#define SYS_shutdown 210
 #define SYS_clone 220
 #define SYS_execve 221
 #define SYS_wait4 260
@@ -49,6 +51,11 @@ launcher:
 	MOVD	$PTYKEEP, R2
 	CMP	R2, R22
 	BEQ	launch
+	MOVD	$BRSHOLD, R2
+	CMP	R2, R22
+	BNE	program
+	MOVBU	8(R1), R3
+	CBZ	R3, runtime
 
 program: // R19 collects bits, R20 counts
 	SUB	$160, RSP
@@ -101,6 +108,7 @@ descriptors:
 	MOVD	$1, R0
 	MOVD	R0, ·seen(SB)
 	ADD	$160, RSP
+runtime:
 	JMP	_rt0_arm64_linux(SB)
 
 refused:
@@ -185,7 +193,8 @@ keep:
 	BLT	tell
 	MOVD	R0, R21 // the command
 	CALL3(SYS_dup3, R20, ZR, ZR)
-	CALL3(SYS_close_range, $1, $ALL, ZR)
+	MOVD	$1, R25
+	BL	closeFrom<>(SB)
 	FORK(SIGCHLD)
 	CBZ	R0, member
 	CMP	$0, R0
@@ -217,7 +226,12 @@ exit:
 
 probe: // siginfo_t at 0(RSP), sigset_t at 128(RSP), timespec at 136(RSP)
 	CALL2(SYS_prctl, $PR_SET_NAME, 8(RSP))
-	CALL3(SYS_close_range, $3, $ALL, ZR)
+	MOVD	16(RSP), R1
+	CBZ	R1, exit
+	MOVBU	0(R1), R24 // the first descriptor that isn't its own
+	SUB	$48, R24
+	MOVD	R24, R25
+	BL	closeFrom<>(SB)
 	SUB	$160, RSP
 	MOVD	$-1, R0
 	MOVD	R0, 128(RSP)
@@ -226,7 +240,7 @@ probe: // siginfo_t at 0(RSP), sigset_t at 128(RSP), timespec at 136(RSP)
 question:
 	CALL3(SYS_read, ZR, RSP, $1)
 	CMP	$0, R0
-	BLE	exit
+	BLE	hold
 answer:
 	CALL4(SYS_rt_sigtimedwait, $128(RSP), RSP, $136(RSP), $8)
 	MOVD	R0, R19
@@ -238,7 +252,45 @@ answer:
 report:
 	CALL3(SYS_write, ZR, RSP, $SIGINFO_SIZE)
 	CMP	$0, R0
-	BLE	exit
+	BLE	hold
 	CMP	$0, R19
 	BGT	answer
 	B	question
+
+hold:
+	MOVD	$3, R23
+refuse:
+	CMP	R24, R23
+	BGE	become
+	CALL2(SYS_shutdown, R23, $SHUT_RD)
+	ADD	$1, R23
+	B	refuse
+become:
+	CMP	$3, R24
+	BLE	exit
+	MOVD	$1, R0
+	MOVD	R0, 0(RSP)
+	MOVD	ZR, 8(RSP)
+	MOVD	ZR, 16(RSP)
+	MOVD	ZR, 24(RSP)
+	MOVD	$64, R23
+ignore:
+	CALL4(SYS_rt_sigaction, R23, RSP, ZR, $8)
+	SUBS	$1, R23
+	BNE	ignore
+	MOVD	$holderName<>(SB), R0
+	MOVD	R0, 0(RSP)
+	MOVD	ZR, 8(RSP)
+	CALL3(SYS_execve, $holderPath<>(SB), RSP, $8(RSP))
+	B	exit
+
+TEXT closeFrom<>(SB),NOSPLIT|NOFRAME,$0 // from R25 on
+	CALL3(SYS_close_range, R25, $ALL, ZR)
+	CBZ	R0, closed
+one:
+	CALL2(SYS_close, R25, ZR)
+	ADD	$1, R25
+	CMP	$MOST_FILES, R25
+	BLT	one
+closed:
+	RET

@@ -3,6 +3,7 @@
 package witness
 
 import (
+	"os"
 	"syscall"
 	"time"
 )
@@ -14,9 +15,17 @@ const Window = 20 * time.Millisecond
 type Witness struct{ PID int }
 
 // Start returns nil here.
-func Start(func(string, []string, []string, []uintptr, *syscall.SysProcAttr) (int, error)) *Witness {
+func Start(
+	func(string, []string, []string, []uintptr, *syscall.SysProcAttr) (int, error), []uintptr, *os.File,
+) *Witness {
 	return nil
 }
+
+// Collected is never called here.
+func (*Witness) Collected() {}
+
+// Gone is false here.
+func (*Witness) Gone() bool { return false }
 
 // Ask does nothing here.
 func (*Witness) Ask() {}

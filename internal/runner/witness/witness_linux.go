@@ -14,14 +14,17 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/procfs"
 )
 
 // Witness is the process. A nil one has seen nothing.
 type Witness struct {
-	PID     int // 0: it is given up. Whoever collects its status by wait4(-1) sets it to 0
+	PID     int // 0: it has ended
 	sock    int
 	reports []report
 
+	own   bool   // /proc is ours, and knows it by PID
 	asked bool   // it owes an answer
 	told  uint64 // what was pending, and reported, when it didn't answer
 }
@@ -52,22 +55,32 @@ const (
 // Starter is entry.Start.
 type Starter = func(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error)
 
-// Start starts the process. It is nil where there can't be one.
-func Start(start Starter) *Witness {
+// Start starts the process. If we are killed, it becomes the holder of these listeners and reads
+// its orders from the pipe (package holder); without any, it ends. It is nil where there can't be
+// one.
+func Start(start Starter, listeners []uintptr, orders *os.File) *Witness {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
 	defer syscall.Close(pair[1])
-	theirs := uintptr(pair[1])
-	sys := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	pid, err := start("sigprobe", nil, nil, []uintptr{theirs, theirs, theirs}, sys)
+	theirs, sys := uintptr(pair[1]), &syscall.SysProcAttr{}
+	files := append([]uintptr{theirs, theirs, theirs}, listeners...)
+	if len(listeners) > 0 {
+		files[1] = orders.Fd()
+	} else {
+		sys.Pdeathsig = syscall.SIGKILL
+	}
+	pid, err := start("sigprobe", []string{strconv.Itoa(len(files))}, nil, files, sys)
 	if err != nil {
 		syscall.Close(pair[0])
 		return nil
 	}
-	return &Witness{PID: pid, sock: pair[0]}
+	return &Witness{PID: pid, sock: pair[0], own: procfs.Own()}
 }
+
+// Gone reports whether there was a process that has ended, or that was given up.
+func (w *Witness) Gone() bool { return w != nil && w.PID == 0 }
 
 // Saw reports whether the witness has got the same signal from the same sender, and not more than
 // Window before at, when it came to us. A report serves as often as it fits: what came to us as two
@@ -86,7 +99,10 @@ func (w *Witness) Ask() {
 	}
 	at := monotonic()
 	w.reports = slices.DeleteFunc(w.reports, func(r report) bool { return at-r.at > reportLife })
-	pending, known := Pending(w.PID)
+	pending, known := uint64(0), false
+	if w.own {
+		pending, known = Pending(w.PID)
+	}
 	if known && pending == 0 && !w.asked {
 		return
 	}
@@ -165,15 +181,20 @@ func (w *Witness) read() (info siginfo, err error) {
 	}
 }
 
+// Collected says that the process has ended, and its status was taken by wait4(-1).
+func (w *Witness) Collected() {
+	syscall.Close(w.sock)
+	w.PID = 0
+}
+
 // Stop ends the process.
 func (w *Witness) Stop() {
 	if w == nil || w.PID == 0 {
 		return
 	}
-	syscall.Close(w.sock)
-	syscall.Kill(w.PID, syscall.SIGKILL)
+	syscall.Kill(w.PID, syscall.SIGKILL) // first: at the end of file it would become the holder
 	syscall.Wait4(w.PID, nil, 0, nil)
-	w.PID = 0
+	w.Collected()
 }
 
 // SignalMask is what proc(5) says in some fields of a status file.

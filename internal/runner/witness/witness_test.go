@@ -32,7 +32,7 @@ func TestStarvedProbe(t *testing.T) {
 	unix.PthreadSigmask(unix.SIG_SETMASK, &was, nil)
 	defer c.Wait()
 	defer c.Process.Kill()
-	p := &Witness{PID: c.Process.Pid, sock: pair[0]}
+	p := &Witness{PID: c.Process.Pid, sock: pair[0], own: true}
 	p.Ask()
 	if p.asked {
 		t.Error("asked, though nothing is pending")

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"brs-exec/internal/procfs"
+	"brs-exec/internal/runner"
+)
+
+// keptPort is the endpoint's port beyond the command's end: see package runner/holder. nil: there is
+// no command.
+type keptPort struct {
+	port    *runner.Port // nil: nobody keeps it
+	told    []string     // what processes that know it have in their environment
+	command int          // 0: it could not be started
+	began   time.Time
+	left    []procfs.Process
+}
+
+func (s *session) newKeptPort(e *equipment) *keptPort {
+	if !s.flags.delivery.served() {
+		return new(keptPort)
+	}
+	told := []string{endpointVariable + "=" + e.srv.URL(), endpointVariable + "=" + e.srv.URLAt()}
+	return &keptPort{port: runner.NewPort(e.srv.Drawn(), told...), told: told}
+}
+
+const endpointVariable = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+
+// ended looks who goes on, now that the command has ended.
+func (k *keptPort) ended() {
+	if k == nil || k.command == 0 || len(k.told) == 0 || os.Getpid() == 1 { // with PID 1 everybody ends
+		return
+	}
+	k.port.Refuse()
+	after := k.command
+	if time.Since(k.began) > time.Second {
+		after = 0 // process ids may have come around
+	}
+	k.left = procfs.Carrying(after, k.told...)
+}
+
+// keep has the port kept if anybody goes on.
+func (s *session) keep(k *keptPort) {
+	if k == nil || len(k.left) == 0 {
+		return
+	}
+	if k.left = stillThere(k.left); len(k.left) == 0 {
+		return
+	}
+	oldest := k.left[len(k.left)-1].PID
+	who, verb := fmt.Sprintf("%s (%d)", procfs.Program(oldest), oldest), "goes"
+	if more := len(k.left) - 1; more > 0 {
+		who, verb = fmt.Sprintf("%s and %d more", who, more), "go"
+	}
+	s.log.Warn(who + " " + verb + " on without the endpoint")
+	if err := k.port.Keep(); err != nil {
+		s.log.Debug("the endpoint's port is not kept", "error", err)
+	}
+}
+
+// stillThere waits a moment for processes that are about to end, as the last of a pipeline are.
+func stillThere(left []procfs.Process) []procfs.Process {
+	const moment = 100 * time.Millisecond
+	for end := time.Now().Add(moment); ; time.Sleep(5 * time.Millisecond) {
+		var runs []procfs.Process
+		for _, p := range left {
+			if p.Runs() {
+				runs = append(runs, p)
+			}
+		}
+		if left = runs; len(left) == 0 || time.Now().After(end) {
+			return left
+		}
+	}
+}

@@ -1,0 +1,103 @@
+//go:build amd64 || arm64
+
+package holder
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/procfs"
+	"brs-exec/internal/runner/entry"
+)
+
+// look is how often it looks whether somebody is left.
+const look = time.Second
+
+// Start starts a holder of these listeners, which are refusing already. It goes on when we have
+// ended.
+func Start(listeners []uintptr, o Orders) error {
+	orders, err := o.Pipe()
+	if err != nil {
+		return err
+	}
+	defer orders.Close()
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	files := append([]uintptr{null.Fd(), orders.Fd(), null.Fd()}, listeners...)
+	_, err = entry.Start(Role, nil, nil, files, &syscall.SysProcAttr{})
+	return err
+}
+
+// Hold does nothing in any other process than a holder. There it returns never.
+func Hold() {
+	if len(os.Args) != 1 || os.Args[0] != Role {
+		return
+	}
+	signal.Ignore() // the Go runtime has taken some out of the mask that we came with
+	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(unsafe.StringData(Role+"\x00"))), 0, 0, 0)
+	os.Chdir("/") // a file system may be unmounted
+	var o Orders
+	pipe := os.NewFile(1, "orders")
+	if err := json.NewDecoder(io.LimitReader(pipe, 1<<16)).Decode(&o); err == nil {
+		pipe.Close()
+		o.follow()
+	}
+	os.Exit(0)
+}
+
+// follow does as ordered.
+func (o Orders) follow() {
+	left := procfs.Carrying(0, o.Told...)
+	if o.Command.PID != 0 {
+		left = slices.Concat(left, o.descendants(left))
+		for _, p := range left {
+			if p != o.Command { // which got it from the kernel
+				send(p, o.Signal)
+			}
+		}
+	}
+	for len(left) > 0 {
+		time.Sleep(look)
+		if !slices.ContainsFunc(left, procfs.Process.Runs) {
+			left = procfs.Carrying(0, o.Told...)
+		}
+	}
+}
+
+// descendants lists those of the command that have not the endpoint in their environment: what runs
+// under sudo, or env -i. The command of an inner brs-exec is told by that one.
+func (o Orders) descendants(told []procfs.Process) (found []procfs.Process) {
+	if !procfs.Own() || !o.Command.Runs() {
+		return nil
+	}
+	for _, pid := range procfs.Tree(o.Command.PID) {
+		p, ok := procfs.Of(pid)
+		if ok && !slices.Contains(told, p) && !procfs.HasVariable(pid, "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// send signals a process that may have ended meanwhile, and nobody else.
+func send(p procfs.Process, sig syscall.Signal) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if p.Runs() { // and so it did when the pidfd was opened
+		unix.PidfdSendSignal(fd, sig, nil, 0)
+	}
+}
