@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // released is brs-exec linked as it is released: without the early entry point nobody keeps the port.
@@ -68,8 +70,13 @@ func startKeeper(t *testing.T, w *world, args ...string) *keeper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.port, _, _ = strings.Cut(strings.TrimPrefix(url, "http://127.0.0.1:"), "/")
+	k.port = portOf(url)
 	return k
+}
+
+func portOf(url string) string {
+	port, _, _ := strings.Cut(strings.TrimPrefix(url, "http://127.0.0.1:"), "/")
+	return port
 }
 
 // second waits for the second process, of whatever name.
@@ -174,4 +181,175 @@ func TestKilledKeepsThePort(t *testing.T) {
 			})
 		}
 	}
+}
+
+// When the command has ended and something goes on, that is one warning, and the port is kept. What
+// ends a moment later, as the last of a pipeline does, is no warning. Nobody waits for our copy of a
+// stream.
+func TestEndKeepsThePort(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	path, err := released()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ command, told string }{
+		"daemon":      {printURL + `exec >/dev/null 2>&1; (exec -a worker sleep 2) & exit 3`, `worker \(\d+\) goes on`},
+		"two":         {printURL + `exec >/dev/null 2>&1; sleep 2 & sleep 2 & exit 3`, `sleep \(\d+\) and 1 more go on`},
+		"long run":    {printURL + `sleep 1.1; exec >/dev/null 2>&1; sleep 2 & exit 3`, `sleep \(\d+\) goes on`},
+		"nobody":      {printURL + `sleep 0; exit 3`, ""},
+		"its last":    {printURL + `(exec >/dev/null 2>&1; sleep 0.03) & exit 3`, ""},
+		"not told":    {printURL + `exec >/dev/null 2>&1; env -i /bin/sleep 1 & exit 3`, ""},
+		"another one": {printURL + `exec >/dev/null 2>&1; AWS_CONTAINER_CREDENTIALS_FULL_URI=x sleep 1 & exit 3`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var errs strings.Builder
+			cmd := exec.CommandContext(t.Context(), path, "--role-arn", role, "--", "bash", "-c", c.command)
+			cmd.Env, cmd.Stderr = w.env, &errs // read to its end: the holder has no copy
+			begun := time.Now()
+			url, err := cmd.Output()
+			if cmd.ProcessState.ExitCode() != 3 {
+				t.Fatalf("%v: %s", err, errs.String())
+			}
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			want := ""
+			if c.told != "" {
+				want = "^brs-exec: warning: " + c.told + " without the endpoint\n$"
+			}
+			if got := errs.String(); (want == "") != (got == "") || !regexp.MustCompile(want).MatchString(got) {
+				t.Errorf("got %q; want %q", got, want)
+			}
+			k := &keeper{port: portOf(string(url))}
+			if c.told != "" {
+				k.held(t, 200*time.Millisecond)
+			} else if err := k.squat(1); err != nil {
+				t.Errorf("nobody is left, and the port is taken: %v", err)
+			}
+			k.gone(t)
+		})
+	}
+}
+
+// A port that the user chose can be had again at once, whoever goes on.
+func TestChosenPortIsNotKept(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	ln.Close()
+	for range 2 {
+		k := startKeeper(t, w, "--role-arn", role, "--port", port, "--", "bash", "-c", goingOn["shell"])
+		k.second(t, "sigprobe")
+		k.Process.Kill()
+		k.Wait()
+		for end := time.Now().Add(5 * time.Second); k.squat(1) != nil; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it is kept")
+			}
+		}
+	}
+}
+
+// The signal of --on-wrapper-death reaches all that know the endpoint, once each, and nobody else of
+// the process group; the command has it from the kernel.
+func TestKilledPassesOn(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	path, err := released()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const counter = `n=0; trap 'n=$((n+1)); echo "$0 SIG $n" >>log' SIG; echo "$0 ready" >>log; ` +
+		`while [ ! -e stop ]; do sleep 0.05; done; echo "$0 end $n" >>log`
+	for _, c := range []struct{ flag, sig, want string }{
+		{"term", "TERM", "1"}, {"hup", "HUP", "1"}, {"none", "TERM", "0"},
+	} {
+		t.Run(c.flag, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			counts := strings.ReplaceAll(counter, "SIG", c.sig)
+			script := `trap : TERM HUP; (sh -c "$COUNT" child & setsid sh -c "$COUNT" session & env -i COUNT="$COUNT" sh -c "$COUNT" bare & sleep 600) & sleep 600`
+			group := exec.CommandContext(t.Context(), "bash", "-c", // another job of the same group
+				`sh -c "$COUNT" other & `+path+` --role-arn `+role+` --on-wrapper-death `+c.flag+` -- bash -c "$0" & echo $!; wait`, script)
+			group.Dir, group.SysProcAttr = dir, &syscall.SysProcAttr{Setsid: true}
+			group.Env = append(w.env[:len(w.env):len(w.env)], "COUNT="+counts)
+			out, err := group.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := group.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer group.Wait()
+			defer out.Close()
+			defer syscall.Kill(-group.Process.Pid, syscall.SIGKILL)
+			var pid int
+			fmt.Fscan(out, &pid)
+			log := func() string { b, _ := os.ReadFile(filepath.Join(dir, "log")); return string(b) }
+			waitFor(t, "four processes", func() bool { return strings.Count(log(), " ready\n") == 4 })
+			k := &keeper{Cmd: group}
+			k.second(t, "sigprobe")
+			syscall.Kill(pid, syscall.SIGKILL)
+			k.second(t, "brs-hold")
+			if c.want == "1" {
+				waitFor(t, "the signals", func() bool { return strings.Count(log(), " "+c.sig+" 1\n") >= 3 })
+			}
+			time.Sleep(200 * time.Millisecond) // in which a second one would come
+			if err := os.WriteFile(filepath.Join(dir, "stop"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "four ends", func() bool { return strings.Count(log(), " end ") == 4 })
+			for _, end := range []string{"child end " + c.want, "session end " + c.want, "bare end " + c.want, "other end 0"} {
+				if !strings.Contains(log(), end+"\n") {
+					t.Errorf("got %q; want %q", log(), end)
+				}
+			}
+		})
+	}
+}
+
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not in time", what)
+		}
+	}
+}
+
+// A command that kills brs-exec, and stops the second process at some moment of its exec, when its
+// memory can be read, finds no key there.
+func TestNoKeyInSecondProcess(t *testing.T) {
+	need.Tools(t, "python3")
+	python := tools.python
+	if python == "" {
+		python = "/usr/bin/python3"
+	}
+	w := newWorld(t, sandbox.Options{}).base()
+	path, err := released()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 15
+	if os.Getenv("LONG") != "" {
+		tries = 300
+	}
+	base := w.sts.BaseCredentials()
+	needles := filepath.Join(w.home, "needles")
+	if err := os.WriteFile(needles, []byte(base.SecretAccessKey+"\n"+base.AccessKeyID+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	states := map[string]int{}
+	for range tries {
+		cmd := exec.CommandContext(t.Context(), path, "--role-arn", role, "--", python, script("second_process.py"), needles)
+		cmd.Env = w.env
+		out, _ := cmd.CombinedOutput() // brs-exec is killed
+		told := strings.TrimSpace(string(out))
+		if states[told]++; !strings.HasPrefix(told, "nothing in ") {
+			t.Errorf("got %q", told)
+		}
+	}
+	t.Log(states)
 }

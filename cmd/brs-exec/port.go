@@ -29,12 +29,16 @@ func (s *session) newKeptPort(e *equipment) *keptPort {
 
 const endpointVariable = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 
-// ended looks who goes on, now that the command has ended.
+// ended refuses connections, and looks who goes on now that the command has ended.
 func (k *keptPort) ended() {
 	if k == nil || k.command == 0 || len(k.told) == 0 || os.Getpid() == 1 { // with PID 1 everybody ends
 		return
 	}
 	k.port.Refuse()
+	k.look()
+}
+
+func (k *keptPort) look() {
 	after := k.command
 	if time.Since(k.began) > time.Second {
 		after = 0 // process ids may have come around
@@ -42,12 +46,22 @@ func (k *keptPort) ended() {
 	k.left = procfs.Carrying(after, k.told...)
 }
 
+// stillThere is for those that are about to end, as the last of a pipeline are, or to become
+// something else: it waits a moment for them.
+func (k *keptPort) stillThere() bool {
+	const (
+		moment = 100 * time.Millisecond
+		pause  = 20 * time.Millisecond
+	)
+	for end := time.Now().Add(moment); len(k.left) > 0 && time.Now().Before(end); k.look() {
+		time.Sleep(pause)
+	}
+	return len(k.left) > 0
+}
+
 // keep has the port kept if anybody goes on.
 func (s *session) keep(k *keptPort) {
-	if k == nil || len(k.left) == 0 {
-		return
-	}
-	if k.left = stillThere(k.left); len(k.left) == 0 {
+	if k == nil || !k.stillThere() {
 		return
 	}
 	oldest := k.left[len(k.left)-1].PID
@@ -58,21 +72,5 @@ func (s *session) keep(k *keptPort) {
 	s.log.Warn(who + " " + verb + " on without the endpoint")
 	if err := k.port.Keep(); err != nil {
 		s.log.Debug("the endpoint's port is not kept", "error", err)
-	}
-}
-
-// stillThere waits a moment for processes that are about to end, as the last of a pipeline are.
-func stillThere(left []procfs.Process) []procfs.Process {
-	const moment = 100 * time.Millisecond
-	for end := time.Now().Add(moment); ; time.Sleep(5 * time.Millisecond) {
-		var runs []procfs.Process
-		for _, p := range left {
-			if p.Runs() {
-				runs = append(runs, p)
-			}
-		}
-		if left = runs; len(left) == 0 || time.Now().After(end) {
-			return left
-		}
 	}
 }
