@@ -60,7 +60,7 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 			creds: refresh.New(onlyOurs(flags, src), askOnce(flags, src, log))}
 		err = trace.moreTelling(s.askFor(ctx, page, env))
 		page.Steps = trace.report(src.Steps(), err)
-		err = cmp.Or(err, s.tellProfiles(page, env))
+		err = cmp.Or(err, s.tellProfiles(ctx, page, env))
 	}
 	config, credentials, tooLarge := awsconfig.Locate(env).Read()
 	if err == nil {
@@ -87,8 +87,10 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 }
 
 // tellProfiles lists the further profiles, and asks for none.
-func (s *session) tellProfiles(page *explain.Page, env []string) error {
-	further, err := s.openProfiles(env, source.NewShared())
+func (s *session) tellProfiles(ctx context.Context, page *explain.Page, env []string) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.flags.refresh.StartTimeout, defaultStartTimeout))
+	defer cancel()
+	further, err := s.openProfiles(ctx, env, source.NewShared())
 	defer further.close()
 	page.Profiles = further.facts()
 	return err

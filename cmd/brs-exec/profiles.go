@@ -60,16 +60,16 @@ type furtherProfiles struct {
 
 // openProfiles chooses the profiles; none of them is asked for anything. nil without
 // --with-profile.
-func (s *session) openProfiles(env []string, shared *source.Shared) (*furtherProfiles, error) {
+func (s *session) openProfiles(ctx context.Context, env []string, shared *source.Shared) (*furtherProfiles, error) {
 	if s.flags.withProfile == nil {
 		return nil, nil
 	}
-	files, err := shared.ReadIdentity(awsconfig.Locate(env))
-	if err != nil {
-		return nil, err
+	p := &furtherProfiles{s: s, env: env, shared: shared, sources: map[string]*source.Source{}, told: map[string]bool{}}
+	var names []string
+	have, err := p.known(ctx)
+	if err == nil {
+		names, err = p.choose(have)
 	}
-	p := &furtherProfiles{s: s, env: env, files: files, shared: shared, sources: map[string]*source.Source{}, told: map[string]bool{}}
-	names, err := p.choose(chosenProfile(s.flags, env))
 	if err == nil {
 		p.Set, err = identities.New(names, p.keeper)
 	}
@@ -85,9 +85,35 @@ func chosenProfile(flags *cli, env []string) string {
 	return cmp.Or(flags.source.Profile, fromEnv, awsconfig.Default)
 }
 
-// choose lists the profiles that the user named, or that match.
-func (p *furtherProfiles) choose(chosen string) (names []string, err error) {
-	have := slices.Sorted(maps.Keys(p.files.Profiles))
+// known lists the profiles that there are: the user's, or those of the share, once somebody serves
+// there.
+func (p *furtherProfiles) known(ctx context.Context) (names []string, err error) {
+	if p.s.flags.source.FromShare == "" {
+		if p.files, err = p.shared.ReadIdentity(awsconfig.Locate(p.env)); err != nil {
+			return nil, err
+		}
+		return slices.Sorted(maps.Keys(p.files.Profiles)), nil
+	}
+	p.files = &awsconfig.Identity{}
+	for {
+		names, err = source.ShareProfiles(ctx, p.options(""))
+		if err == nil || source.Permanent(err) {
+			return names, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(sharePause):
+		}
+	}
+}
+
+// sharePause is between two looks whether somebody serves a share.
+const sharePause = 250 * time.Millisecond
+
+// choose lists the profiles that the user named, or that match, of those that there are.
+func (p *furtherProfiles) choose(have []string) (names []string, err error) {
+	chosen := chosenProfile(p.s.flags, p.env)
 	for _, want := range p.s.flags.withProfile {
 		matched, err := p.match(want, chosen, have)
 		if err != nil {
@@ -116,7 +142,7 @@ func (p *furtherProfiles) match(want, chosen string, have []string) (names []str
 		switch {
 		case want == awsconfig.Default || want == chosen:
 			return nil, message.Errorf("drop it", "profile %s is what the command has anyway", want)
-		case p.files.Profiles[want] == nil:
+		case !slices.Contains(have, want):
 			return nil, message.Errorf("there are: "+listed(have), "there is no profile %q", want)
 		}
 		return []string{want}, nil
@@ -175,25 +201,34 @@ func (p *furtherProfiles) source(name string) (*source.Source, error) {
 	if src := p.sources[name]; src != nil {
 		return src, nil
 	}
-	o := sourceOptions(p.s.flags, nil, p.env, p.s.log.With("profile", name))
-	codes := ""
-	if p.files.AsksCode(name) {
-		codes = o.MFACommand
-	}
-	o = source.Options{ // of its own; how STS is reached is the run's
-		MFACommand: codes,
-		Profile:    name, Region: o.Region, STSEndpointURL: o.STSEndpointURL, CABundle: o.CABundle,
-		UseFIPSEndpoint: o.UseFIPSEndpoint, UseDualstackEndpoint: o.UseDualstackEndpoint,
-		ConnectTimeout: o.ConnectTimeout, ReadTimeout: o.ReadTimeout,
-		Env: o.Env, Names: o.Names, Version: o.Version, Log: o.Log, Shared: p.shared,
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.patience())
 	defer cancel()
-	src, err := source.New(ctx, o)
+	src, err := source.New(ctx, p.options(name))
 	if err == nil {
 		p.sources[name] = src
 	}
 	return src, err
+}
+
+// options are a profile's own; how STS is reached is the run's. A share must be ours: whose account
+// a profile of a stranger's is, nobody could check.
+func (p *furtherProfiles) options(name string) source.Options {
+	run := sourceOptions(p.s.flags, nil, p.env, p.s.log.With("profile", name))
+	o := source.Options{
+		Region: run.Region, STSEndpointURL: run.STSEndpointURL, CABundle: run.CABundle,
+		UseFIPSEndpoint: run.UseFIPSEndpoint, UseDualstackEndpoint: run.UseDualstackEndpoint,
+		ConnectTimeout: run.ConnectTimeout, ReadTimeout: run.ReadTimeout,
+		Env: run.Env, Names: run.Names, Version: run.Version, Log: run.Log, Shared: p.shared,
+	}
+	switch {
+	case run.FromShare != "":
+		o.FromShare, o.ShareID = run.FromShare, identities.ID(name)
+	case p.files.AsksCode(name):
+		o.Profile, o.MFACommand = name, run.MFACommand
+	default:
+		o.Profile = name
+	}
+	return o
 }
 
 // patience is for the first credentials of a profile.

@@ -45,7 +45,7 @@ func newSession(
 		return nil, err
 	}
 	s := &session{flags: flags, sts: sts, log: log, src: src}
-	if s.further, err = s.openProfiles(env, o.Shared); err != nil {
+	if s.further, err = s.openProfiles(limited, env, o.Shared); err != nil {
 		src.Close()
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func (o *others) list() []byte {
 
 // has says whether something is served at the request's path.
 func (h *handler) has(r *http.Request) bool {
-	return isList(r) && h.others.find != nil || h.whose(r) != nil
+	return isList(r) || h.whose(r) != nil
 }
 
 // whose is the identity of a request that was accepted; nil: it asks for the list.

@@ -43,6 +43,7 @@ type Options struct {
 	WebIdentity             string // "github-actions"
 	CredentialCommand       string // prints credential_process JSON
 	FromShare               string // the folder of another brs-exec's share, or its socket
+	ShareID                 string // of one of its further profiles; "": its own identity
 	IoTEndpoint             string // these belong together
 	IoTRoleAlias            string
 	IoTCertificate          string // PEM file

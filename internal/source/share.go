@@ -42,39 +42,61 @@ func (b *builder) fromShare(c *chain) error {
 }
 
 func (h shared) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	creds, err := h.ask(ctx)
+	what := "/credentials"
+	if h.o.ShareID != "" {
+		what += "/" + h.o.ShareID
+	}
+	path, status, body, err := h.ask(ctx, what)
+	var creds aws.Credentials
+	if err == nil {
+		creds, err = h.parse(path, status, body)
+	}
 	if err != nil {
 		return aws.Credentials{}, h.s.explain(call{op: h.o.Names.Input(problem.FromShare).String()}, err)
 	}
 	return creds, nil
 }
 
-func (h shared) ask(ctx context.Context) (none aws.Credentials, err error) {
-	path, err := h.socket()
+// ShareProfiles lists the further profiles that the brs-exec of Options.FromShare serves.
+func ShareProfiles(ctx context.Context, o Options) ([]string, error) {
+	h := shared{o: &o}
+	path, status, body, err := h.ask(ctx, "/credentials/")
 	if err != nil {
-		return none, err
+		return nil, err
+	}
+	var list struct{ Profiles []string }
+	if status != http.StatusOK || json.Unmarshal(body, &list) != nil || len(list.Profiles) == 0 {
+		return nil, problem.Bad(o.Names.Hint("give it %v there", problem.WithProfile),
+			"the brs-exec at %s serves no further profiles", path)
+	}
+	return list.Profiles, nil
+}
+
+// ask sends one request to whoever serves, if we may trust him. path is the socket's.
+func (h shared) ask(ctx context.Context, what string) (path string, status int, body []byte, err error) {
+	if path, err = h.socket(); err != nil {
+		return path, 0, nil, err
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {
-		return none, h.unreached(path, err)
+		return path, 0, nil, h.unreached(path, err)
 	}
 	defer conn.Close()
 	if err := h.checkPeer(path, conn); err != nil {
-		return none, err
+		return path, 0, nil, err
 	}
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
 	}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/credentials", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+what, nil)
 	if err != nil {
-		return none, err
+		return path, 0, nil, err
 	}
-	status, body, err := stsapi.Get(client, r, path)
-	if err != nil { // ssh accepts, and closes when the far end has nobody
-		return none, &problem.Error{Text: "no answer from " + path, Err: err, Verdict: problem.Passing, Hint: h.startHint()}
+	if status, body, err = stsapi.Get(client, r, path); err != nil { // ssh accepts, and closes when the far end has nobody
+		err = &problem.Error{Text: "no answer from " + path, Err: err, Verdict: problem.Passing, Hint: h.startHint()}
 	}
-	return h.parse(path, status, body)
+	return path, status, body, err
 }
 
 // socket is the path to connect to, of what the user named: a folder or a socket.

@@ -28,6 +28,7 @@ const (
 	NoSession               Option = "no-session"
 	CredentialCommand       Option = "credential-command"
 	FromShare               Option = "from-share"
+	WithProfile             Option = "with-profile"
 	IoTEndpoint             Option = "iot-endpoint"
 	IoTRoleAlias            Option = "iot-role-alias"
 	IoTCertificate          Option = "iot-certificate"
