@@ -14,8 +14,9 @@
 package bypass
 
 import (
-	"bytes"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"brs-exec/internal/awsconfig"
 )
@@ -33,22 +34,22 @@ var (
 func Files(home, dir string) (files []string) {
 	for _, f := range []struct {
 		path  string
-		words []string
+		names []string
 	}{
 		{filepath.Join(home, ".aws", "credentials"), settings},
 		{filepath.Join(home, ".aws", "config"), settings},
 		{filepath.Join(dir, ".env"), variables},
 	} {
-		if holds(f.path, f.words) {
+		if holds(f.path, f.names) {
 			files = append(files, f.path)
 		}
 	}
 	return files
 }
 
-// holds reports whether one of the words stands in the file. That it stands in a comment is no
-// harm: the file is watched in vain.
-func holds(path string, words []string) bool {
+// holds reports whether a line of the file gives a value to one of the names. A template of a .env,
+// where the names stand in comments or without a value, holds nothing.
+func holds(path string, names []string) bool {
 	if !filepath.IsAbs(path) {
 		return false // there is no home
 	}
@@ -56,8 +57,11 @@ func holds(path string, words []string) bool {
 	if err != nil {
 		return false
 	}
-	for _, word := range words {
-		if bytes.Contains(content, []byte(word)) {
+	for line := range strings.Lines(string(content)) {
+		name, value, _ := strings.Cut(strings.Replace(line, ":", "=", 1), "=")
+		name = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "export "))
+		isName := func(n string) bool { return strings.EqualFold(n, name) }
+		if strings.Trim(value, " \t\r\n\"'") != "" && slices.ContainsFunc(names, isName) {
 			return true
 		}
 	}

@@ -42,6 +42,10 @@ func TestFiles(t *testing.T) {
 		{"keys", keys, "", "", []string{".aws/credentials"}},
 		{"a role and an SSO account", "[a]\n", "[profile b]\nsso_session = x\nrole_arn = y\n", "", []string{".aws/config"}},
 		{"a .env", "", "", "AWS_ACCESS_KEY_ID=AKIA\nAWS_SECRET_ACCESS_KEY=x\n", []string{".env"}},
+		{"comments, and nothing said", "[default]\n# aws_access_key_id = AKIA\naws_access_key_id =\n", "[default]\n;sso_session = x\n",
+			"# AWS_ACCESS_KEY_ID=AKIA\nAWS_ACCESS_KEY_ID=\nAWS_PROFILE=\"\"\nMY_AWS_PROFILE=x\n", nil},
+		{"as people write them", "[default]\r\nAWS_Access_Key_Id: AKIA\r\n", "[profile b]\n  role_arn=y\n", "export AWS_ACCESS_KEY_ID = 'AKIA'\n",
+			[]string{".aws/credentials", ".aws/config", ".env"}},
 		{"all", keys, "[profile p]\ncredential_process = x\n", "export AWS_PROFILE=p\n", []string{".aws/credentials", ".aws/config", ".env"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
