@@ -28,7 +28,7 @@ func TestNamed(t *testing.T) {
 		}),
 		"0000000b": broken,
 	}
-	s, local := socketServer(t, Options{
+	s, local := socketServer(t, 100, Options{
 		Log: log.logger(), Names: []string{"a b", "broken"},
 		Named: func(id string) (Named, bool) {
 			p, ok := providers[id]

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// socketServer serves by a socket, too, and tells of an end.
-func socketServer(t *testing.T, o Options) (s *Server, dial func() net.Conn) {
+// socketServer serves by a socket, too, so many connections, and tells of an end.
+func socketServer(t *testing.T, max int, o Options) (s *Server, dial func() net.Conn) {
 	t.Helper()
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s")})
 	if err != nil {
@@ -24,7 +24,7 @@ func socketServer(t *testing.T, o Options) (s *Server, dial func() net.Conn) {
 	}
 	o.Socket = ln
 	o.About = func() About { return About{"eu-west-1", time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)} }
-	return start(t, steady(), o), func() net.Conn {
+	return limited(t, max, o), func() net.Conn {
 		c, err := net.Dial("unix", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -37,7 +37,7 @@ func socketServer(t *testing.T, o Options) (s *Server, dial func() net.Conn) {
 // A client of the socket needs no token and no right Host; method and path are as by the port.
 func TestSocket(t *testing.T) {
 	var log logged
-	s, dial := socketServer(t, Options{Log: log.logger()})
+	s, dial := socketServer(t, 100, Options{Log: log.logger()})
 	for request, want := range map[string]int{
 		"GET /credentials HTTP/1.1\r\nHost: localhost\r\n\r\n":                                  200,
 		"GET /credentials HTTP/1.1\r\nHost: x\r\nAuthorization: wrong\r\n\r\n":                  200,
@@ -80,8 +80,7 @@ func askPort(t *testing.T, s *Server) net.Conn {
 
 // Clients of the socket have their places among the rest: those that ask nothing go first.
 func TestSocketHasNoPlacesOfItsOwn(t *testing.T) {
-	s, dial := socketServer(t, Options{})
-	s.ln.places.max = 8
+	s, dial := socketServer(t, 8, Options{})
 	known, r := proven(t, s)
 	for range 50 {
 		dial()
