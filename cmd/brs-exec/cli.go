@@ -29,11 +29,11 @@ type cli struct {
 	child   childenv.Endpoint
 	runner  runner.Command // Args is the command
 
-	expectAccount, logLevel, logFormat, logFile, output, format, share, listen string
-	mustLast, rehearse, sandboxTTL, demoClient                                 time.Duration
-	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox  bool
-	allowIdentityChange, serve                                                 bool
-	deliver, withProfile                                                       []string
+	onRotation, expectAccount, logLevel, logFormat, logFile, output, format, share, listen string
+	mustLast, rehearse, sandboxTTL, demoClient                                             time.Duration
+	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox              bool
+	allowIdentityChange, serve, ready                                                      bool
+	deliver, withProfile                                                                   []string
 
 	delivery delivery          // deliver, read
 	setBy    map[string]string // what gave each flag that was given: the flag, or its variable

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -82,12 +83,11 @@ func fetchOnce(ctx context.Context, args, env []string, stdout io.Writer) error 
 	}
 }
 
-// get asks once, as an SDK does; again says that a later try may succeed. Only loopback gets the
-// token.
+// get asks once, as an SDK does; again says that a later try may succeed.
 func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials, again bool, err error) {
 	endpoint := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 	u, err := url.Parse(endpoint)
-	if endpoint == "" || err != nil || u.Hostname() != "127.0.0.1" {
+	if endpoint == "" || err != nil || !speaksPlainly(u.Hostname()) {
 		return creds, false, message.Errorf(
 			"it is for a credential_process under brs-exec --deliver process, whose environment has it",
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI names no endpoint of brs-exec")
@@ -119,6 +119,11 @@ func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials,
 		return creds, refusal.HTTPStatusCode() == http.StatusServiceUnavailable, err
 	}
 	return creds, false, errors.New("the endpoint's answer is no JSON of credentials")
+}
+
+// speaksPlainly says that SDKs send the token to this host, too: ours, or one of --listen.
+func speaksPlainly(host string) bool {
+	return host == "127.0.0.1" || slices.Contains(listenable, host) || "["+host+"]" == listenable[2]
 }
 
 // dialOurs refuses another user's server, which would be sent the token and hand out keys of his

@@ -83,6 +83,9 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		return runner.Failed, err
 	}
 	defer sts.stop()
+	if flags.ready {
+		return statusOf(ready(ctx, flags, env))
+	}
 	if flags.explain {
 		return explainTo(ctx, stdout, flags, sts, env)
 	}

@@ -46,13 +46,14 @@ type group struct {
 // withoutVariable are the flags that ask for something once, and configure nothing.
 var withoutVariable = []string{
 	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox", "demo-client",
-	"serve",
+	"serve", "ready",
 }
 
 // choices are the values of the flags that have but a few.
 var choices = map[string][]string{
 	"token-in":         {"both", "env", "file"},
 	"on-wrapper-death": {"term", "hup", "kill", "none"},
+	"on-rotation":      {"HUP", "USR1", "USR2"},
 	"log-level":        {"error", "warn", "info", "debug"},
 	"log-format":       {"text", "json"},
 	"output":           {"text", "json"},
@@ -174,7 +175,10 @@ func (c *cli) commandFlags() group {
 			"Start the command while the role is still being assumed; its first request waits", &c.startEarly},
 		{"deliver", "WAYS",
 			"How the command gets its credentials: endpoint, process, file, env, or several with commas; " +
-				"default endpoint", &c.deliver},
+				"json, for others, is a file in the folder of --share; default endpoint", &c.deliver},
+		{"on-rotation", "SIGNAL",
+			"Signal to the command when its file of --deliver file or json has new keys: HUP, USR1 or USR2 (Linux)",
+			&c.onRotation},
 		{"no-isolation", "",
 			"Leave the AWS files visible to the command, for one that needs other profiles", &c.child.NoIsolation},
 		{"allow-imds", "", "Let the command's SDK ask the instance metadata service", &c.child.AllowIMDS},
@@ -188,6 +192,8 @@ func (c *cli) tellingFlags() group {
 		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr", &c.logFile},
 		{"whoami", "", "Run nothing: print as JSON who the command would be", &c.whoami},
 		{"explain", "", "Run nothing: print why it works or doesn't, and what to type; no secret is in it", &c.explain},
+		{"ready", "",
+			"Run nothing: fail unless --from-share, or the endpoint in the environment, has a valid credential now", &c.ready},
 		{"output", "FORMAT", "text or json, of --explain; default text", &c.output},
 		{"export", "", "Run nothing: print the credentials once, as credential_process does", &c.export},
 		{"format", "FORMAT",

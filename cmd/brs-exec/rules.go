@@ -32,13 +32,15 @@ func (c *cli) check() error {
 }
 
 // runsNothing says that what is asked needs no command.
-func (c *cli) runsNothing() bool { return c.whoami || c.explain || c.export }
+func (c *cli) runsNothing() bool { return c.whoami || c.explain || c.export || c.ready }
 
 // rules refuse two tasks at once, or none, and flags that have no sense without another.
 func (c *cli) rules() []rule {
 	hasCommand := len(c.runner.Args) > 0
 	return []rule{
 		{c.whoami && hasCommand, "--whoami runs no command", "drop the command, or --whoami"},
+		{c.ready && (hasCommand || c.whoami || c.explain || c.export || c.serve), "--ready does nothing else",
+			"drop the command and what else is asked, or --ready"},
 		{c.output != "" && !c.explain, "--output is for --explain", "drop it, or add --explain"},
 		{c.explain && hasCommand, "--explain runs no command", "drop the command, or --explain"},
 		{c.explain && c.whoami, "--explain and --whoami are two things",

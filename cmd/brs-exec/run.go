@@ -57,10 +57,12 @@ func (s *session) runCommand(
 	defer refuse(nil)
 	environment := s.environment(env, e)
 	e.port = s.newKeptPort(e)
+	tellPID := s.announceRotations(e, &run)
 	defer s.background(e, environment, refuse)()
 	run.Env, run.Stop, run.Port = environment, refused.Done(), e.port.port
 	run.Started = func(pid int, at time.Time) {
 		began, e.port.command, e.port.began = at, pid, at
+		tellPID(pid)
 		s.tellStart(run.Args[0], pid)
 	}
 	status, err = runner.Run(sigs, run)
@@ -90,6 +92,7 @@ type equipment struct {
 	share *share.Folder     // nil without --share
 	dir   *childenv.Dir
 	file  *keyFile        // nil without --deliver file
+	json  *keyFile        // nil without --deliver json
 	port  *keptPort       // nil without a command
 	keys  aws.Credentials // for variables; zero: none
 }
@@ -133,8 +136,11 @@ func (s *session) equip(ctx context.Context, env []string) (e *equipment, err er
 		err = s.checkDir(e.dir)
 	}
 	if err == nil && s.flags.delivery.file {
-		e.file = &keyFile{creds: s.creds, profile: profile, dir: e.dir}
+		e.file = s.sharedFile(profile, e.dir)
 		err = e.file.firstWrite()
+	}
+	if s.flags.delivery.json {
+		e.json = s.jsonFile(e.share)
 	}
 	if err == nil {
 		e.keys, err = s.keysForVariables(ctx)
@@ -242,8 +248,10 @@ func (s *session) background(
 	if e.srv != nil {
 		work(func() { s.logError(e.srv.Serve(ctx)) })
 	}
-	if e.file != nil {
-		work(func() { e.file.keep(ctx, s.log) })
+	for _, file := range []*keyFile{e.file, e.json} {
+		if file != nil {
+			work(func() { file.keep(ctx, s.log) })
+		}
 	}
 	work(func() { e.dir.Keep(ctx) })
 	if e.share != nil {

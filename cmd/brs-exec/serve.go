@@ -22,13 +22,15 @@ func (c *cli) serveRules() []rule {
 		{len(c.runner.Args) > 0, "--serve runs no command", "drop the command, or --serve"},
 	}
 	for _, flag := range []string{
-		"pty", "kill-after", "on-wrapper-death", "start-early", "deliver", "no-isolation", "token-in",
+		"pty", "kill-after", "on-wrapper-death", "start-early", "on-rotation", "no-isolation", "token-in",
 		"rehearse", "rehearse-fail",
 	} {
 		rules = append(rules, rule{c.setBy[flag] != "", c.given(flag) + " is for a command, and --serve runs none",
 			"drop " + c.given(flag) + ", or give a command in place of --serve"})
 	}
-	return rules
+	return append(rules, rule{c.deliver != nil && c.delivery != delivery{endpoint: true, json: true},
+		c.given("deliver") + " " + c.deliverList() + " is for a command, and --serve runs none",
+		"--deliver json writes a file into the folder"})
 }
 
 // server is a run without a command.

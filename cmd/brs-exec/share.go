@@ -92,6 +92,11 @@ func (s *session) publish(e *equipment, environment []string) error {
 	if e.share == nil {
 		return nil
 	}
+	if e.json != nil {
+		if err := e.json.firstWrite(); err != nil {
+			return err
+		}
+	}
 	content, err := s.envFile(e, environment)
 	if err == nil {
 		err = e.share.Put(share.Env, content)

@@ -18,3 +18,6 @@ func Listener(netip.AddrPort) (Socket, error) { return Socket{}, errors.ErrUnsup
 
 // Sockets finds nothing.
 func Sockets() ([]Socket, error) { return nil, errors.ErrUnsupported }
+
+// Catches sees nothing.
+func Catches(int, string) bool { return false }

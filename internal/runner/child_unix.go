@@ -78,6 +78,8 @@ func (c *child) run() Status {
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
 			c.send(event{sig: syscall.SIGTERM})
+		case name := <-c.Send:
+			syscall.Kill(c.pid, unix.SignalNum("SIG"+name)) // which asks for no end: KillAfter doesn't count
 		case <-c.kill:
 			c.send(event{sig: syscall.SIGKILL})
 		}

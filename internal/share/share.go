@@ -6,6 +6,7 @@
 //	lock     whose folder it is: a flock, and the process id of who holds it. It stays.
 //	token    the endpoint token; it may stay for the next run
 //	aws.sock the endpoint as a unix socket: who may open it is served
+//	credentials.json  the credentials themselves, if they are wanted so
 //	env      what a client of the endpoint needs, as NAME=VALUE lines; there from when credentials are
 //
 // # Race-free
@@ -49,6 +50,7 @@ const (
 	Socket = "aws.sock"
 	Token  = "token"
 	Env    = "env"
+	JSON   = "credentials.json"
 
 	lockName = "lock"
 	draft    = ".brs-exec.new" // one at a time: the mutex and the lock see to it
