@@ -103,6 +103,9 @@ func TestListen(t *testing.T) {
 		"Pod Identity": {"[fd00:ec2::23]", "/64", "fd00:ec2::24", "fd99::9"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "ECS" {
+				need.Long(t, "20 seconds; the same at another address")
+			}
 			w := newWorld(t, sandbox.Options{TTL: 10 * time.Second}).base()
 			host, container, outsider := newNetns(t), newNetns(t), newNetns(t)
 			host.serveSTS(t, w, "127.0.0.1:8080")

@@ -120,7 +120,7 @@ func exampleUnits(t *testing.T, w *world, port string) (dir string) {
 		}
 		writeUnit(t, filepath.Join(dir, filepath.Base(path)), here.Replace(string(text)))
 	}
-	environment := "[Service]\n"
+	environment := "[Service]\nRestartSec=100ms\n"
 	for _, entry := range w.env {
 		if strings.HasPrefix(entry, "AWS_") {
 			environment += "Environment=" + entry + "\n"
