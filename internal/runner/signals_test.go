@@ -3,7 +3,9 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,10 +58,18 @@ func (sc scene) check(t *testing.T) {
 	}
 }
 
-// probed waits until a wrapper has its probe.
+// probed waits until a wrapper has its probe. One that has none takes what comes in its first
+// moments for its own, too: it is waited for until it has settled down.
 func (s side) probed(t *testing.T, w int) int {
 	t.Helper()
-	if s.bare || *wrapperName == "plain" {
+	if s.bare {
+		return 0
+	}
+	if *wrapperName == "plain" {
+		eventually(t, "the wrapper has closed its stdin", func() bool {
+			stdin, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", w))
+			return stdin == "/dev/null" || errors.Is(err, fs.ErrPermission) // the wrapper is not dumpable
+		})
 		return 0
 	}
 	found := 0
