@@ -155,10 +155,12 @@ func buildWrapper() error {
 	if *built != "" {
 		return os.Symlink(filepath.Join(*built, *wrapperName), wrapped.w())
 	}
+	cgo := "0" // as it is released
 	if raceEnabled {
-		args = append(args, "-race")
+		args, cgo = append(args, "-race"), "1"
 	}
 	build := exec.Command("go", append(append([]string{"build", "-o", wrapped.w()}, args...), pkg)...)
+	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %v\n%s", pkg, err, out)
 	}
