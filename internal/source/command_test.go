@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -78,12 +79,22 @@ func TestCommandWithinItself(t *testing.T) {
 }
 
 func TestCommandFailures(t *testing.T) {
+	dir := t.TempDir()
+	script := func(text string) string {
+		path := filepath.Join(dir, fmt.Sprint(len(text)))
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path + " --password hush"
+	}
 	for _, c := range []struct {
 		name, command, text, hint string
 		permanent                 bool
 	}{
 		{"status", "echo hush; echo told >&2; exit 3", "--credential-command: exit status 3", "by hand", true},
 		{"missing", "no-such-program --password hush", "no such command", "whole path", true},
+		{"a Windows line end", script("#!/bin/sh\r\necho hush\r\n"), "the interpreter that its first line names is not there", "sed -i 's/\\r$//'", true},
+		{"a script that lacks a program", script("#!/bin/sh -e\nno-such-program\n"), "no such command", "whole path", true},
 		{"garbage", "echo hush", "no JSON of credentials", `"Version":1`, true},
 		{"nothing", "true", "it printed nothing", `"Version":1`, true},
 		{"half", `echo '{"Version":1,"AccessKeyId":"hush"}'`, "lacks AccessKeyId or SecretAccessKey", `"Version":1`, true},

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -74,12 +75,15 @@ func (r *Runner) Run(ctx context.Context, command string) ([]byte, error) {
 		text := fmt.Sprintf("no end after %v", r.Limit)
 		return nil, &problem.Error{Text: text, Err: context.DeadlineExceeded, Hint: WaitsHint}
 	}
-	return nil, failure(err)
+	return nil, failure(err, command)
 }
 
-func failure(err error) error {
+func failure(err error, command string) error {
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
+	case exited && exit.ExitCode() == 127 && lacksInterpreter(command):
+		return problem.Bad(`has that line a Windows line end? sed -i 's/\r$//' takes it off`,
+			"exit status 127: the interpreter that its first line names is not there")
 	case exited && exit.ExitCode() == 127:
 		return problem.Bad("write its whole path: it is found by /bin/sh in brs-exec's PATH",
 			"exit status 127, no such command")
@@ -87,6 +91,24 @@ func failure(err error) error {
 		return problem.Bad("run it by hand: what it said on stderr stands above", "%v", exit)
 	}
 	return &problem.Error{Text: problem.FirstLine(err.Error()), Err: err}
+}
+
+// lacksInterpreter says that the first word of a command is a script whose interpreter is not there,
+// of which the shell says that the script isn't.
+func lacksInterpreter(command string) bool {
+	file, _, _ := strings.Cut(command, " ")
+	f, err := os.Open(file)
+	if err != nil || !strings.Contains(file, "/") {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 256) // as far as the kernel reads it
+	n, _ := f.Read(head)
+	line, _, _ := strings.Cut(string(head[:n]), "\n")
+	line, is := strings.CutPrefix(line, "#!")
+	interpreter, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ") // with its \r
+	_, err = os.Stat(interpreter)
+	return is && interpreter != "" && err != nil
 }
 
 // within is the variable that tells a brs-exec within a command which commands it is within. (It
