@@ -169,7 +169,7 @@ func (c *cli) commandFlags() group {
 		{"kill-after", "DURATION",
 			"Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on", &run.KillAfter},
 		{"on-wrapper-death", "SIGNAL",
-			"What the command gets if brs-exec is killed: term, hup, kill or none; default term (Linux)",
+			"What the command and all it started get if brs-exec is killed: term, hup, kill or none; default term (Linux)",
 			&run.OnWrapperDeath},
 		{"start-early", "",
 			"Start the command while the role is still being assumed; its first request waits", &c.startEarly},
