@@ -102,6 +102,7 @@ type stack struct {
 	// of the stand-ins
 	tokens   *tokens // nil: STS takes any
 	portal   *portal
+	signIn   *signIn
 	handed   int               // sessions
 	owners   map[string]string // accounts, by the access keys of those sessions
 	connects []string

@@ -53,6 +53,7 @@ func cmdStandin(ts *testscript.TestScript, neg bool, args []string) {
 		"says":      standSays,
 		"process":   standProcess,
 		"sso":       standSSO,
+		"login":     standLogin,
 		"iot":       standIoT,
 		"https":     standHTTPS,
 		"proxy":     standProxy,

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -9,13 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
+	"github.com/aws/aws-sdk-go-v2/service/sso/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 
 	"brs-exec/internal/source/problem"
 )
 
 // fromSSO begins with IAM Identity Center, by the token that `aws sso login` left in
-// ~/.aws/sso/cache. ssotoken.go refreshes it.
+// ~/.aws/sso/cache. logincache.go renews it.
 func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	c.add("sso", true)
 	if err := checkSSO(p); err != nil {
@@ -30,13 +32,13 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	if err != nil {
 		return problem.Bad("export HOME", "profile %s: SSO token cache: %v", p.Profile, err)
 	}
-	token := &ssoToken{file: cache, log: b.o.Log}
+	r := &ssoRole{client: sso.NewFromConfig(cfg), account: p.SSOAccountID, role: p.SSORoleName}
 	if p.SSOSession != nil {
-		token.oidc = ssooidc.NewFromConfig(cfg)
+		r.oidc = ssooidc.NewFromConfig(cfg)
 	}
-	provider := &ssoRole{client: sso.NewFromConfig(cfg), token: token, account: p.SSOAccountID, role: p.SSORoleName}
+	r.cache = &loginCache{file: cache, log: b.o.Log, end: ssoEnd, renew: r.renew}
 	b.loggedIn(c, &login{
-		CredentialsProvider: provider, what: "SSO of profile " + p.Profile, cache: cache,
+		retrieve: r.retrieve, what: "SSO of profile " + p.Profile, cache: r.cache, until: ssoUntil,
 		again: "aws sso login --profile " + p.Profile, role: p.SSORoleName + " in account " + p.SSOAccountID,
 	})
 	return nil
@@ -45,26 +47,71 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 // An ssoRole is one role in one account, for whoever has the access token.
 type ssoRole struct {
 	client        *sso.Client
-	token         *ssoToken
+	oidc          *ssooidc.Client // nil: there is no sso-session, so nothing renews the token
+	cache         *loginCache
 	account, role string
 }
 
-func (r *ssoRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	token, err := r.token.retrieve(ctx)
+func (r *ssoRole) retrieve(ctx context.Context) (aws.Credentials, error) {
+	token, late := r.cache.token(ctx)
+	if token == nil {
+		return aws.Credentials{}, late
+	}
+	access := token.text("accessToken")
+	out, err := r.client.GetRoleCredentials(ctx,
+		&sso.GetRoleCredentialsInput{AccessToken: &access, AccountId: &r.account, RoleName: &r.role})
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	out, err := r.client.GetRoleCredentials(ctx,
-		&sso.GetRoleCredentialsInput{AccessToken: &token, AccountId: &r.account, RoleName: &r.role})
-	if err != nil || out.RoleCredentials == nil {
-		return aws.Credentials{}, err // the caller checks that they are complete
-	}
-	c := out.RoleCredentials
+	c := cmp.Or(out.RoleCredentials, &types.RoleCredentials{}) // the caller checks that they are complete
 	return aws.Credentials{
 		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey),
 		SessionToken: aws.ToString(c.SessionToken), AccountID: r.account, Source: ssocreds.ProviderName,
 		CanExpire: true, Expires: time.UnixMilli(c.Expiration).UTC(),
-	}, nil
+	}, late
+}
+
+// renew buys a new access token with the refresh token.
+func (r *ssoRole) renew(ctx context.Context, f fields) (time.Duration, error) {
+	refresh, id, secret := f.text("refreshToken"), f.text("clientId"), f.text("clientSecret")
+	if r.oidc == nil || refresh == "" || id == "" || secret == "" {
+		return 0, errLoginOver
+	}
+	out, err := r.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
+		ClientId: &id, ClientSecret: &secret, RefreshToken: &refresh, GrantType: aws.String("refresh_token"),
+	})
+	if err != nil {
+		return 0, err
+	}
+	if aws.ToString(out.AccessToken) == "" {
+		return 0, errNoKeys
+	}
+	life := time.Duration(out.ExpiresIn) * time.Second
+	f.set("accessToken", *out.AccessToken)
+	f.set("expiresAt", time.Now().Add(life).UTC().Format(time.RFC3339))
+	if out.RefreshToken != nil {
+		f.set("refreshToken", *out.RefreshToken)
+	}
+	return life, nil
+}
+
+func ssoEnd(f fields) time.Time {
+	end, _ := parseTime(f.text("expiresAt"))
+	if f.text("accessToken") == "" {
+		return time.Time{}
+	}
+	return end
+}
+
+// ssoUntil returns when a person has to log in again: when the token ends, or the registration of
+// the client that renews it.
+func ssoUntil(f fields) time.Time {
+	stated := f.text("expiresAt")
+	if f.text("refreshToken") != "" {
+		stated = f.text("registrationExpiresAt")
+	}
+	end, _ := parseTime(stated)
+	return end
 }
 
 // hasSSO says whether p names a role in Identity Center. Its other SSO settings mean nothing

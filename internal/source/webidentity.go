@@ -155,23 +155,45 @@ func checkToken(s, from string) (jwt, error) {
 	return jwt(s), nil
 }
 
-// end returns when a token in a file ends; zero if that is unknown, or if the kubelet writes a new
-// one in time (IRSA).
-func (t jwt) end() time.Time {
+// claims are what the token says of itself. They are not checked: whoever takes the token does.
+type claims struct {
+	Exp        float64 `json:"exp"`
+	Iat        float64 `json:"iat"`
+	Kubernetes *struct {
+		Pod json.RawMessage `json:"pod"`
+	} `json:"kubernetes.io"`
+}
+
+// claims are zero if it can't be read.
+func (t jwt) claims() (c claims) {
 	parts := strings.Split(string(t), ".")
 	if len(parts) != 3 {
-		return time.Time{}
+		return c
 	}
 	data, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
+	if err != nil || json.Unmarshal(data, &c) != nil {
+		return claims{}
+	}
+	return c
+}
+
+// end returns when a token in a file ends; zero if that is unknown, or if the kubelet writes a new
+// one in time, as it does for a pod (IRSA). One of `kubectl create token` is of no pod.
+func (t jwt) end() time.Time {
+	c := t.claims()
+	if c.Kubernetes != nil && c.Kubernetes.Pod != nil {
 		return time.Time{}
 	}
-	var claims struct {
-		Exp        float64         `json:"exp"`
-		Kubernetes json.RawMessage `json:"kubernetes.io"`
-	}
-	if json.Unmarshal(data, &claims) != nil || claims.Kubernetes != nil || claims.Exp < 1 || claims.Exp > 1<<40 {
+	return instant(c.Exp)
+}
+
+// issued returns when the token was; zero if that is unknown.
+func (t jwt) issued() time.Time { return instant(t.claims().Iat) }
+
+// instant is a NumericDate of RFC 7519; zero if it is none.
+func instant(seconds float64) time.Time {
+	if seconds < 1 || seconds > 1<<40 {
 		return time.Time{}
 	}
-	return time.Unix(int64(claims.Exp), 0)
+	return time.Unix(int64(seconds), 0)
 }

@@ -208,7 +208,8 @@ func TestTokenEnd(t *testing.T) {
 		{jwt(sandbox.WebIdentityToken("s", "a", end)), end},
 		{"a.b.c", time.Time{}},
 		{"opaque", time.Time{}},
-		{"e30.eyJleHAiOjIwMDAwMDAwMDAsImt1YmVybmV0ZXMuaW8iOnt9fQ.x", time.Time{}}, // {"exp":2000000000,"kubernetes.io":{}}: the kubelet writes another
+		{"e30.eyJleHAiOjIwMDAwMDAwMDAsImt1YmVybmV0ZXMuaW8iOnsicG9kIjp7Im5hbWUiOiJwIn19fQ.x", time.Time{}},                            // {"exp":2000000000,"kubernetes.io":{"pod":{"name":"p"}}}: the kubelet writes another
+		{"e30.eyJleHAiOjIwMDAwMDAwMDAsImt1YmVybmV0ZXMuaW8iOnsic2VydmljZWFjY291bnQiOnsibmFtZSI6InMifX19.x", time.Unix(2000000000, 0)}, // {"exp":2000000000,"kubernetes.io":{"serviceaccount":{"name":"s"}}}: kubectl create token, nobody writes another
 		{"e30.eyJleHAiOjFlMzAwfQ.x", time.Time{}},
 	} {
 		if got := c.token.end(); !got.Equal(c.want) {
