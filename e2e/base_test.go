@@ -80,13 +80,13 @@ func brsWhose(t *testing.T, c baseCase) (who, why string) {
 	cmd.Env = environ(c.env)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Run() // its status is Works
+	ended := cmd.Run() // its status is Works
 	var x struct {
 		Works              bool
 		Error, Arn, Source string
 	}
 	if err := json.Unmarshal(out.Bytes(), &x); err != nil {
-		return nobody, strings.TrimSpace(errs.String())
+		return nobody, fmt.Sprint("no page: ", ended, ctx.Err(), " ", errs.String())
 	}
 	if !x.Works {
 		return nobody, x.Error

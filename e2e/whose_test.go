@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"bytes"
+	"crypto/hmac"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,7 +18,7 @@ import (
 )
 
 // registry is an AWS that remembers whose keys it gave to whom: an STS, an Identity Center portal and a container
-// endpoint. Each answer's Arn says the whole way by which the caller came to his keys. It checks no signature, but that
+// endpoint. Each answer's Arn says the whole way by which the caller came to his keys. It checks the signature, and that
 // a session's token is there and no other's: a client that drops or adds one is refused, as by AWS.
 type registry struct {
 	*httptest.Server
@@ -82,8 +86,10 @@ func (r *registry) json(w http.ResponseWriter, id, tokenName string) {
 }
 
 func (r *registry) sts(w http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body)
+	req.Body = io.NopCloser(bytes.NewReader(body))
 	req.ParseForm()
-	if strings.Contains(req.Form.Get("RoleArn"), " ") { // no role has such a name
+	if strings.ContainsAny(req.Form.Get("RoleArn"), " \t\n") { // no role has such a name
 		refuse(w, "ValidationError")
 		return
 	}
@@ -98,10 +104,44 @@ func (r *registry) sts(w http.ResponseWriter, req *http.Request) {
 		refuse(w, "InvalidClientTokenId")
 		return
 	}
+	if !isSigned(req, body) {
+		refuse(w, "SignatureDoesNotMatch")
+		return
+	}
 	if req.Form.Get("Action") == "AssumeRole" {
 		way = "role " + req.Form.Get("RoleArn") + " by " + way
 	}
 	r.answer(w, req, way)
+}
+
+// isSigned says whether a request to "/" is signed with our secret.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+func isSigned(req *http.Request, body []byte) bool {
+	_, credential, _ := strings.Cut(req.Header.Get("Authorization"), "Credential=")
+	credential, rest, _ := strings.Cut(credential, ", SignedHeaders=")
+	names, signature, _ := strings.Cut(rest, ", Signature=")
+	_, scope, _ := strings.Cut(credential, "/")
+	hash := func(b []byte) string { sum := sha256.Sum256(b); return hex.EncodeToString(sum[:]) }
+	canonical := req.Method + "\n/\n" + req.URL.RawQuery + "\n"
+	for _, name := range strings.Split(names, ";") {
+		value := req.Header.Get(name)
+		switch name {
+		case "host":
+			value = req.Host
+		case "content-length":
+			value = fmt.Sprint(len(body))
+		}
+		canonical += name + ":" + strings.TrimSpace(value) + "\n"
+	}
+	canonical += "\n" + names + "\n" + hash(body)
+	key := []byte("AWS4secret")
+	for _, part := range append(strings.Split(scope, "/"),
+		"AWS4-HMAC-SHA256\n"+req.Header.Get("X-Amz-Date")+"\n"+scope+"\n"+hash([]byte(canonical))) {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(part))
+		key = mac.Sum(nil)
+	}
+	return hex.EncodeToString(key) == signature
 }
 
 func (r *registry) answer(w http.ResponseWriter, req *http.Request, way string) {
