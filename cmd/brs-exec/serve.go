@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"brs-exec/internal/message"
@@ -55,8 +54,10 @@ func (s *session) serve(ctx context.Context, sigs *runner.Signals, env []string,
 	if v.e, err = s.equip(ctx, env); err != nil {
 		return runner.Failed, err
 	}
-	if !runner.HasTerminal() {
-		sigs.OnHangup(v.hangUp)
+	if runner.HasTerminal() {
+		sigs.Serve(nil)
+	} else {
+		sigs.Serve(v.hangUp)
 	}
 	ctx, fail := context.WithCancelCause(ctx) // the credentials are there: only a bug of ours fails
 	defer fail(nil)
@@ -64,11 +65,8 @@ func (s *session) serve(ctx context.Context, sigs *runner.Signals, env []string,
 	v.log.Info("serving", "share", v.e.share.Path("."), "source", s.src.Describe(), "version", version())
 	v.loop(ctx)
 	status, signalled := sigs.Ended()
-	switch {
-	case !signalled:
+	if !signalled {
 		status, err = runner.Failed, context.Cause(ctx)
-	case status == dead(syscall.SIGTERM) || status == dead(syscall.SIGINT):
-		status = 0 // that is how it is ended
 	}
 	time.AfterFunc(teardownLimit, status.Exit)
 	v.tell("STOPPING=1")
@@ -76,8 +74,6 @@ func (s *session) serve(ctx context.Context, sigs *runner.Signals, env []string,
 	s.tellSummary(v.e.srv)
 	return status, err
 }
-
-func dead(sig syscall.Signal) runner.Status { return runner.Status(-int(sig)) }
 
 func (v *server) hangUp() {
 	select {

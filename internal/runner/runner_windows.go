@@ -50,8 +50,8 @@ func Catch() *Signals {
 // Context ends at Ctrl-C; Run doesn't look at it.
 func (s *Signals) Context() context.Context { return s.ctx }
 
-// OnHangup does nothing: there is no HUP.
-func (s *Signals) OnHangup(func()) {}
+// Serve does nothing: nothing is served here without a command.
+func (s *Signals) Serve(func()) {}
 
 // Ended reports whether Ctrl-C came before the command was started.
 func (s *Signals) Ended() (Status, bool) { return Failed, s.ctx.Err() != nil }

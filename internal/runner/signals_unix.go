@@ -48,6 +48,7 @@ type Signals struct {
 	source
 
 	mu      sync.Mutex
+	serving bool   // there is no command
 	hangup  func() // what a HUP calls; nil: it ends the wrapper
 	running bool   // the command is being started, or runs: signals are its
 	over    bool   // it has ended
@@ -78,15 +79,19 @@ func (s *Signals) Ended() (Status, bool) {
 	if s.ended == nil {
 		return 0, false
 	}
+	if s.serving && (s.ended.Signal == syscall.SIGINT || s.ended.Signal == syscall.SIGTERM) {
+		return 0, true
+	}
 	return s.ended.Status(), true
 }
 
-// OnHangup has f called for a HUP, beside everything else, instead of ending the wrapper. One that
-// came in ignored stays ignored.
-func (s *Signals) OnHangup(f func()) {
+// Serve says that there will be no command: INT and TERM are how this process is ended, with status
+// 0. A HUP calls hangup; nil: it ends the process, as it ends any. One that came in ignored stays
+// ignored.
+func (s *Signals) Serve(hangup func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hangup = f
+	s.serving, s.hangup = true, hangup
 }
 
 // handOver hands the signals over to Run. It is false if one has ended us already.
