@@ -3,7 +3,6 @@ package ecsserver
 import (
 	"maps"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -11,11 +10,10 @@ import (
 	"brs-exec/internal/procfs"
 )
 
-// How long one look through /proc for the process that asks may take: a machine may have very many
-// processes. Two such looks may delay an answer, after the wait for credentials. SDKs give up after
-// a second.
+// How long an answer waits, after the wait for credentials, until it is known which process asks: a
+// machine may have very many, and one may have very many files open. SDKs give up after a second.
 const (
-	findForLog     = 50 * time.Millisecond
+	findForLog     = 20 * time.Millisecond
 	findForWatch   = 400 * time.Millisecond
 	findForRefusal = 250 * time.Millisecond
 )
@@ -25,11 +23,13 @@ const (
 type finder struct {
 	budget time.Duration
 
-	mu     sync.Mutex     // held while one looks; guards what follows
-	began  time.Time      // of the last look
-	owners map[uint32]int // the process of each socket that was seen by it
-	all    bool           // it went through all processes, not only our descendants
-	seen   map[int]bool   // all that asked
+	looking sync.Mutex     // held while one looks; guards what follows
+	began   time.Time      // of the last look
+	owners  map[uint32]int // the process of each socket that was seen by it
+	all     bool           // it went through all processes, not only our descendants
+
+	mu   sync.Mutex
+	seen map[int]bool // all that asked; guarded by mu
 }
 
 func newFinder(budget time.Duration) *finder {
@@ -39,43 +39,49 @@ func newFinder(budget time.Duration) *finder {
 // mostSeen bounds memory: a system that has more process ids counts no further.
 const mostSeen = 1 << 16
 
-// client returns the process at a connection's other end. A share's socket tells it at once.
+// client returns the process at a connection's other end; 0 if there is none to be seen: of another
+// user or namespace, or gone already. It looks once a connection; a look that takes longer than the
+// budget ends beside the answer, and is known to the next one. A share's socket tells it at once.
 func (f *finder) client(c *conn) (pid int) {
-	socket, ok := c.stream.(*net.UnixConn)
-	if !ok {
-		return f.find(addrs(c))
+	if !c.sought {
+		c.sought = true
+		f.seek(c)
 	}
-	_, pid, _ = procfs.Peer(socket)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.noteLocked(pid)
-	return pid
+	return int(c.pid.Load())
 }
 
-func (f *finder) noteLocked(pid int) {
+func (f *finder) seek(c *conn) {
+	if socket, ok := c.stream.(*net.UnixConn); ok {
+		_, pid, _ := procfs.Peer(socket)
+		f.note(c, pid)
+		return
+	}
+	if c.socket.Inode == 0 {
+		return
+	}
+	found := make(chan struct{})
+	c.listener.open.Go(func() {
+		f.note(c, f.owner(c.socket.Inode))
+		close(found)
+	})
+	within(found, f.budget)
+}
+
+func (f *finder) note(c *conn, pid int) {
+	c.pid.Store(int64(pid))
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if pid != 0 && len(f.seen) < mostSeen {
 		f.seen[pid] = true
 	}
 }
 
-// find returns the process that has the client's end of a connection open; 0 if there is none to be
-// seen: of another user or namespace, or gone already.
-func (f *finder) find(client, server netip.AddrPort) int {
-	s, err := procfs.Connection(client, server)
-	if err != nil {
-		return 0
-	}
-	return f.owner(s.Inode)
-}
-
 // owner returns the process that has a socket open.
 func (f *finder) owner(inode uint32) int {
 	came := time.Now()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	pid := f.look(inode, came)
-	f.noteLocked(pid)
-	return pid
+	f.looking.Lock()
+	defer f.looking.Unlock()
+	return f.look(inode, came)
 }
 
 // look searches our descendants, who are few, and then all processes. A look that began after the

@@ -55,6 +55,35 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// Who asks is looked for once a connection. A look that takes long delays no answer, and is known to the next.
+func TestFindOnce(t *testing.T) {
+	var log logged
+	s := start(t, steady(), Options{Log: log.logger()})
+	f := s.handler.finder
+	c := dial(t, s)
+	r := bufio.NewReader(c)
+	ask := func() (told string) {
+		before := len(log.String())
+		io.WriteString(c, s.request())
+		if status, _, body := response(t, r); status != 200 {
+			t.Fatalf("got %d %s", status, body)
+		}
+		waitFor(t, func() bool { return strings.Contains(log.String()[before:], "event=served") })
+		return log.String()[before:]
+	}
+	f.looking.Lock() // as by a look at a process with a million files
+	if told := ask(); strings.Contains(told, "pid=") {
+		t.Errorf("it is known already: %s", told)
+	}
+	f.looking.Unlock()
+	waitFor(t, func() bool { return f.count() == 1 })
+	f.looking.Lock()
+	defer f.looking.Unlock()
+	if told := ask(); !strings.Contains(told, "pid="+itoa(os.Getpid())) {
+		t.Errorf("got %s; want our pid", told)
+	}
+}
+
 // A child between fork and exec has all that its parent has open; it is younger, and does not ask.
 func TestOpenerIsTheParent(t *testing.T) {
 	s, fetches := watched(t)

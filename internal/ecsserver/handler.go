@@ -227,7 +227,7 @@ func (h *handler) judge(r *http.Request) kind {
 		}
 	}
 	if c != nil {
-		c.proven.Store(true)
+		c.listener.places.prove(c)
 	}
 	if r.Method != http.MethodGet {
 		return wrongMethod

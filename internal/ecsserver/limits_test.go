@@ -219,9 +219,11 @@ func deaf(t *testing.T, s *Server) net.Conn {
 func (p *places) has(addr net.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.conns {
-		if c.RemoteAddr().String() == addr.String() {
-			return true
+	for _, conns := range p.of {
+		for c := range conns {
+			if c.RemoteAddr().String() == addr.String() {
+				return true
+			}
 		}
 	}
 	return false
@@ -238,6 +240,11 @@ func TestMain(m *testing.M) {
 }
 
 func helper() {
+	if n, _ := strconv.Atoi(os.Getenv("ECSSERVER_NOFILE_FIRST")); n > 0 {
+		if err := lowerNOFILE(n); err != nil {
+			panic(err)
+		}
+	}
 	s, err := Listen(steady(), Options{})
 	if err != nil {
 		panic(err)

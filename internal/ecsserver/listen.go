@@ -20,11 +20,11 @@ import (
 // listener accepts connections for net/http, knows whose they are and keeps their number bounded.
 type listener struct {
 	net.Listener         // TCP, or the socket of a share
-	places       *places // all listeners have the same
-	otherUsers   *places // under Options.SameUser
+	places       *places // all listeners of this machine's own clients have the same
 	uid          uint32  // ours
+	sameUser     bool    // Options.SameUser
 	outside      bool    // takes clients from outside of this machine's loopback
-	// peer tells whose the other end of a connection is; nil: nobody wants to know.
+	// peer tells whose the other end of a TCP connection is.
 	peer func(client, server netip.AddrPort) (procfs.Socket, error)
 	log  *slog.Logger
 
@@ -65,14 +65,12 @@ func scarce(err error) bool {
 
 // admit makes room for a connection; nil when there was none, and it is closed.
 func (l *listener) admit(nc net.Conn) *conn {
-	c := &conn{stream: nc.(stream), listener: l, places: l.places}
+	c := &conn{stream: nc.(stream), listener: l}
 	c.since.Store(time.Now().UnixNano())
 	c.stranger = l.outside && !neighbour(nc)
-	if l.peer != nil && l.isOtherUser(nc) {
-		c.otherUser, c.places = true, l.otherUsers
-	}
-	full, ok := c.places.add(c)
-	if full && !c.otherUser {
+	c.rank = l.rank(c)
+	full, ok := l.places.add(c)
+	if full && c.rank != foreign {
 		l.full()
 	}
 	if !ok {
@@ -83,19 +81,41 @@ func (l *listener) admit(nc net.Conn) *conn {
 	return c
 }
 
-// isOtherUser reports whether the client is known to be neither us nor root. What can't be
-// determined (a sandbox without sock_diag, a client that has gone) passes: the token decides. The
-// first such time there is a warning.
-func (l *listener) isOtherUser(nc net.Conn) bool {
-	s, err := l.peer(addrs(nc))
-	if err == nil {
-		return s.UID != l.uid && s.UID != 0
+// rank looks up whose a new connection is. What can't be told (a sandbox without sock_diag, a client
+// from outside) is no evidence against it: the token decides. A client that has gone is nobody's.
+func (l *listener) rank(c *conn) rank {
+	if c.isLocal() {
+		return local
 	}
-	if !errors.Is(err, procfs.ErrNoSocket) {
-		l.warn(&l.warnPeer, "same user: the kernel does not tell whose a connection is; "+
-			"only the token guards the credentials", "error", err)
+	var err error
+	c.socket, err = l.peer(addrs(c))
+	switch {
+	case l.outside:
+		return familiar
+	case errors.Is(err, procfs.ErrNoSocket):
+		return foreign
+	case err != nil:
+		if l.sameUser {
+			l.warn(&l.warnPeer, "same user: the kernel does not tell whose a connection is; "+
+				"only the token guards the credentials", "error", err)
+		}
+		return familiar
+	case l.places.knows(c.socket.UID):
+		return familiar
 	}
-	return false
+	c.otherUser = l.sameUser && c.socket.UID != l.uid && c.socket.UID != 0
+	return foreign
+}
+
+// lookUp returns how to tell whose the other end of a connection is, if the kernel tells it at all:
+// one without tcp_diag says of every socket, of this one too, that there is none.
+func lookUp(ln *net.TCPListener) func(client, server netip.AddrPort) (procfs.Socket, error) {
+	if _, err := procfs.Listener(ln.Addr().(*net.TCPAddr).AddrPort()); err != nil {
+		return func(netip.AddrPort, netip.AddrPort) (procfs.Socket, error) {
+			return procfs.Socket{}, errors.ErrUnsupported
+		}
+	}
+	return procfs.Connection
 }
 
 // neighbour reports whether a client is in a subnet of the interface that has the address by which
@@ -130,7 +150,7 @@ func changed(nc net.Conn, state http.ConnState) {
 	}
 	c.state.Store(int32(state))
 	if state == http.StateClosed {
-		c.places.remove(c)
+		c.listener.places.remove(c)
 		c.listener.open.Done()
 	}
 }
@@ -146,23 +166,22 @@ type stream interface {
 type conn struct {
 	stream
 	listener  *listener
-	places    *places
-	otherUser bool
-	stranger  bool         // is not in a subnet of ours
-	proven    atomic.Bool  // it has shown the token
-	state     atomic.Int32 // an http.ConnState
-	since     atomic.Int64 // when it was accepted or, later, became idle; Unix nanoseconds
-	extend    atomic.Bool  // the read deadline has not been extended yet
+	socket    procfs.Socket // the client's; zero: not known
+	otherUser bool          // to be refused
+	stranger  bool          // is not in a subnet of ours
+	pid       atomic.Int64  // who asks, as finder.client has found
+	sought    bool          // finder.client has been asked
+
+	rank        rank // guarded by places, as are the next two
+	sent, lines int  // bytes and lines, before the token
+
+	proven atomic.Bool  // it has shown the token
+	state  atomic.Int32 // an http.ConnState
+	since  atomic.Int64 // when it was accepted or, later, became idle; Unix nanoseconds
+	extend atomic.Bool  // the read deadline has not been extended yet
 }
 
 func (c *conn) is(state http.ConnState) bool { return http.ConnState(c.state.Load()) == state }
-
-func (c *conn) lessWanted(than *conn) bool {
-	if a, b := c.proven.Load(), than.proven.Load(); a != b {
-		return b
-	}
-	return c.since.Load() < than.since.Load()
-}
 
 // extension is how much longer a client has when a deadline has passed, once for each deadline.
 // net/http's deadlines count the time in which we were stopped (Ctrl-Z, a container's freezer) or
@@ -178,6 +197,16 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.read(b)
+	if n > 0 && !c.proven.Load() {
+		if err := c.listener.places.took(c, b[:n]); err != nil {
+			return 0, err
+		}
+	}
+	return n, err
+}
+
+func (c *conn) read(b []byte) (int, error) {
 	n, err := c.stream.Read(b)
 	if err != nil && c.extend.Swap(false) && errors.Is(err, os.ErrDeadlineExceeded) {
 		c.stream.SetReadDeadline(time.Now().Add(extension))

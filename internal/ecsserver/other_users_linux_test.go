@@ -29,7 +29,7 @@ func another() uint32 {
 func anotherUser(t *testing.T, s *Server) func() net.Conn {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		s.ln.uid = another() + 1
+		s.ln.uid, s.ln.places.uids = another()+1, map[uint32]bool{}
 	}
 	d := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) (err error) {
 		if os.Geteuid() == 0 {
@@ -87,7 +87,7 @@ func TestOtherUsersDoNotCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ln.places.max = 4
+	s.ln.places.max = mostForeign + 4
 	dialAsOther := anotherUser(t, s)
 	stop := serve(t, s)
 	defer stop()
@@ -97,15 +97,15 @@ func TestOtherUsersDoNotCount(t *testing.T) {
 			ours = append(ours, dial(t, s))
 		}
 	}
-	for range 3 * maxOtherUsers {
+	for range 3 * mostForeign {
 		dialAsOther()
 	}
-	waitFor(t, func() bool { return s.ln.otherUsers.displaced.Load() == 2*maxOtherUsers })
-	if n := s.ln.otherUsers.count(); n != maxOtherUsers {
-		t.Errorf("got %d connections of others; want %d", n, maxOtherUsers)
+	waitFor(t, func() bool { return s.ln.places.displaced.Load() == 2*mostForeign })
+	if n := s.ln.places.countOf(foreign); n != mostForeign {
+		t.Errorf("got %d connections of others; want %d", n, mostForeign)
 	}
-	if n := s.ln.places.count(); n != len(ours) {
-		t.Errorf("got %d that count; want %d", n, len(ours))
+	if n := s.ln.places.countOf(familiar); n != len(ours) {
+		t.Errorf("got %d of ours; want %d", n, len(ours))
 	}
 	for _, c := range ours {
 		io.WriteString(c, s.request())

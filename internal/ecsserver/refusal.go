@@ -95,12 +95,11 @@ func describePeer(c *conn) []slog.Attr {
 	if socket, ok := c.stream.(*net.UnixConn); ok {
 		return describeLocal(socket)
 	}
-	s, err := procfs.Connection(addrs(c))
-	if err != nil {
+	if c.socket.Inode == 0 {
 		return nil
 	}
-	attrs := []slog.Attr{slog.Uint64("uid", uint64(s.UID))}
-	if pid := newFinder(findForRefusal).owner(s.Inode); pid != 0 {
+	attrs := []slog.Attr{slog.Uint64("uid", uint64(c.socket.UID))}
+	if pid := newFinder(findForRefusal).owner(c.socket.Inode); pid != 0 {
 		attrs = append(attrs, slog.Int("pid", pid), slog.String("name", procfs.Comm(pid)))
 	}
 	return attrs

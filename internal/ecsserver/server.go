@@ -32,15 +32,16 @@
 //
 // The token guards the credentials: 256 random bits, the whole header compared in constant time.
 // Host, Origin, Referer and Sec-Fetch-* keep browsers out (DNS rebinding). Connections that have
-// not shown the token are the first to go when there are too many. With Options.SameUser the kernel
-// says whose socket the other end is. No error or log line holds the token, a header's value other
-// than Host, or any part of a credential.
+// not shown the token are the first to go when there are too many, and have few places and bytes
+// (places.go). The kernel says whose socket the other end is (Linux): strangers of other users have
+// places of their own, and with Options.SameUser they are refused. No error or log line holds the
+// token, a header's value other than Host, or any part of a credential.
 //
 // # Who asked
 //
-// With Options.Watch, or a Log at info, each GET is followed to its process before it is answered
-// (Linux): sock_diag has the socket at the other end, /proc/PID/fd whose it is. At warn, the
-// default, nothing of that is done.
+// With Options.Watch, or a Log at info, each connection's first GET is followed to its process
+// before it is answered (Linux): /proc/PID/fd says who has the socket at the other end. For the log
+// an answer waits 20 ms at most. At warn, the default, nothing of that is done.
 //
 // # Slow clients
 //
@@ -160,10 +161,6 @@ const (
 	maxHeader = 8 << 10
 	slop      = 4096
 
-	// maxOtherUsers bounds the connections of other users, which don't count among the rest: a few,
-	// so that they can be told why they are refused.
-	maxOtherUsers = 16
-
 	// maxOutside bounds the connections by Options.Addr, whose users can't be looked up.
 	maxOutside = 512
 
@@ -209,15 +206,13 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 	}
 	port := tcp[0].Addr().(*net.TCPAddr).AddrPort().Port()
 	ln := &listener{
-		Listener:   tcp[0],
-		places:     newPlaces(maxConns()),
-		otherUsers: newPlaces(maxOtherUsers),
-		uid:        uint32(os.Geteuid()),
-		log:        o.Log,
+		Listener: tcp[0],
+		uid:      uint32(os.Geteuid()),
+		sameUser: o.SameUser,
+		peer:     lookUp(tcp[0]),
+		log:      o.Log,
 	}
-	if o.SameUser {
-		ln.peer = procfs.Connection
-	}
+	ln.places = newPlaces(maxConns(), ln.uid, 0)
 	s := &Server{
 		handler: newHandler(p, o, port),
 		ln:      ln,
@@ -231,8 +226,9 @@ func Listen(p aws.CredentialsProvider, o Options) (*Server, error) {
 			&listener{Listener: o.Socket, places: ln.places, log: o.Log, ending: s.ending})
 	}
 	for _, tcp := range tcp[1:] {
-		s.further = append(s.further,
-			&listener{Listener: tcp, places: newPlaces(mostOutside()), outside: true, log: o.Log, ending: s.ending})
+		s.further = append(s.further, &listener{
+			Listener: tcp, places: newPlaces(mostOutside()), outside: true, peer: ln.peer, log: o.Log, ending: s.ending,
+		})
 		s.urlAt = "http://" + tcp.Addr().String() + path
 	}
 	if o.Port == 0 && len(o.Inherited) == 0 {
@@ -384,7 +380,6 @@ func (s *Server) drain() {
 	for _, ln := range s.listeners() {
 		ln.places.closeUnasked()
 	}
-	s.ln.otherUsers.closeUnasked()
 	if within(done, toAnswer) {
 		return
 	}

@@ -364,15 +364,22 @@ func waitFor(t testing.TB, ok func() bool) {
 func (p *places) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.conns)
+	return p.countLocked()
+}
+
+// countOf counts the connections of one rank.
+func (p *places) countOf(r rank) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.of[r])
 }
 
 // active counts the clients that have shown the token and are being answered.
 func (p *places) active() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.conns {
-		if c.proven.Load() && c.is(http.StateActive) {
+	for c := range p.of[trusted] {
+		if c.is(http.StateActive) {
 			n++
 		}
 	}

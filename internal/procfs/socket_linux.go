@@ -28,7 +28,7 @@ var errMalformed = errors.New("sock_diag: malformed answer")
 // Connection returns the open connection whose own address is local and whose peer is remote. The
 // peer of a connection that we have is found by giving its addresses the other way round.
 func Connection(local, remote netip.AddrPort) (Socket, error) {
-	found, err := ask(requestOne(local, remote))
+	found, err := ask(requestOne(local, remote), oneAnswer)
 	if err != nil {
 		return Socket{}, err
 	}
@@ -47,7 +47,7 @@ func Listener(addr netip.AddrPort) (Socket, error) {
 	if addr.Addr().Unmap().Is6() {
 		nobody = netip.IPv6Unspecified()
 	}
-	found, err := ask(requestOne(addr, netip.AddrPortFrom(nobody, 0)))
+	found, err := ask(requestOne(addr, netip.AddrPortFrom(nobody, 0)), oneAnswer)
 	if err != nil {
 		return Socket{}, err
 	}
@@ -60,16 +60,22 @@ func Listener(addr netip.AddrPort) (Socket, error) {
 // Sockets returns all open connections and all that listens. What is being closed, by either side,
 // is left out.
 func Sockets() ([]Socket, error) {
-	found, err := ask(requestAll(unix.AF_INET))
+	found, err := ask(requestAll(unix.AF_INET), manyAnswers)
 	if err != nil {
 		return nil, err
 	}
-	found6, _ := ask(requestAll(unix.AF_INET6)) // a kernel without IPv6 refuses, and has none
+	found6, _ := ask(requestAll(unix.AF_INET6), manyAnswers) // a kernel without IPv6 refuses, and has none
 	return append(found, found6...), nil
 }
 
+// The largest datagram of an answer: about one socket, and as the kernel ever makes it (netlink_dump).
+const (
+	oneAnswer   = 1 << 10
+	manyAnswers = 32 << 10
+)
+
 // ask sends one question and reads the whole answer.
-func ask(request []byte) (found []Socket, err error) {
+func ask(request []byte, size int) (found []Socket, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("open sock_diag: %w", err)
@@ -83,7 +89,7 @@ func ask(request []byte) (found []Socket, err error) {
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, fmt.Errorf("ask sock_diag: %w", err)
 	}
-	buf := make([]byte, 32<<10) // as much as the kernel ever puts into one datagram (netlink_dump)
+	buf := make([]byte, size)
 	for {
 		n, from, err := unix.Recvfrom(fd, buf, 0)
 		if err == unix.EINTR {
