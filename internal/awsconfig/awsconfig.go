@@ -59,7 +59,7 @@ func Locate(env []string) Paths {
 	return Paths{path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")}
 }
 
-// expand replaces $NAME, ${NAME} and a leading ~ as botocore does; other SDKs don't. They stand in
+// expand replaces $NAME, ${NAME} and a leading ~ or ~USER as botocore does; other SDKs don't. They stand in
 // the variable literally when systemd, a .env file or Docker's ENV has set it.
 func expand(env []string, path string) string {
 	path = os.Expand(path, func(name string) string {
@@ -68,8 +68,19 @@ func expand(env []string, path string) string {
 		}
 		return "$" + name // a file may be called so
 	})
-	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
+	rest, ok := strings.CutPrefix(path, "~")
+	if !ok {
+		return path
+	}
+	name := rest
+	if i := strings.IndexAny(rest, "/"+string(filepath.Separator)); i >= 0 {
+		name = rest[:i]
+	}
+	if name == "" {
 		return Home(env) + rest
+	}
+	if u, err := user.Lookup(name); err == nil {
+		return u.HomeDir + rest[len(name):]
 	}
 	return path
 }

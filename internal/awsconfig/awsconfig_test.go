@@ -4,8 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"runtime"
 	"testing"
+
+	"brs-exec/need"
 )
 
 func TestPathsRead(t *testing.T) {
@@ -37,6 +41,19 @@ func TestPathsRead(t *testing.T) {
 		if err != nil || string(config) != tt.config || string(credentials) != tt.credentials {
 			t.Errorf("%s: got %q, %q, %v; want %q, %q", tt.name, config, credentials, err, tt.config, tt.credentials)
 		}
+	}
+}
+
+// ~NAME is that user's home directory, if there is such a user.
+func TestHomeOfAnother(t *testing.T) {
+	u, err := user.Current()
+	need.That(t, runtime.GOOS != "windows", "unix", "a name has a domain on Windows")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Locate([]string{"HOME=/elsewhere", "AWS_CONFIG_FILE=~" + u.Username + "/x", "AWS_SHARED_CREDENTIALS_FILE=~no-such-user/x"})
+	if want := u.HomeDir + "/x"; p.Config != want || p.Credentials != "~no-such-user/x" {
+		t.Errorf("got %+v; want %s, and the other as it is", p, want)
 	}
 }
 
