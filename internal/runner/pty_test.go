@@ -268,6 +268,7 @@ func TestT06NoTerminal(t *testing.T) {
 // around it, or not at all.
 func TestT07NoRoom(t *testing.T) {
 	need.Tools(t, "setpriv")
+	need.Place(t, !raceEnabled, "a build without -race, whose threads are the C library's")
 	need.Place(t, os.Getuid() == 0, "root, who may become a user without processes")
 	uid := strconv.Itoa(100_000 + os.Getpid()%100_000)
 	for limit := 6; limit < 16; limit++ {
