@@ -228,6 +228,12 @@ func (c *child) resumedSoon() bool {
 // orphaned groups is the same for both. It returns when we are continued.
 func (c *child) stopAlong(sig syscall.Signal) {
 	c.stopped, c.resumed = true, false
+	if os.Getpid() == 1 && isStop(sig) && c.relay == nil {
+		// It doesn't stop PID 1, and so nobody would continue the command.
+		c.resume()
+		c.resumed = false
+		return
+	}
 	c.contsOpen++
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return isStop(w.sig) })
 	defer func() {

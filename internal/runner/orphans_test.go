@@ -142,6 +142,21 @@ func TestO05SignalsAsPID1(t *testing.T) {
 		}
 		c.Wait()
 	}
+	for _, stop := range []string{"TSTP", "TTIN", "TTOU"} { // which stop no PID 1
+		j := newJournal(t)
+		c := wrapped.command(t, namespace(wrapped.w(), "count", string(j), "20", "21", "22")...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		j.ready(t)
+		init := childrenOf(c.Process.Pid)[0]
+		kill(t, stop, init)
+		kill(t, "TERM", init)
+		if got := strings.ReplaceAll(j.finish(t, init, "TERM"), "CONT ", ""); got != "TERM" {
+			t.Errorf("%s: got %q; want one TERM", stop, got)
+		}
+		c.Wait()
+	}
 	// Death by a signal is 128 and its number: PID 1 can't die of one itself.
 	r := wrapped.run(t, namespace(wrapped.w(), "sh", "-c", "kill -TERM $$")...)
 	if want := "[exit 143]"; r.String() != want {
