@@ -215,7 +215,7 @@ func TestEndKeepsThePort(t *testing.T) {
 			}
 			want := ""
 			if c.told != "" {
-				want = "^brs-exec: warning: " + c.told + " without the endpoint\n$"
+				want = "^brs-exec: warning: " + c.told + " without the endpoint\nbrs-exec: hint: --linger 1h .*\n$"
 			}
 			if got := errs.String(); (want == "") != (got == "") || !regexp.MustCompile(want).MatchString(got) {
 				t.Errorf("got %q; want %q", got, want)

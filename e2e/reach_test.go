@@ -131,7 +131,7 @@ func TestReachParallel(t *testing.T) {
 	}
 }
 
-var goesOn = regexp.MustCompile(`^brs-exec: warning: .* on without the endpoint\n$`)
+var goesOn = regexp.MustCompile(`^brs-exec: warning: .* on without the endpoint\nbrs-exec: hint: --linger 1h .*\n$`)
 
 // A daemon outlives the command, and with it the endpoint: the port is refused, and not served by anybody else.
 func TestDaemonOutlivesTheEndpoint(t *testing.T) {

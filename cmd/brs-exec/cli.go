@@ -30,7 +30,7 @@ type cli struct {
 	runner  runner.Command // Args is the command
 
 	onRotation, expectAccount, logLevel, logFormat, logFile, output, format, share, listen string
-	mustLast, rehearse, sandboxTTL, demoClient                                             time.Duration
+	mustLast, rehearse, sandboxTTL, demoClient, linger                                     time.Duration
 	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox              bool
 	allowIdentityChange, serve, ready                                                      bool
 	deliver, withProfile                                                                   []string

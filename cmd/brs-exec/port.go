@@ -64,13 +64,26 @@ func (s *session) keep(k *keptPort) {
 	if k == nil || !k.stillThere() {
 		return
 	}
-	oldest := k.left[len(k.left)-1].PID
-	who, verb := fmt.Sprintf("%s (%d)", procfs.Program(oldest), oldest), "goes"
-	if more := len(k.left) - 1; more > 0 {
-		who, verb = fmt.Sprintf("%s and %d more", who, more), "go"
+	verb := "goes"
+	if len(k.left) > 1 {
+		verb = "go"
 	}
-	s.log.Warn(who + " " + verb + " on without the endpoint")
+	told := []any{}
+	if s.flags.linger == 0 {
+		told = []any{"hint", "--linger 1h serves on for so long at most, until they have ended"}
+	}
+	s.log.Warn(k.whoIsLeft()+" "+verb+" on without the endpoint", told...)
 	if err := k.port.Keep(); err != nil {
 		s.log.Debug("the endpoint's port is not kept", "error", err)
 	}
+}
+
+// whoIsLeft names the oldest of those that go on, of whom there is one at least.
+func (k *keptPort) whoIsLeft() string {
+	oldest := k.left[len(k.left)-1].PID
+	who := fmt.Sprintf("%s (%d)", procfs.Program(oldest), oldest)
+	if more := len(k.left) - 1; more > 0 {
+		who += fmt.Sprintf(" and %d more", more)
+	}
+	return who
 }

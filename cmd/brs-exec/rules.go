@@ -23,7 +23,7 @@ func (c *cli) check() error {
 		return nil
 	}
 	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules(),
-		c.serveRules(), c.listenRules(), c.profileRules()) {
+		c.serveRules(), c.listenRules(), c.lingerRules(), c.profileRules()) {
 		if r.broken {
 			return message.Errorf(r.hint, "%s", r.text)
 		}

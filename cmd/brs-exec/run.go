@@ -68,6 +68,7 @@ func (s *session) runCommand(
 	status, err = runner.Run(sigs, run)
 	if !began.IsZero() {
 		s.tellEnd(status, began)
+		s.stayFor(e.port, sigs)
 	}
 	if !began.IsZero() && s.flags.delivery.served() {
 		if asked := e.srv.Stats(); !s.warnOfBypass(run.Args, env, asked) {

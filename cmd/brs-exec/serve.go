@@ -21,7 +21,7 @@ func (c *cli) serveRules() []rule {
 		{len(c.runner.Args) > 0, "--serve runs no command", "drop the command, or --serve"},
 	}
 	for _, flag := range []string{
-		"pty", "kill-after", "on-wrapper-death", "start-early", "on-rotation", "no-isolation", "token-in",
+		"pty", "kill-after", "on-wrapper-death", "start-early", "on-rotation", "linger", "no-isolation", "token-in",
 		"rehearse", "rehearse-fail",
 	} {
 		rules = append(rules, rule{c.setBy[flag] != "", c.given(flag) + " is for a command, and --serve runs none",

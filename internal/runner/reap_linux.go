@@ -37,3 +37,14 @@ func subreaper() bool {
 	unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&is)), 0, 0, 0)
 	return is != 0
 }
+
+// Reap collects the orphans that have ended since Run returned. It is for the goroutine that called
+// Run.
+func Reap() {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG|unix.WNOTHREAD, nil)
+		if err != unix.EINTR && (err != nil || pid <= 0) {
+			return
+		}
+	}
+}

@@ -164,3 +164,9 @@ func HasTerminal() bool { return true }
 
 // Exit ends the process with the command's code, all 32 bits of it.
 func (s Status) Exit() { os.Exit(int(s)) }
+
+// AskedToEnd never tells.
+func (s *Signals) AskedToEnd() <-chan struct{} { return nil }
+
+// Reap has nothing to do here.
+func Reap() {}

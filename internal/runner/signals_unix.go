@@ -48,10 +48,11 @@ type Signals struct {
 	source
 
 	mu      sync.Mutex
-	serving bool   // there is no command
-	hangup  func() // what a HUP calls; nil: it ends the wrapper
-	running bool   // the command is being started, or runs: signals are its
-	over    bool   // it has ended
+	serving bool          // there is no command
+	hangup  func()        // what a HUP calls; nil: it ends the wrapper
+	asked   chan struct{} // what AskedToEnd returned; nil: nobody wants to know, or it is closed
+	running bool          // the command is being started, or runs: signals are its
+	over    bool          // it has ended
 	ended   *Ended
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -92,6 +93,15 @@ func (s *Signals) Serve(hangup func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving, s.hangup = true, hangup
+}
+
+// AskedToEnd returns what is closed when, from now on, the wrapper is asked to end whose command has
+// ended.
+func (s *Signals) AskedToEnd() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = make(chan struct{})
+	return s.asked
 }
 
 // handOver hands the signals over to Run. It is false if one has ended us already.
@@ -138,6 +148,10 @@ func (s *Signals) claimed(e event) bool {
 		s.ended = &Ended{e.sig}
 		s.cancel(s.ended)
 		s.release() // should something not heed the context, the next signal ends us
+	}
+	if s.over && s.asked != nil && asksToEnd(e.sig) && !ignoredAtEntry(e.sig) {
+		close(s.asked)
+		s.asked = nil
 	}
 	return s.running
 }
