@@ -23,7 +23,10 @@ func (s *session) newKeptPort(e *equipment) *keptPort {
 	if !s.flags.delivery.served() {
 		return new(keptPort)
 	}
-	told := []string{endpointVariable + "=" + e.srv.URL(), endpointVariable + "=" + e.srv.URLAt()}
+	told := []string{endpointVariable + "=" + e.srv.URL()}
+	if at := e.srv.URLAt(); at != "" { // an empty variable is not ours
+		told = append(told, endpointVariable+"="+at)
+	}
 	return &keptPort{port: runner.NewPort(e.srv.Drawn(), told...), told: told}
 }
 
