@@ -45,8 +45,9 @@ type signIn struct {
 }
 
 // login [-ago DURATION] [-over] is AWS Sign-In, and what `aws login` left in HOME, with keys that
-// have ended under -over. login -end ends it all, login -down, -mute (200 and nothing in it) and -up are an outage, login
-// -steal is another program's renewal: it empties the file, and writes what it got 50 ms later.
+// have ended under -over. login -end ends it all; login -down, -mute (200 and nothing in it) and
+// -up are an outage; login -steal is another program's renewal: it empties the file, and writes
+// what it got 50 ms later.
 func standLogin(s *stack, ts *testscript.TestScript, args []string) {
 	f := flag.NewFlagSet("login", flag.ContinueOnError)
 	over := f.Bool("over", false, "")

@@ -121,7 +121,8 @@ func (l *login) explain(err error) *problem.Error {
 	case status == http.StatusForbidden && l.role != "":
 		e.Text = l.what + ": no access to role " + l.role
 		e.Hint = "aws sso list-account-roles shows yours; sso_account_id and sso_role_name of the profile choose"
-	case errors.Is(err, errNoKeys), status >= 500 || status == http.StatusTooManyRequests || status == 0 && awserr.FromNetwork(err):
+	case errors.Is(err, errNoKeys), status >= 500, status == http.StatusTooManyRequests,
+		status == 0 && awserr.FromNetwork(err):
 		return l.s.explain(call{op: l.what}, err)
 	case code != "" && message != "":
 		e.Text = l.what + ": the login has expired or was ended (" + code + ": " + problem.FirstLine(message) + ")"

@@ -143,8 +143,8 @@ func (c *loginCache) save(t *loginToken) {
 }
 
 // changes waits until the file is another than the one that was read last. Of many programs that
-// share it the first one spends the refresh token, and its result is in the file a moment later; one
-// that writes in place leaves it empty for that moment.
+// share it the first one spends the refresh token, and its result is in the file a moment later;
+// one that writes in place leaves it empty for that moment.
 func (c *loginCache) changes(ctx context.Context, within time.Duration) bool {
 	c.mu.Lock()
 	seen := c.seen
