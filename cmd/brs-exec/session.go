@@ -128,16 +128,16 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.creds.Start(ctx); err != nil {
 		return err
 	}
-	end := s.src.RenewableUntil()
-	if end.IsZero() {
-		return nil
-	}
+	const hint = "log in anew first, or use a source that renews itself"
+	end, must := s.src.RenewableUntil(), s.flags.mustLast
 	left := time.Until(end)
 	switch {
-	case left < s.flags.mustLast:
-		return message.Errorf("log in anew first, or use a source that renews itself",
-			"%s can be renewed unattended for %s; --must-last asks %s",
-			s.src.Describe(), left.Round(time.Second), s.flags.mustLast)
+	case must > 0 && s.src.Doubt(time.Now().Add(must)) != "":
+		return message.Errorf(hint, "%s; --must-last asks %s", s.src.Doubt(time.Now().Add(must)), must)
+	case end.IsZero():
+	case left < must:
+		return message.Errorf(hint, "%s can be renewed unattended for %s; --must-last asks %s",
+			s.src.Describe(), left.Round(time.Second), must)
 	case left < time.Hour:
 		s.log.Warn("the credentials can't be renewed unattended for an hour", "until", end, "source", s.src.Describe())
 	}

@@ -32,7 +32,22 @@ type profileKeys struct {
 func (b *builder) newProfileKeys(p *config.SharedConfig) *profileKeys {
 	k := &profileKeys{s: b.s, profile: p.Profile, files: b.files, keys: p.Credentials}
 	k.setEnd()
+	b.s.doubts = append(b.s.doubts, k.doubt)
 	return k
+}
+
+// doubt is for Doubt: that another program will renew the keys is only a hope.
+func (k *profileKeys) doubt(end time.Time) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch keys := k.keys; {
+	case keys.SessionToken == "" || keys.CanExpire && keys.Expires.After(end):
+		return ""
+	case keys.CanExpire:
+		return fmt.Sprintf("the keys in profile %s end at %s, and whether they are renewed there isn't known",
+			k.profile, keys.Expires.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("the keys in profile %s don't say when they end", k.profile)
 }
 
 func (k *profileKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {

@@ -55,6 +55,7 @@ type Source struct {
 	baseStep    Step       // the first that it is told of
 	mfas        []*mfa
 	untils      []func() time.Time
+	doubts      []func(end time.Time) string
 	sessionLife time.Duration // of the session that keys without a role become; 0: an hour
 	hasWorked   atomic.Bool   // Retrieve has brought credentials: every host of the chain exists
 	owned       atomic.Pointer[owned]
@@ -184,6 +185,17 @@ func (s *Source) RenewableUntil() time.Time {
 		}
 	}
 	return first
+}
+
+// Doubt says why nobody knows whether credentials can be had until end, where RenewableUntil names no
+// end; "" if nothing is known to stand against it.
+func (s *Source) Doubt(end time.Time) string {
+	for _, doubt := range s.doubts {
+		if why := doubt(end); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // A deadline is an end that one part of the chain knows; Retrieve may move it while others look.

@@ -37,9 +37,15 @@ func (b *builder) fromVariables(c *chain) error {
 	if err := checkKeys(v.keys, func(name string) string { return name }); err != nil {
 		return err
 	}
-	if end, ok := parseTime(b.vars["AWS_CREDENTIAL_EXPIRATION"]); ok && v.keys.SessionToken != "" {
+	switch end, ok := parseTime(b.vars["AWS_CREDENTIAL_EXPIRATION"]); {
+	case v.keys.SessionToken == "":
+	case ok:
 		v.keys.CanExpire, v.keys.Expires = true, end
 		b.newDeadline().set(end)
+	default:
+		b.s.doubts = append(b.s.doubts, func(time.Time) string {
+			return "the keys in the environment don't say when they end (AWS_CREDENTIAL_EXPIRATION)"
+		})
 	}
 	c.provider = v
 	_, err := v.Retrieve(context.Background()) // asks nobody
