@@ -8,53 +8,77 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
-	"unsafe"
+	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/windows"
+
+	"brs-exec/internal/winproc"
 )
 
 // Deaths are what OnWrapperDeath can be here: a job object knows one end. The default, "term", means
 // that, too.
 var Deaths = []string{"kill", "none"}
 
-// Harden does nothing here.
-func Harden() {}
+// Harden has Windows end us after the command at a logoff or shutdown: it ends processes of a higher
+// level first, and 0x280 is the command's.
+// https://learn.microsoft.com/en-us/windows/win32/api/processthreadsapi/nf-processthreadsapi-setprocessshutdownparameters
+func Harden() { windows.SetProcessShutdownParameters(0x27f, 0) }
 
-// Ended is never seen here: nothing but Ctrl-C arrives, and that is the context's end.
+// interrupted is how a program ends that Ctrl-C ends.
+const interrupted = Status(windows.STATUS_CONTROL_C_EXIT)
+
+// Ended says that the console told us to end before the command was started.
 type Ended struct{}
 
 func (e *Ended) Error() string  { return "interrupted" }
-func (e *Ended) Status() Status { return Failed }
+func (e *Ended) Status() Status { return interrupted }
 
-// Signals takes Ctrl-C, which the whole console gets, so that the command decides.
+// Signals takes what the console tells: Ctrl-C and Ctrl-Break, its closing, a logoff, a shutdown.
+// The whole console is told; once the command runs, what it does decides. Go holds the last three
+// up for as long as we run, so that the command has all the time that Windows gives.
 type Signals struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	running atomic.Bool // the command is
 }
 
-// Catch catches Ctrl-C and Ctrl-Break.
+// Catch catches them all.
 func Catch() *Signals {
 	s := &Signals{}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, os.Interrupt)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		for range c {
-			s.cancel(&Ended{})
+			if !s.running.Load() {
+				s.cancel(&Ended{})
+			}
 		}
 	}()
 	return s
 }
 
-// Context ends at Ctrl-C; Run doesn't look at it.
+// Context ends when the console tells us to end before the command runs.
 func (s *Signals) Context() context.Context { return s.ctx }
 
 // Serve does nothing: nothing is served here without a command.
 func (s *Signals) Serve(func()) {}
 
-// Ended reports whether Ctrl-C came before the command was started.
-func (s *Signals) Ended() (Status, bool) { return Failed, s.ctx.Err() != nil }
+// Ended reports whether that has happened.
+func (s *Signals) Ended() (Status, bool) { return interrupted, s.ctx.Err() != nil }
+
+// handOver says whether the command may still be started.
+func (s *Signals) handOver() bool {
+	s.running.Store(true)
+	return s.ctx.Err() == nil
+}
+
+func (s *Signals) mark() {}
+func (s *Signals) drop() {}
 
 // Find looks the command up in env's PATH. The extensions of PATHEXT are ours.
 func Find(argv, env []string) (path string, s Status, err error) {
@@ -67,41 +91,72 @@ func Find(argv, env []string) (path string, s Status, err error) {
 	switch {
 	case err == nil:
 		return path, 0, nil
+	case script(argv[0]) != "":
+		return "", NotExecutable, &findError{argv[0], "Windows can't run it by itself", script(argv[0]) + " " + argv[0]}
+	case errors.Is(err, exec.ErrDot):
+		return "", NotExecutable, &findError{argv[0], "it is in the current folder only", `.\` + argv[0] + " runs it"}
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return "", NotFound, err
+		return "", NotFound, &findError{argv[0], "no such command", "is it in PATH? where.exe " + argv[0]}
 	}
 	return "", NotExecutable, err
 }
 
-// There are no signals to hand on, nor one that would keep the command from being started.
-func (s *Signals) handOver() bool { return true }
-func (s *Signals) mark()          {}
-func (s *Signals) drop()          {}
+// script is what runs a file that is there and has no program's extension.
+func script(name string) string {
+	by := map[string]string{".ps1": "powershell -File", ".sh": "bash", ".py": "py"}[strings.ToLower(filepath.Ext(name))]
+	if info, err := os.Stat(name); err != nil || info.IsDir() {
+		return ""
+	}
+	return by
+}
+
+// findError says why a command can't be run, and what runs it.
+type findError struct{ name, why, hint string }
+
+func (e *findError) Error() string   { return e.name + ": " + e.why }
+func (e *findError) Hints() []string { return []string{e.hint} }
 
 // child is the running command, in our console.
 type child struct {
 	Command
 	sigs    *Signals
 	process *os.Process
+	tree    *winproc.Tree // nil: it is in no job of ours
 	pid     int
 	status  Status
 }
 
 func (c *child) start() (err error) {
-	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
-	c.process, err = os.StartProcess(c.Path, c.Args, &os.ProcAttr{Env: c.Env, Files: files})
-	if err != nil {
+	attributes := &os.ProcAttr{
+		Env: c.Env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{CmdLine: c.line()},
+	}
+	inJob := c.OnWrapperDeath != "none"
+	if inJob {
+		winproc.Suspended(attributes.Sys)
+	}
+	if c.process, err = os.StartProcess(c.Path, c.Args, attributes); err != nil {
 		c.status = NotExecutable
 		return err
 	}
 	c.pid = c.process.Pid
-	if c.OnWrapperDeath != "none" {
-		endWithUs(c.pid)
+	if inJob {
+		c.tree = winproc.Adopt(c.process)
 	}
 	return nil
 }
 
-func (c *child) finish() {}
+// line is the command's command line as it was typed, if its arguments came with ours: cmd.exe,
+// msiexec and batch files read a line in ways of their own. "": it is made of Args.
+func (c *child) line() string {
+	n := len(os.Args) - len(c.Args)
+	if n < 0 || !slices.Equal(os.Args[n:], c.Args) {
+		return ""
+	}
+	return winproc.Tail(winproc.Line(), n)
+}
+
+// finish lets what the command has left behind live on.
+func (c *child) finish() { c.tree.Release() }
 
 func (c *child) run() Status {
 	ended := make(chan Status, 1)
@@ -120,32 +175,6 @@ func (c *child) run() Status {
 		<-ended
 		return RunFailed
 	}
-}
-
-// endWithUs puts the command into a job, which ends with our last handle of it, also if we are
-// killed. If that fails, the command runs without.
-func endWithUs(pid int) {
-	job, err := windows.CreateJobObject(nil, nil)
-	if err != nil {
-		return
-	}
-	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{
-		BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{
-			// Grandchildren may live on, as elsewhere.
-			LimitFlags: windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | windows.JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK,
-		},
-	}
-	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
-	if err != nil {
-		return
-	}
-	process, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(pid))
-	if err != nil {
-		return
-	}
-	defer windows.CloseHandle(process)
-	windows.AssignProcessToJobObject(job, process) // job stays open as long as we live
 }
 
 // Stderr is where a wrapper says something while its command runs.
