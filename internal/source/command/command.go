@@ -1,11 +1,12 @@
 // Package command runs the commands that the user configured, and ends with brs-exec what they have
 // begun.
 //
-// A command runs by /bin/sh -c in brs-exec's environment without the user's AWS keys, stdin
-// /dev/null, in our process group so that Ctrl-C reaches it. (Any process of the same user, the
-// child too, can read a command's environment in /proc. brs-exec's own is closed to them.)
-// What it prints is secret; what it says on stderr is shown as it comes.
-// Its command line may hold a secret, too: errors don't name it, the caller says what ran.
+// A command runs by /bin/sh -c, on Windows by cmd.exe as if it were typed at a prompt. It has
+// brs-exec's environment without the user's AWS keys and an empty stdin, and is in our process group
+// so that Ctrl-C reaches it. (Any process of the same user, the child too, can read a command's
+// environment in /proc. brs-exec's own is closed to them.) What it prints is secret; what it says on
+// stderr is shown as it comes. Its command line may hold a secret, too: errors don't name it, the
+// caller says what ran.
 package command
 
 import (
@@ -18,7 +19,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -60,9 +60,8 @@ func (r *Runner) Run(ctx context.Context, command string) ([]byte, error) {
 	cmd := shell(limited, command)
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = out, r.Stderr
-	cmd.Cancel = func() error { return endTree(cmd.Process) }
 	cmd.WaitDelay = drain
-	err := cmd.Run()
+	err := runTree(cmd)
 	switch {
 	case out.over:
 		return nil, problem.Bad("only the answer belongs on stdout, the rest on stderr",
@@ -84,9 +83,9 @@ func failure(err error, command string) error {
 	case exited && exit.ExitCode() == 127 && lacksInterpreter(command):
 		return problem.Bad(`has that line a Windows line end? sed -i 's/\r$//' takes it off`,
 			"exit status 127: the interpreter that its first line names is not there")
-	case exited && exit.ExitCode() == 127:
-		return problem.Bad("write its whole path: it is found by /bin/sh in brs-exec's PATH",
-			"exit status 127, no such command")
+	case exited && exit.ExitCode() == notThere:
+		return problem.Bad("write its whole path: it is found by "+shellName+" in brs-exec's PATH",
+			"exit status %d, no such command", notThere)
 	case exited:
 		return problem.Bad("run it by hand: what it said on stderr stands above", "%v", exit)
 	}
@@ -142,13 +141,6 @@ func isKey(entry string) bool {
 		return true
 	}
 	return false
-}
-
-func shell(ctx context.Context, command string) *exec.Cmd {
-	if runtime.GOOS == "windows" {
-		return exec.CommandContext(ctx, "cmd.exe", "/C", command)
-	}
-	return exec.CommandContext(ctx, "/bin/sh", "-c", command)
 }
 
 // bounded is a buffer that stops a command which prints too much. (Embedded, a bytes.Buffer would
