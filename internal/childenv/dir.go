@@ -147,7 +147,7 @@ func (e noPlace) Unwrap() error { return e.error }
 
 // Hints says what to do about it.
 func (e noPlace) Hints() []string {
-	return []string{"set TMPDIR to a directory that only you can write to"}
+	return []string{"set " + placeVariable + " to a directory that only you can write to"}
 }
 
 // make makes the directory in place, or leaves nothing there. Nobody else has d yet.
@@ -255,7 +255,7 @@ func (d *Dir) create() error {
 	if err := trusted(d.place); err != nil {
 		return err
 	}
-	if err := os.Mkdir(d.path, 0o700); err != nil {
+	if err := makeFolder(d.path); err != nil {
 		return err
 	}
 	root, err := openOurs(d.path)
@@ -298,8 +298,12 @@ func (d *Dir) RemoveToken() error {
 		return nil
 	}
 	token := d.files[tokenAt]
+	err := removeFile(d.root, token.name)
+	if err == errInUse { // emptied: Remove tries again
+		return nil
+	}
 	d.files = d.files[:tokenAt:tokenAt]
-	return nameless(token, removeFile(d.root, token.name))
+	return nameless(token, err)
 }
 
 // Remove removes what NewDir and Keep made, and nothing else. What a child has put into the
@@ -316,10 +320,19 @@ func (d *Dir) remove() (errs error) {
 		return nil
 	}
 	defer d.close()
+	left := false
 	for _, f := range d.files {
-		errs = join(errs, nameless(f, removeFile(d.root, f.name)))
+		err := removeFile(d.root, f.name)
+		if err == errInUse {
+			left = true
+			continue
+		}
+		errs = join(errs, nameless(f, err))
 	}
 	d.unlock() // Windows removes no directory with an open file in it; a sweep finds this one too young
+	if left {
+		return errs
+	}
 	return join(errs, removeDir(d.root, d.path))
 }
 

@@ -12,6 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// placeVariable is what a user sets to say where temporary files go.
+const placeVariable = "TMPDIR"
+
+func makeFolder(path string) error { return os.Mkdir(path, 0o700) }
+
+// patiently does it once: nobody can keep us from it here.
+func patiently(do func() error) error { return do() }
+
+// inUse says of an error that another process has the file open: here that is none.
+func inUse(error) bool { return false }
+
 func systemPlaces(environ) []string { return []string{"/tmp", "/var/tmp", "/dev/shm"} }
 
 // trusted says whether nobody but us and root can put something in the place of our directory. It

@@ -1,14 +1,73 @@
 package childenv
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
 
-func systemPlaces(e environ) []string { return []string{e.get("TEMP"), e.get("TMP")} }
+// placeVariable is what a user sets to say where temporary files go.
+const placeVariable = "TEMP"
+
+// systemPlaces are what the variables name, and what GetTempPath2 has without them.
+func systemPlaces(e environ) []string { return []string{e.get("TMP"), e.get("TEMP"), os.TempDir()} }
+
+// makeFolder makes a directory that this user and the system alone can open, whatever TEMP's rights are;
+// what is made in it inherits that.
+func makeFolder(path string) error {
+	attributes, err := onlyOurs()
+	if err != nil {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
+	}
+	p, err := windows.UTF16PtrFromString(path)
+	if err == nil {
+		err = windows.CreateDirectory(p, attributes)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
+	}
+	return nil
+}
+
+// onlyOurs is a protected DACL: full control for SYSTEM (SY) and this user, also of what is made
+// inside (OICI). https://learn.microsoft.com/en-us/windows/win32/secauthz/ace-strings
+func onlyOurs() (*windows.SecurityAttributes, error) {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return nil, err
+	}
+	sd, err := windows.SecurityDescriptorFromString("D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;" + user.User.Sid.String() + ")")
+	if err != nil {
+		return nil, err
+	}
+	a := &windows.SecurityAttributes{SecurityDescriptor: sd}
+	a.Length = uint32(unsafe.Sizeof(*a))
+	return a, nil
+}
+
+// patience is how long something may be in use: a client that reads its token, a virus scanner.
+const patience = time.Second
+
+// patiently does what fails while somebody has the file open.
+func patiently(do func() error) (err error) {
+	for end, pause := time.Now().Add(patience), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if err = do(); !inUse(err) || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}
+
+// inUse says of an error that another process has the file, or one in the folder, open.
+func inUse(err error) bool {
+	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED) ||
+		errors.Is(err, windows.ERROR_DIR_NOT_EMPTY)
+}
 
 // trusted asks nothing: %TEMP% is in the user's profile, which no other user can write to.
 func trusted(string) error { return nil }

@@ -47,7 +47,7 @@ func writeWhole(root *os.Root, f file) error {
 	_ = root.Remove(draft) // of an earlier look that failed, or somebody's symlink
 	err := writeNew(root, draft, f.content)
 	if err == nil {
-		err = root.Rename(draft, f.name)
+		err = patiently(func() error { return root.Rename(draft, f.name) })
 	}
 	if err != nil {
 		_ = root.Remove(draft)
@@ -78,16 +78,27 @@ func removeFile(root *os.Root, name string) error {
 		return errors.New("something else is in its place")
 	}
 	if err == nil {
-		err = root.Remove(name)
+		err = patiently(func() error { return root.Remove(name) })
+	}
+	if inUse(err) { // a later run sweeps it away
+		if err = root.WriteFile(name, nil, fileMode()); err == nil {
+			err = errInUse
+		}
+		return err
 	}
 	return unlessMissing(err)
 }
 
-// removeDir removes an empty directory by its path, if that is still the directory that root is.
+// errInUse says of a file that it was emptied, and stays for a later run.
+var errInUse = errors.New("in use by another program")
+
+// removeDir removes an empty directory by its path, if that is still the directory that root is. It
+// closes root: Windows removes no directory that is open.
 func removeDir(root *os.Root, path string) error {
 	there, err := os.Lstat(path)
 	if err == nil && sameDirectory(root, path, there) == nil {
-		err = rmdir(path)
+		root.Close()
+		err = patiently(func() error { return rmdir(path) })
 	}
 	return unlessMissing(err)
 }
