@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"brs-exec/internal/procfs"
@@ -55,12 +54,7 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func scarce(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(noRoom, func(e error) bool { return errors.Is(err, e) })
 }
 
 // admit makes room for a connection; nil when there was none, and it is closed.

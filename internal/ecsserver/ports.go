@@ -37,11 +37,11 @@ func listenAll(o Options) ([]*net.TCPListener, error) {
 		if lns, err = listenAt(addrs, inherited, port, open); err == nil {
 			return lns, nil
 		}
-		if port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		if port != 0 || !errors.Is(err, addressInUse) {
 			break
 		}
 	}
-	if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
+	if port != 0 && errors.Is(err, addressInUse) {
 		return nil, &OptionError{"Port", strconv.Itoa(port), err, "leave it out, and a free one is taken"}
 	}
 	return nil, err
@@ -98,7 +98,7 @@ type opener = func(netip.AddrPort) (*net.TCPListener, error)
 // listen takes a port that the user chose, which must be had again at once after a restart: it is
 // bound with SO_REUSEADDR, as net does by itself.
 func listen(at netip.AddrPort) (*net.TCPListener, error) {
-	return bind(at, func(uintptr) error { return nil })
+	return bind(at, reused)
 }
 
 // listenKept takes a free port in such a way that whoever holds the descriptor keeps the port, even

@@ -2,8 +2,14 @@ package ecsserver
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+)
+
+var (
+	addressInUse error = syscall.EADDRINUSE
+	noRoom             = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 )
 
 // freeBind lets a socket have an address that no interface has yet.
@@ -13,6 +19,9 @@ func freeBind(network string, fd uintptr) error {
 	}
 	return setsockopt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
 }
+
+// reused leaves it at what net sets.
+func reused(uintptr) error { return nil }
 
 func notReused(fd uintptr) error { return setsockopt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0) }
 
