@@ -224,7 +224,7 @@ func fetchCommand(by string) (string, error) {
 	if err != nil {
 		return "", message.Errorf("start it by a path that stays", "%s: find brs-exec itself: %w", by, err)
 	}
-	command, err := credformat.ProcessCommand(self, fetchFlag)
+	command, err := credformat.ProcessCommand(plainPath(self), fetchFlag)
 	if err != nil {
 		return "", message.Errorf("put brs-exec elsewhere", "%s: %w", by, err)
 	}

@@ -27,7 +27,7 @@ func main() {
 	runner.Harden()
 	sigs := runner.Catch() // before anything else: the runner owns signals from here on
 	go dieOf(sigs)
-	status, err := run(sigs, os.Args[1:], os.Environ())
+	status, err := run(sigs, os.Args[1:], environment())
 	if s, ok := sigs.Ended(); ok && status == runner.Failed {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -79,7 +78,7 @@ func came(asked ecsserver.Stats) bool {
 // findsOne says whether sudo or doas found a program to run: one of its arguments is one, or it has
 // none. Their status for "not found" is 1; others say it by 127.
 func findsOne(command []string) bool {
-	if !slices.Contains([]string{"sudo", "doas"}, filepath.Base(command[0])) {
+	if !slices.Contains([]string{"sudo", "doas"}, programName(command[0])) {
 		return true
 	}
 	words := slices.DeleteFunc(slices.Clone(command[1:]), func(arg string) bool {
@@ -93,7 +92,7 @@ func findsOne(command []string) bool {
 
 // reachHint returns "" for a command that the endpoint reaches, as far as is known.
 func reachHint(command []string) string {
-	name := strings.TrimSuffix(filepath.Base(command[0]), ".exe")
+	name := strings.TrimSuffix(programName(command[0]), ".exe")
 	for _, row := range outOfReach {
 		commands, words := strings.Fields(row.commands), strings.Fields(row.words)
 		if slices.Contains(commands, name) && mentions(ownArguments(name, command[1:]), words) {

@@ -23,7 +23,7 @@ func (c *cli) check() error {
 		return nil
 	}
 	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules(),
-		c.serveRules(), c.listenRules(), c.lingerRules(), c.profileRules()) {
+		c.serveRules(), c.listenRules(), c.lingerRules(), c.profileRules(), c.platformRules()) {
 		if r.broken {
 			return message.Errorf(r.hint, "%s", r.text)
 		}
@@ -50,7 +50,7 @@ func (c *cli) rules() []rule {
 		{c.format != "process" && !c.export, "--format is for --export", "add --export, or drop --format"},
 		{c.export && c.explain, "--export and --explain each print something else", "drop one"},
 		{!hasCommand && !c.runsNothing() && !c.sandbox && !c.serve, "no command to run",
-			`-- "$SHELL" runs a shell; --help lists the flags`},
+			shellExample + " runs a shell; --help lists the flags"},
 		{c.server.Port < 0 || c.server.Port > 65535,
 			fmt.Sprintf("%s %d: a port is 0 to 65535", c.given("port"), c.server.Port),
 			"leave it out: any free port will do"},

@@ -69,7 +69,7 @@ func ProcessCommand(path, arg string) (string, error) {
 func processCommand(path, arg string, windows bool) (string, error) {
 	plain := "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:,="
 	if windows {
-		plain += `\`
+		plain += `\~` // the latter is in short names
 	}
 	switch {
 	case strings.Trim(path, plain) == "":
