@@ -28,7 +28,7 @@ const (
 
 	// mostLines is for one stranger: SDKs send ten. net/http makes some 150 bytes of a header line of
 	// four, so bytes alone would bound nothing.
-	mostLines = 64
+	mostLines = 32
 )
 
 var errManyLines = errors.New("too many header lines before the token")

@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,56 +15,6 @@ import (
 	"brs-exec/internal/procfs"
 	"brs-exec/need"
 )
-
-// peak returns the most memory that a process has had resident, in MB.
-func peak(t *testing.T, pid int) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/" + itoa(pid) + "/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := regexp.MustCompile(`VmHWM:\s*(\d+) kB`).FindSubmatch(text)
-	kb, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kb >> 10
-}
-
-// Strangers who send much that ends nowhere cost no memory, and our own clients nothing: net/http makes 148 KB of a
-// thousand header lines of five bytes.
-func TestStrangersBytes(t *testing.T) {
-	for name, header := range map[string]string{
-		"tiny lines":        strings.Repeat("a:b\r\n", 1000),
-		"as many as may be": strings.Repeat("a:b\r\n", mostLines-2),
-		"long lines":        strings.Repeat("a:"+strings.Repeat("b", 116)+"\r\n", 60),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, pid, _ := elsewhere(t)
-			own := client(t)
-			for i := range 4096 {
-				c, err := net.Dial("tcp4", s.addr())
-				if err != nil {
-					t.Fatal(err)
-				}
-				io.WriteString(c, "GET /credentials HTTP/1.1\r\n"+header)
-				defer c.Close()
-				if i%256 == 0 {
-					if status, body := get(t, own, s); status != 200 {
-						t.Fatalf("got %d %s; want 200", status, body)
-					}
-					own.CloseIdleConnections()
-				}
-			}
-			if mb := peak(t, pid); mb > 40 {
-				t.Errorf("%d MB were resident; want 40 at most", mb)
-			} else {
-				t.Logf("%d MB", mb)
-			}
-		})
-	}
-}
 
 // A burst of clients of ours loses none.
 func TestBurst(t *testing.T) {
