@@ -199,9 +199,12 @@ func TestEndKeepsThePort(t *testing.T) {
 		"nobody":      {printURL + `sleep 0; exit 3`, ""},
 		"its last":    {printURL + `(exec >/dev/null 2>&1; sleep 0.03) & exit 3`, ""},
 		"not told":    {printURL + `exec >/dev/null 2>&1; env -i /bin/sleep 1 & exit 3`, ""},
+		"changes":     {printURL + `exec >/dev/null 2>&1; (sleep 0.4; exec env -i /bin/sleep 25) & exit 3`, `bash \(\d+\) and 1 more go on`},
+		"empty":       {printURL + `exec >/dev/null 2>&1; AWS_CONTAINER_CREDENTIALS_FULL_URI= sleep 1 & exit 3`, ""},
 		"another one": {printURL + `exec >/dev/null 2>&1; AWS_CONTAINER_CREDENTIALS_FULL_URI=x sleep 1 & exit 3`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var errs strings.Builder
 			cmd := exec.CommandContext(t.Context(), path, "--role-arn", role, "--", "bash", "-c", c.command)
 			cmd.Env, cmd.Stderr = w.env, &errs // read to its end: the holder has no copy

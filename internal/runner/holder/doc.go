@@ -1,10 +1,10 @@
-// Package holder keeps the port of an endpoint that has ended, as long as a process is left that was
-// told of it. Whoever had the port next would be sent the endpoint's token, and could answer with
-// keys of his own.
+// Package holder keeps the port of an endpoint that has ended, as long as a process is left that
+// was told of it. Whoever had the port next would be sent the endpoint's token, and could answer
+// with keys of his own.
 //
 // The holder is brs-exec again, with an argv[0] of its own. Its listeners have been shut down: they
 // refuse every connection, and the port stays taken (package ecsserver binds it in that way). It
-// goes within seconds of the last process that carries the endpoint in its environment.
+// goes within seconds of the end of the last process that carries the endpoint in its environment.
 //
 // # Where it comes from
 //
@@ -14,9 +14,9 @@
 // # What it has
 //
 // While a program is executed anew, its memory can be read, and a SIGSTOP can hold it there. So a
-// holder has nothing that is secret: no environment, no arguments, and for descriptors the listeners
-// and a pipe with its [Orders]. Every signal is blocked or ignored, since those that go to the whole
-// process group must not free the port while others of the group go on. KILL ends it.
+// holder has nothing that is secret: no environment, no arguments, and for descriptors the
+// listeners and a pipe with its [Orders]. Every signal is blocked or ignored, since those that go
+// to the whole process group must not free the port while others of the group go on. KILL ends it.
 //
 // # Passing on
 //

@@ -18,8 +18,13 @@ import (
 	"brs-exec/internal/runner/entry"
 )
 
-// look is how often it looks whether somebody is left.
-const look = time.Second
+const (
+	// look is how often it looks whether one of those that it knows runs.
+	look = time.Second
+	// anew is at which of these looks it searches all processes, which costs more: one may have
+	// become something else meanwhile.
+	anew = 10
+)
 
 // Start starts a holder of these listeners, which are refusing already. It goes on when we have
 // ended.
@@ -39,7 +44,7 @@ func Start(listeners []uintptr, o Orders) error {
 	return err
 }
 
-// Hold does nothing in any other process than a holder. There it returns never.
+// Hold is the holder's whole life, if we are one: it doesn't return then. Else it does nothing.
 func Hold() {
 	if len(os.Args) != 1 || os.Args[0] != Role {
 		return
@@ -67,9 +72,9 @@ func (o Orders) follow() {
 			}
 		}
 	}
-	for len(left) > 0 {
+	for n := 1; len(left) > 0; n++ {
 		time.Sleep(look)
-		if !slices.ContainsFunc(left, procfs.Process.Runs) {
+		if n%anew == 0 || !slices.ContainsFunc(left, procfs.Process.Runs) {
 			left = procfs.Carrying(0, o.Told...)
 		}
 	}
