@@ -43,7 +43,9 @@ type server struct {
 }
 
 // serve serves until INT or TERM.
-func (s *session) serve(ctx context.Context, sigs *runner.Signals, env []string, reopen func() error) (runner.Status, error) {
+func (s *session) serve(
+	ctx context.Context, sigs *runner.Signals, env []string, reopen func() error,
+) (runner.Status, error) {
 	lookup := func(name string) string { return getenv(env, name) }
 	inherited, err := notify.Listeners(lookup)
 	if err != nil {

@@ -88,15 +88,15 @@ type Options struct {
 	Wait time.Duration
 	// Port on 127.0.0.1. 0: one that is free.
 	Port int
-	// Addr is a further address on which the port is opened, outside of this machine's loopback; zero:
-	// none. Clients by it must be in a subnet of the interface that has it.
+	// Addr is a further address at which the port is opened, outside of this machine's loopback.
+	// Clients by it must be in a subnet of the interface that has it. Zero: there is none.
 	Addr netip.Addr
 	// Inherited are listeners that are open already, of a service manager. They must have the
 	// addresses that Listen would take, and are not shut down at the end but closed: the manager has
 	// them, too.
 	Inherited []*net.TCPListener
-	// Grace is how long, at the end, a connection that was accepted may take to ask. 0: 20 ms, for a
-	// request on its way.
+	// Grace is how long, at the end, a connection that was accepted may take to ask. 0: 20 ms, for
+	// a request on its way.
 	Grace time.Duration
 	// Permanent tells whether no retry will heal an error of the provider: the answer is then 403,
 	// not 503. nil: nothing is permanent.

@@ -7,7 +7,7 @@
 //	token    the endpoint token; it may stay for the next run
 //	aws.sock the endpoint as a unix socket: who may open it is served
 //	credentials.json  the credentials themselves, if they are wanted so
-//	env      what a client of the endpoint needs, as NAME=VALUE lines; there from when credentials are
+//	env      what a client of the endpoint needs, a NAME=VALUE line each; it comes with the credentials
 //
 // # Race-free
 //
