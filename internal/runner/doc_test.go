@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,7 +20,8 @@ func TestDocument(t *testing.T) {
 	var code strings.Builder
 	files, _ := filepath.Glob("*_test.go")
 	inner, _ := filepath.Glob("*/*_test.go")
-	for _, f := range append(files, inner...) {
+	whole, _ := filepath.Glob("../../e2e/*_test.go")
+	for _, f := range slices.Concat(files, inner, whole) {
 		text, _ := os.ReadFile(f)
 		code.Write(text)
 	}

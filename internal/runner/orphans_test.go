@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"brs-exec/internal/runner/holder"
 	"brs-exec/internal/sandbox"
 	"brs-exec/need"
 )
@@ -38,13 +40,16 @@ func TestO01WrapperKilled(t *testing.T) {
 		syscall.Kill(w, syscall.SIGKILL)
 		j.has(t, "TERM")
 		c := j.ready(t)
-		for _, pid := range family {
-			if pid != c {
-				eventually(t, "the wrapper's helpers are gone", func() bool { return strings.Contains("ZX", procStat(pid, 0)) })
-			}
+		family = slices.DeleteFunc(family, func(pid int) bool { return pid == c })
+		gone := func(pid int) bool { return strings.Contains("ZX", procStat(pid, 0)) }
+		for _, pid := range family { // but who keeps the port, for the command's sake
+			eventually(t, "the wrapper's helpers are gone", func() bool { return gone(pid) || commandName(pid) == holder.Role })
 		}
 		if got := j.finish(t, c); !onlySome(got, "TERM") && !pty {
 			t.Errorf("got %q; want TERM", got)
+		}
+		for _, pid := range family {
+			eventually(t, "the holder is gone, too", func() bool { return gone(pid) })
 		}
 	}
 	for name, want := range map[string]string{"hup": "HUP", "none": ""} {
