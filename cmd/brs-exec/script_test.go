@@ -423,24 +423,25 @@ func whois() {
 	fmt.Println(*id.Arn)
 }
 
-// fetch asks the endpoint once, as an SDK does, and prints status and body.
+// fetch [SOCKET] asks the endpoint once, as an SDK does, or a share's socket, and prints status and
+// body.
 func fetch() {
-	resp, body, err := askEndpoint()
+	resp, body, err := askEndpoint(strings.Join(os.Args[1:], " "))
 	if err != nil {
 		fail(err)
 	}
 	fmt.Printf("%d %s\n%s\n", resp.StatusCode, resp.Header.Get("Content-Type"), bytes.TrimSpace(body))
 }
 
-func askEndpoint() (*http.Response, []byte, error) {
+// askEndpoint asks the endpoint, or a share's socket: curl --unix-socket.
+func askEndpoint(socket string) (*http.Response, []byte, error) {
 	req, err := http.NewRequest("GET", os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	req.Header.Set("Authorization", os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
 	client := http.DefaultClient
-	if len(os.Args) > 1 { // a share's socket: curl --unix-socket
-		socket := os.Args[1]
+	if socket != "" {
 		req, _ = http.NewRequest("GET", "http://localhost/credentials", nil)
 		client = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return net.Dial("unix", socket)

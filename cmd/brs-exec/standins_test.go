@@ -524,7 +524,7 @@ func poll() {
 	for range 3 {
 		clients.Go(func() {
 			for ; time.Now().Before(end); time.Sleep(pause) {
-				resp, body, err := askEndpoint()
+				resp, body, err := askEndpoint("")
 				if err != nil {
 					continue
 				}
