@@ -50,11 +50,17 @@ func (b *builder) fromTokenFile(ctx context.Context, c *chain, file string, role
 	return b.readFrom(ctx, w, file)
 }
 
-// readFrom makes w read its token from file, which must hold one now.
+// readFrom makes w read its token from file, which must hold one now. What a pipe brought
+// (<(command), a FIFO) is there once, and is used until it ends.
 func (b *builder) readFrom(ctx context.Context, w *webIdentity, file string) error {
 	w.from, w.until = file, b.newDeadline()
 	w.token = func(ctx context.Context) (jwt, error) { return w.read(ctx, file) }
-	_, err := w.read(ctx, file)
+	again := userfile.ReadsAgain(file)
+	token, err := w.read(ctx, file)
+	if !again {
+		w.until.set(instant(token.claims().Exp))
+		w.token = func(context.Context) (jwt, error) { return token, nil }
+	}
 	return err
 }
 

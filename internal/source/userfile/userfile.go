@@ -50,6 +50,13 @@ func read(path string) ([]byte, error) {
 	return data, err
 }
 
+// ReadsAgain says that a second Read brings what is in the file then: a pipe brings nothing, or
+// never ends. What isn't there may yet come.
+func ReadsAgain(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().IsRegular()
+}
+
 // Check refuses what Read would not have read to its end, for a file that somebody else reads:
 // devices, FIFOs, and files beyond any bundle of certificates. Pipes by their descriptor, as a
 // shell hands them over, pass.
