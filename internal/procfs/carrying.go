@@ -2,9 +2,11 @@ package procfs
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Process is a process, not to be mistaken for a later one with the same id.
@@ -43,16 +45,37 @@ func Carrying(after int, entries ...string) (found []Process) {
 	if !Own() {
 		return nil
 	}
+	const pause, pauses = 5 * time.Millisecond, 4
+	found, silent := look(startedSince(after), entries)
+	for i := 0; i < pauses && len(silent) > 0; i++ {
+		time.Sleep(pause)
+		var more []Process
+		more, silent = look(silent, entries)
+		found = append(found, more...)
+	}
+	slices.SortFunc(found, func(a, b Process) int { return cmp.Or(cmp.Compare(b.Start, a.Start), b.PID-a.PID) })
+	return found
+}
+
+// look reads each process's environment once. silent are those that show none and have a program:
+// most of them have none, but one that is in the middle of execve(2) shows none yet.
+func look(pids []int, entries []string) (found []Process, silent []int) {
 	var environ bytes.Buffer
-	for _, pid := range startedSince(after) {
-		if pid == os.Getpid() || !readInto(&environ, file(pid, "environ")) || !has(environ.Bytes(), entries) {
+	for _, pid := range pids {
+		if pid == os.Getpid() || !readInto(&environ, file(pid, "environ")) {
 			continue
 		}
-		if p, ok := Of(pid); ok {
+		if environ.Len() == 0 {
+			if _, err := os.Readlink(file(pid, "exe")); err == nil { // not the kernel's own, nor a zombie
+				silent = append(silent, pid)
+			}
+			continue
+		}
+		if p, ok := Of(pid); ok && has(environ.Bytes(), entries) {
 			found = append(found, p)
 		}
 	}
-	return found
+	return found, silent
 }
 
 // startedSince lists the ids that the kernel has given out since it gave out this one, of threads
