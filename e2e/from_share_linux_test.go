@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"brs-exec/internal/sandbox"
 	"brs-exec/need"
@@ -95,4 +99,90 @@ func open(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// In a network namespace with nothing but lo, where no STS is reached by brs-exec: boto3, aws cli v1 and Go's SDK under
+// --from-share, while the outer one is killed and started again. (The clients' own STS is the sandbox at that lo: it
+// knows an expired credential, and whose each is.)
+func TestFromShareInNamespace(t *testing.T) {
+	needPython(t)
+	need.Tools(t, "nsenter", "unshare")
+	w := newWorld(t, sandbox.Options{TTL: 10 * time.Second}).base()
+	n := newNetns(t)
+	n.serveSTS(t, w, "127.0.0.1:8080")
+	dir := filepath.Join(t.TempDir(), "aws")
+	s := w.start(t, dir, nil)
+	seconds, rotations := "18", 3
+	if os.Getenv("LONG") != "" {
+		seconds, rotations = "45", 6
+	}
+	inside := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + openDir(t, 0o711), "AWS_ENDPOINT_URL_STS=http://127.0.0.1:8080"}
+	run := func(argv ...string) *exec.Cmd {
+		return n.command(t, inside, append([]string{tools.brsExec, "--from-share", dir, "--"}, argv...)...)
+	}
+	loop := run(tools.python, script("identity_loop.py"), seconds, "0.1")
+	var out, errs strings.Builder
+	loop.Stdout, loop.Stderr = &out, &errs
+	if err := loop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, argv := range [][]string{{tools.whois}, {tools.python, "-m", "awscli", "sts", "get-caller-identity"}} {
+		if out, err := run(argv...).CombinedOutput(); err != nil || !strings.Contains(string(out), "assumed-role/etl/") {
+			t.Errorf("%s: %v: %s", argv[0], err, out)
+		}
+	}
+	time.Sleep(4 * time.Second) // the loop's: it is to ask before, and after
+	s.end(t, syscall.SIGKILL)
+	w.start(t, dir, nil)
+	if err := loop.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, &errs)
+	}
+	if l := parseLoop(t, out.String()); len(l.Errors) > 0 || l.Calls < 50 || l.Keys < rotations || len(l.Arns) != 1 ||
+		!strings.Contains(l.Arns[0], "assumed-role/etl/") {
+		t.Errorf("%+v; stderr %s", l, &errs)
+	}
+}
+
+// Many at once under one outer: one AssumeRole call in all, and the outer's memory stays.
+func TestFromShareMany(t *testing.T) {
+	need.Tools(t, "xargs")
+	w := newWorld(t, sandbox.Options{}).base()
+	many := "60"
+	if os.Getenv("LONG") != "" {
+		many = "200"
+	}
+	dir := filepath.Join(t.TempDir(), "aws")
+	s := w.start(t, dir, nil)
+	before := rss(t, s.Process.Pid)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c",
+		`seq "$1" | AWS_ACCESS_KEY_ID= AWS_SECRET_ACCESS_KEY= xargs -P "$1" -I{} "$2" --from-share "$3" -- "$4"`,
+		"sh", many, tools.brsExec, dir, tools.whois)
+	cmd.Env = w.env
+	begun := time.Now()
+	out, err := cmd.CombinedOutput()
+	if got := strings.Count(string(out), "assumed-role/etl/"); err != nil || strconv.Itoa(got) != many {
+		t.Errorf("%d of %s are the role: %v: %.2000s", got, many, err, out)
+	}
+	grown := rss(t, s.Process.Pid) - before
+	t.Logf("%s at once took %v, and the outer grew by %d KiB", many, time.Since(begun).Round(time.Millisecond), grown)
+	if grown > 10<<10 {
+		t.Errorf("the outer has grown by %d KiB", grown)
+	}
+	if got := w.count("AssumeRole"); got != 1 {
+		t.Errorf("%d AssumeRole calls; want 1", got)
+	}
+}
+
+// rss is a process's resident memory, in KiB.
+func rss(t *testing.T, pid int) (kib int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	if _, err := fmt.Sscanf(after, "%d kB", &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib
 }
