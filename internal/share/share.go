@@ -98,8 +98,8 @@ func (m made) close() error {
 	return m.file.Close()
 }
 
-// Open makes the folder, or takes it over, and locks it. It removes an env that is left over: env
-// is what tells that a share is ready.
+// Open makes the folder, or takes it over, and locks it. It removes what is left over, but the token
+// and the socket: env is what tells that a share is ready, and old credentials are nobody's.
 func Open(dir string) (*Folder, error) {
 	path, err := usable(dir)
 	if err != nil {
@@ -146,7 +146,10 @@ func (f *Folder) open() (err error) {
 	if err := f.takeLock(); err != nil {
 		return err
 	}
-	return f.removeLeftover(Env)
+	if err := f.removeLeftover(Env); err != nil || !f.wasHere {
+		return err
+	}
+	return errors.Join(f.removeLeftover(JSON), f.removeLeftover(draft)) // this run may write neither
 }
 
 // Path is where a file of the folder is.

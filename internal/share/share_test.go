@@ -29,7 +29,7 @@ func served(t *testing.T, dir string) *Folder {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	for _, name := range []string{Token, Env} {
+	for _, name := range []string{Token, Env, JSON} {
 		if err := f.Put(name, []byte(name)); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestTakeOver(t *testing.T) {
 	if err := first.Close(); err != nil { // as a killed process does
 		t.Fatal(err)
 	}
-	if got, want := names(t, dir), "aws.sock env lock token"; got != want {
+	if got, want := names(t, dir), "aws.sock credentials.json env lock token"; got != want {
 		t.Fatalf("left: %s; want %s", got, want)
 	}
 	second, err := Open(dir)
