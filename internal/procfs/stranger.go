@@ -10,8 +10,8 @@ import (
 // loopback, or of a unix socket, and who; an error says that it can't be told. A server that doesn't
 // listen any more is ErrNoSocket: it may have been anybody's.
 //
-// On loopback the listening socket is asked for. Of the connection itself older kernels say that it is root's
-// until it is accepted.
+// On loopback the listening socket is asked for. Of the connection itself older kernels say that it
+// is root's until it is accepted.
 func Stranger(c net.Conn) (uid uint32, is bool, err error) {
 	if local, ok := c.(*net.UnixConn); ok {
 		uid, _, err := Peer(local)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"brs-exec/internal/runner/witness"
 	"brs-exec/need"
 )
 
@@ -43,18 +44,22 @@ func TestProbeKilled(t *testing.T) {
 	w := wrapped.start(t, "w", "count", string(j))
 	j.ready(t)
 	for _, sig := range []string{"TERM", "INT"} {
-		first := wrapped.probed(t, w)
+		first, second := wrapped.probed(t, w), 0
 		kill(t, "KILL", first)
 		eventually(t, "another probe", func() bool {
 			for _, pid := range childrenOf(w) {
 				if pid != first && commandName(pid) == "sigprobe" {
-					return true
+					second = pid
 				}
 			}
-			return false
+			return second != 0
 		})
 		kill(t, sig, -w)
 		j.has(t, sig)
+		eventually(t, "the wrapper has asked it", func() bool { // what a probe knew goes with it
+			pending, known := witness.Pending(second)
+			return known && pending == 0
+		})
 	}
 	if got := j.finish(t, w, "INT"); got != "TERM INT" {
 		t.Errorf("got %q; want each once", got)
