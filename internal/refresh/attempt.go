@@ -59,7 +59,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 	issued := k.at(i)
 	asked := r.asked(c)
 	doubted := r.heedDate(i, took, &c, asked)
-	h := &credential{creds: c, stated: c.Expires.Round(0), ends: issued.Add(rolling), clock: k,
+	h := &credential{creds: c, stated: c.Expires.Round(0), issued: issued, ends: issued.Add(rolling), clock: k,
 		expired: new(atomic.Bool)}
 	if c.CanExpire {
 		h.ends = r.d.end(h.stated, i, k, asked, took, doubted)
@@ -73,9 +73,10 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 	now, old := r.at(), r.held.Load()
 	switch {
 	case old.valid(now) && same(old.creds, c):
+		h.issued = old.issued
 		r.keepSame(h, issued)
 	case old.valid(now) && old.creds.CanExpire && c.CanExpire && old.ends.Sub(now) > life:
-		r.d.due = now.Add(lookAgain(now, old.ends))
+		r.d.due = now.Add(lookAgain(now, old.ends, old.ends.Sub(old.issued)))
 		r.o.Log.Debug("kept what lives longer than what the source returned",
 			"expires", old.creds.Expires, "returned", h.creds.Expires)
 	default:
@@ -90,7 +91,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 
 // keepSame handles a source that has not rotated; it may have moved the end.
 func (r *Refresher) keepSame(h *credential, now time.Time) {
-	wait := lookAgain(now, h.ends)
+	wait := lookAgain(now, h.ends, h.ends.Sub(h.issued))
 	if !h.creds.CanExpire {
 		wait = between(rolling, 0.45, 0.55, r.rand())
 	}

@@ -40,6 +40,7 @@ func (k reckoning) absorbed(i instant) reckoning {
 type credential struct {
 	creds  aws.Credentials // as handed out: Expires is on this machine's wall clock
 	stated time.Time       // Expires as the source said it: on STS's clock
+	issued time.Time       // when it was asked for, as reckoned
 	ends   time.Time       // when it ends, as reckoned
 	due    time.Time       // when its successor is to be fetched, as reckoned
 	lag    time.Duration   // reckoned minus wall time; creds.Expires allows for it

@@ -388,7 +388,7 @@ func TestLazy(t *testing.T) {
 
 // inner asks outer, which rotates at about half of its lives.
 func TestNested(t *testing.T) {
-	for _, life := range []time.Duration{12 * sec, time.Minute, time.Hour} {
+	for _, life := range []time.Duration{4 * sec, 12 * sec, time.Minute, time.Hour} {
 		t.Run(life.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &sts{life: life}
@@ -408,13 +408,31 @@ func TestNested(t *testing.T) {
 				})
 				stop()
 				for i := 1; i < len(asked); i++ {
-					if gap := asked[i].Sub(asked[i-1]); gap < leastLook && ends[i-1].Sub(asked[i]) > 500*ms {
+					if gap := asked[i].Sub(asked[i-1]); gap < min(leastLook, life/10) && ends[i-1].Sub(asked[i]) > 500*ms {
 						t.Errorf("asked again after %v", gap)
 					}
 				}
 				if n := inner.Stats().Rotations; n < 2 || n > uint64(s.count()) {
 					t.Errorf("%d rotations of %d", n, s.count())
 				}
+			})
+		})
+	}
+}
+
+// While the source is well nobody is ever given less than a third of the life, however short that is.
+func TestShortLives(t *testing.T) {
+	for _, life := range []time.Duration{4 * sec, 5 * sec, 6 * sec, 8 * sec, 12 * sec, 30 * sec} {
+		t.Run(life.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &sts{life: life}
+				r := New(s, Options{})
+				defer running(t, r)()
+				poll(t, r, 50*life, life/100, func(c aws.Credentials, err error, _ time.Duration) {
+					if left := time.Until(c.Expires); err != nil || left < life/3 {
+						t.Fatalf("%v, %v left; want a third of %v", err, left, life)
+					}
+				})
 			})
 		})
 	}

@@ -12,8 +12,8 @@ const (
 	leastLife = time.Second
 	// rolling is the life that credentials without an end are given: clients demand an end.
 	rolling = time.Hour
-	// leastLook is the least time between two calls to a source, however short the lives that it
-	// gives. It keeps a nested brs-exec from asking the outer one all the time.
+	// leastLook is the least time between two looks at a source that has not rotated; of a short life
+	// a quarter. It keeps a nested brs-exec from asking the outer one all the time.
 	leastLook = 5 * time.Second
 	// skewTold is the skew from which the user is told. AWS accepts signatures of a clock that is
 	// five minutes off.
@@ -37,13 +37,9 @@ const (
 )
 
 // refreshAt returns when a credential's successor is fetched: at about half of its life. That is
-// spread, so that a fleet which one cron line started does not refresh in step. A life of less than
-// ten seconds is used for longer, up to 5 s: such a short one comes from an outer brs-exec or
-// another cache late in its own life. That has no successor yet, and asking it sooner would bring
-// the same credential again.
+// spread, so that a fleet which one cron line started does not refresh in step.
 func refreshAt(issued, expires time.Time, u float64) time.Time {
-	life := expires.Sub(issued)
-	return issued.Add(max(between(life, 0.45, 0.55, u), min(leastLook, life-500*time.Millisecond)))
+	return issued.Add(between(expires.Sub(issued), 0.45, 0.55, u))
 }
 
 // leaving brings due forward so that least is left of the life then. A life that is hardly longer
@@ -65,11 +61,11 @@ func Window(life time.Duration) (from, to time.Duration) {
 }
 
 // lookAgain returns the delay after a source handed out the same credential again, or a
-// shorter-lived one. It never reaches past the end of what is held.
-func lookAgain(now, expires time.Time) time.Duration {
+// shorter-lived one. It never reaches past the end of what is held, whose whole life is given.
+func lookAgain(now, expires time.Time, life time.Duration) time.Duration {
 	left := expires.Sub(now)
 	d := min(max(30*time.Second, left/4), left/2)
-	return max(min(max(d, leastLook), left), 0)
+	return max(min(max(d, min(leastLook, life/4)), left), 0)
 }
 
 // retryIn returns the delay from the start of a failed attempt to the start of the next.

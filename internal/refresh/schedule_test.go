@@ -29,8 +29,7 @@ func TestRefreshAt(t *testing.T) {
 		{"an hour, latest", time.Hour, almost, 33 * time.Minute},
 		{"12 s, earliest", 12 * sec, 0, 5400 * ms},
 		{"12 s, latest", 12 * sec, almost, 6600 * ms},
-		{"8 s: not within 5 s", 8 * sec, 0, 5 * sec},
-		{"3 s: half a second before the end", 3 * sec, 0, 2500 * ms},
+		{"4 s, latest", 4 * sec, almost, 2200 * ms},
 		{"1 s", sec, 0.5, 500 * ms},
 		{"no life", 0, 0.5, 0},
 	}
@@ -117,7 +116,7 @@ func TestRetryComesBeforeTheEnd(t *testing.T) {
 func TestLookAgain(t *testing.T) {
 	tests := []struct {
 		name       string
-		left, want time.Duration
+		left, want time.Duration // of an hour
 	}{
 		{"six hours", 6 * time.Hour, 90 * time.Minute},
 		{"a quarter is over 30 s", 2*time.Minute + 4*ns, 30*sec + ns},
@@ -133,10 +132,13 @@ func TestLookAgain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := lookAgain(t0, t0.Add(tt.left)); got != tt.want {
+			if got := lookAgain(t0, t0.Add(tt.left), time.Hour); got != tt.want {
 				t.Errorf("got %v; want %v", got, tt.want)
 			}
 		})
+	}
+	if got := lookAgain(t0, t0.Add(2*sec), 6*sec); got != 1500*ms {
+		t.Errorf("of a life of 6 s: got %v; want a quarter of it", got)
 	}
 }
 
@@ -310,7 +312,7 @@ func TestWindow(t *testing.T) {
 	for _, c := range []struct{ life, from, to time.Duration }{
 		{time.Hour, 27 * time.Minute, 33 * time.Minute},
 		{12 * time.Hour, 5*time.Hour + 24*time.Minute, 6*time.Hour + 36*time.Minute},
-		{4 * time.Second, 3500 * time.Millisecond, 3500 * time.Millisecond},
+		{4 * time.Second, 1800 * time.Millisecond, 2200 * time.Millisecond},
 	} {
 		from, to := Window(c.life)
 		if from != c.from || to != c.to {
