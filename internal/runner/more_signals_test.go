@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -290,7 +291,8 @@ func TestS28Faults(t *testing.T) {
 		})
 		same(t, func(s side) string {
 			r := s.script(t, `w sleep 600 & until pgrep -P $! -x sleep || [ $(ps -o comm= $!) = sleep ]; do :; done >/dev/null; kill -`+name+` $!; wait $!`)
-			return r.String() + numbers.ReplaceAllString(strings.ReplaceAll(r.err, " (core dumped)", ""), "")
+			said := strings.ReplaceAll(r.err, " (core dumped)", "")
+			return r.String() + regexp.MustCompile(`line 1: +\d+ `).ReplaceAllString(said, "")
 		})
 	}
 }
