@@ -545,6 +545,8 @@ func cmdServed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: served ACCOUNT...")
 	}
+	_, err := os.Stat(ts.MkAbs("statuses")) // else nothing was served because nobody asked
+	ts.Check(err)
 	data, err := os.ReadFile(ts.MkAbs("served"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		ts.Fatalf("%v", err)
