@@ -196,6 +196,9 @@ func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error)
 	case keys.SessionToken != "":
 		return aws.Credentials{}, nil
 	}
+	if asVariables {
+		keys = endBy(keys, s.flags.server.MaxTTL, time.Now())
+	}
 	return keys, nil
 }
 
