@@ -63,9 +63,10 @@ func TestSocket(t *testing.T) {
 		t.Errorf("by the port: %s", body)
 	}
 	who := fmt.Sprintf("uid=%d pid=%d", os.Geteuid(), os.Getpid())
-	if text := log.String(); strings.Count(text, "peer=socket") < 4 || !strings.Contains(text, who) {
-		t.Errorf("want %s in the log: %s", who, text)
-	}
+	waitFor(t, func() bool { // a line is written beside its answer, or after it
+		text := log.String()
+		return strings.Count(text, "peer=socket") >= 4 && strings.Contains(text, who)
+	})
 	if st := s.Stats(); st.Served != 3 || st.Processes != 1 {
 		t.Errorf("got %+v", st)
 	}
