@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -81,7 +83,11 @@ func readToken(ctx context.Context, file string) (string, error) {
 	switch {
 	case err != nil:
 		hint := "it must hold the token alone"
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case ofEndedRun(file):
+			return "", problem.Bad("begin in a new shell, or "+withoutOurs+"brs-exec …",
+				"this environment is of a brs-exec that has ended")
+		case errors.Is(err, fs.ErrNotExist):
 			hint = "is it mounted in this container?"
 		}
 		return "", problem.Bad(hint, "%s: %v", containerTokenFile, err)
@@ -90,6 +96,19 @@ func readToken(ctx context.Context, file string) (string, error) {
 			"%s: %s holds a line break", containerTokenFile, file)
 	}
 	return string(token), nil
+}
+
+// withoutOurs takes away what a brs-exec has set for a command.
+const withoutOurs = withoutOurFiles + "-u AWS_CONTAINER_CREDENTIALS_FULL_URI " +
+	"-u AWS_CONTAINER_AUTHORIZATION_TOKEN -u AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE "
+
+// ofEndedRun says that a token file was in the private directory of a brs-exec, which is gone: an
+// environment may outlive it (sbatch copies its submitter's, tmux keeps its starter's).
+func ofEndedRun(file string) bool {
+	dir := filepath.Dir(file)
+	_, err := os.Lstat(dir)
+	return errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(filepath.Base(dir), "brs-exec-") &&
+		strings.HasPrefix(filepath.Base(file), "token-")
 }
 
 // checkContainer allows http to the hosts that the SDK allows: this one's, ECS's and EKS's.
