@@ -116,8 +116,8 @@ func interpreted(file string) error {
 	case err == nil:
 		return nil
 	case strings.HasSuffix(interp, "\r"):
-		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, which sed -i 's/\\r$//' %s takes off",
-			interp, errors.Unwrap(err), file)
+		return fmt.Errorf("interpreter %q: %w: the first line has a Windows line end, "+
+			"which sed -i 's/\\r$//' %s takes off", interp, errors.Unwrap(err), file)
 	}
 	return fmt.Errorf("interpreter %s: %w", interp, errors.Unwrap(err))
 }
