@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"context"
+	"crypto/fips140"
 	"strings"
 	"time"
 
@@ -28,7 +29,11 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	if p.SSOSession != nil {
 		key, cfg.Region = p.SSOSession.Name, p.SSOSession.SSORegion
 	}
-	cache, err := ssocreds.StandardCachedTokenFilepath(key)
+	var cache string
+	var err error
+	fips140.WithoutEnforcement(func() { // the file's name is a SHA-1; GODEBUG may be meant for the command
+		cache, err = ssocreds.StandardCachedTokenFilepath(key)
+	})
 	if err != nil {
 		return problem.Bad("export HOME", "profile %s: SSO token cache: %v", p.Profile, err)
 	}
