@@ -110,6 +110,7 @@ func (w *identityWorld) identityFlags() []identityFlag {
 			return len(r.sts) == 0 || !r.sent("Action", "GetSessionToken")
 		}, true, false},
 		{"must-last", []string{"1s"}, always, true, true},
+		{"with-profile", []string{"work"}, always, true, true}, // e2e/profiles_linux_test.go: who the command is stays
 		{"sandbox", nil, begins("sandbox"), true, true},
 	}
 }
