@@ -1,0 +1,9 @@
+//go:build !windows
+
+package main
+
+import "errors"
+
+func line() string { return "" }
+
+func rights(string) (string, error) { return "", errors.ErrUnsupported }

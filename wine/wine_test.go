@@ -1,0 +1,378 @@
+//go:build linux
+
+// Package wine runs brs-exec's Windows build under wine: a file system root with wine 10 in it, which .ci/wine makes and
+// names in $WINE_ROOT.
+package wine
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"brs-exec/need"
+)
+
+var root = os.Getenv("WINE_ROOT")
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	if root == "" {
+		return need.Run(m)
+	}
+	dir := filepath.Join(root, "brs-exec")
+	err := os.RemoveAll(dir) // made below, by an earlier run
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil {
+		build := exec.Command("go", "build", "-o", dir, "brs-exec/cmd/brs-exec", "brs-exec/e2e/whois", "brs-exec/wine/helper")
+		build.Env = append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return need.Run(m)
+}
+
+// A machine is the one wine that all tests share, one after the other.
+type machine struct {
+	t   *testing.T
+	env []string
+}
+
+func newMachine(t *testing.T, env ...string) *machine {
+	t.Helper()
+	need.Asked(t, root != "", "WINE_ROOT, which .ci/wine sets")
+	return &machine{t, append([]string{
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "WINEPREFIX=/prefix", "WINEDEBUG=-all", "WINEARCH=win64",
+		"WINEDLLOVERRIDES=mscoree=;mshtml=", "LC_ALL=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true", "XDG_RUNTIME_DIR=/tmp", "TERM=xterm",
+	}, env...)}
+}
+
+// leftInTemp are the folders of brs-exec in TEMP, which wine takes from its registry.
+func leftInTemp(t *testing.T) []string {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(root, "prefix", "drive_c", "users", "*", "AppData", "Local", "Temp", "brs-exec-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
+}
+
+// command is one in the folder with the programs. Windows' own are found by name.
+func (m *machine) command(argv ...string) *exec.Cmd {
+	const enter = `mount --bind /proc "$0/proc" && exec chroot "$0" sh -c 'cd /brs-exec && exec wine "$@"' sh "$@"`
+	cmd := exec.Command("unshare", slices.Concat([]string{"--mount", "--propagation", "private", "sh", "-c", enter, root}, argv)...)
+	cmd.Env = m.env
+	return cmd
+}
+
+// run returns what a command printed, with Unix's line ends, and its status, of which Unix has eight bits.
+func (m *machine) run(argv ...string) (stdout, stderr string, status int) {
+	m.t.Helper()
+	cmd := m.command(argv...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Run()
+	return plain(out), plain(errs), cmd.ProcessState.ExitCode()
+}
+
+// plain takes Windows' line ends away, and what wine says itself.
+func plain(b bytes.Buffer) string {
+	var kept strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(b.String(), "\r", "")) {
+		if !strings.HasPrefix(line, "wine: ") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// sandbox is brs-exec's command line for a command.
+func sandbox(argv ...string) []string {
+	return append([]string{`.\brs-exec.exe`, "--sandbox", "--"}, argv...)
+}
+
+func (m *machine) wantEmptyTemp() {
+	m.t.Helper()
+	if left := leftInTemp(m.t); len(left) > 0 {
+		m.t.Errorf("left in TEMP: %v", left)
+	}
+}
+
+const asSandbox = "arn:aws:sts::000000000000:assumed-role/sandbox/"
+
+// W3: each run is silent, and leaves nothing.
+func TestLeavesNothing(t *testing.T) {
+	m := newMachine(t)
+	runs := 8
+	if os.Getenv("LONG") != "" {
+		runs = 40
+	}
+	if os.Getenv("WINE_RUNS") != "" { // .ci/long
+		runs = 200
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range runs / 4 {
+				if out, errs, status := m.run(sandbox(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) || errs != "" {
+					t.Errorf("status %d, %q, %q", status, out, errs)
+				}
+			}
+		})
+	}
+	all.Wait()
+	m.wantEmptyTemp()
+}
+
+// All 32 bits of a status. cmd.exe shows them, signed.
+func TestStatuses(t *testing.T) {
+	m := newMachine(t)
+	statuses := []uint32{0, 1, 3, 124, 125, 126, 127, 255, 256, 1000, 0xC000013A, 0xC0000005, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF}
+	var lines, want []string
+	for _, status := range statuses {
+		lines = append(lines, fmt.Sprintf(`.\brs-exec.exe --sandbox -- .\helper.exe exit %d`, status), "echo %ERRORLEVEL%")
+		want = append(want, fmt.Sprint(int32(status)))
+	}
+	out, errs, _ := m.batch(lines...)
+	if got := strings.Fields(out); !slices.Equal(got, want) {
+		t.Errorf("got %q, %q; want %q", got, errs, want)
+	}
+}
+
+// W5: names have no case, ours neither; whatever the case, nothing else answers.
+func TestNames(t *testing.T) {
+	m := newMachine(t, "brs_exec_role_arn=arn:aws:iam::123456789012:role/other")
+	if out, errs, _ := m.run(sandbox(`.\whois.exe`)...); !strings.HasPrefix(out, "arn:aws:sts::123456789012:assumed-role/other/") {
+		t.Errorf("%q, %q", out, errs)
+	}
+	m.env[len(m.env)-1] = "Brs_Exec_Nonsense=1"
+	if _, errs, status := m.run(sandbox(`.\whois.exe`)...); status != 125 || !strings.Contains(errs, "no such variable") {
+		t.Errorf("status %d, %q", status, errs)
+	}
+	m.env = m.env[:len(m.env)-1]
+	for _, trap := range []string{
+		"Aws_Access_Key_Id=AKIATRAP,aws_secret_access_key=x,Aws_Session_Token=y", "aws_profile=trap", "Aws_Default_Profile=trap",
+		"aws_config_file=Z:\\trap", "Aws_Shared_Credentials_File=Z:\\trap", "aws_container_credentials_relative_uri=/trap",
+		"aws_web_identity_token_file=Z:\\trap,aws_role_arn=arn:aws:iam::123456789012:role/trap", "http_proxy=http://127.0.0.1:1",
+		"Aws_Container_Credentials_Full_Uri=http://127.0.0.1:1/x", "aws_endpoint_url=http://127.0.0.1:1",
+	} {
+		w := *m
+		w.env = append(slices.Clone(m.env), strings.Split(trap, ",")...)
+		if out, errs, status := w.run(sandbox(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) {
+			t.Errorf("%s: status %d, %q, %q", trap, status, out, errs)
+		}
+	}
+}
+
+// batch runs a batch file.
+func (m *machine) batch(lines ...string) (stdout, stderr string, status int) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(root, "brs-exec", "typed.bat"), []byte("@echo off\r\n"+strings.Join(lines, "\r\n")+"\r\n"), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+	return m.run("cmd.exe", "/c", "typed.bat")
+}
+
+// W6, W7: the command gets its line as it was typed; so it is that of the run without us.
+func TestLineAsTyped(t *testing.T) {
+	m := newMachine(t)
+	for _, typed := range []string{
+		`.\helper.exe line "ab" "c d"`, `.\helper.exe line ""C:\a b\x.exe" "two words""`, `.\helper.exe line PROP="a b"`,
+		`.\helper.exe line a\\ "b\\" c\"d`, `.\helper.exe line`,
+	} {
+		bare, _, _ := m.batch(typed)
+		out, errs, status := m.batch(`.\brs-exec.exe --sandbox -- ` + typed)
+		if status != 0 || out != bare || bare == "" {
+			t.Errorf("%s: status %d, got %q, %q; want %q", typed, status, out, errs, bare)
+		}
+	}
+}
+
+// W4, W14: a command of the user's runs as if it were typed.
+func TestCommands(t *testing.T) {
+	m := newMachine(t)
+	space := filepath.Join(root, "brs-exec", "dir with space")
+	program, err := os.ReadFile(filepath.Join(root, "brs-exec", "helper.exe"))
+	if err == nil {
+		err = os.MkdirAll(space, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(space, "keys.exe"), program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const typed = `"Z:\brs-exec\dir with space\keys.exe" keys AKIAIOSFODNN7EXAMPLE "b c"`
+	_, errs, _ := m.run(`.\brs-exec.exe`, "--credential-command", typed, "--sts-endpoint-url", "http://127.0.0.1:1", "--start-timeout", "2",
+		"--", `.\whois.exe`)
+	if !strings.Contains(errs, typed) || strings.Contains(errs, "9009") {
+		t.Error(errs)
+	}
+	_, errs, status := m.run(`.\brs-exec.exe`, "--credential-command", "nosuch", "--", `.\whois.exe`)
+	if status != 125 || !strings.Contains(errs, "no such command") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	note := `Z:\brs-exec\hangs`
+	_, errs, status = m.run(`.\brs-exec.exe`, "--credential-command", `.\helper.exe child `+note, "--start-timeout", "4", "--", `.\whois.exe`)
+	if status != 125 {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	wantSilence(t, filepath.Join(root, "brs-exec", "hangs"))
+	m.wantEmptyTemp()
+}
+
+// wantSilence checks that the helper which notes there has ended.
+func wantSilence(t *testing.T, file string) {
+	t.Helper()
+	before, err := os.ReadFile(file)
+	time.Sleep(2500 * time.Millisecond)
+	after, _ := os.ReadFile(file)
+	if err != nil || len(before) == 0 || !bytes.Equal(before, after) {
+		t.Errorf("%q, and then %q (%v)", before, after, err)
+	}
+}
+
+// W15: brs-exec is killed, and so is all that the command has started.
+func TestWrapperKilled(t *testing.T) {
+	m := newMachine(t)
+	_, errs, status := m.run(append([]string{`.\helper.exe`, "kill", "5s"}, sandbox("cmd.exe", "/c", `.\helper.exe child Z:\brs-exec\killed`)...)...)
+	if status != 0 {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	wantSilence(t, filepath.Join(root, "brs-exec", "killed"))
+	for _, folder := range leftInTemp(t) { // a later run finds it old enough to be swept
+		os.RemoveAll(folder)
+	}
+}
+
+// W8: this user and the system alone may open the private folder.
+func TestPrivateFolder(t *testing.T) {
+	m := newMachine(t)
+	out, errs, status := m.run(sandbox(`.\helper.exe`, "rights")...)
+	entries := strings.Count(out, "(") // wine doesn't show that the list is protected from what TEMP has
+	if status != 0 || entries != 2 || strings.Count(out, "(A;OICI;FA;;;") != 2 || !strings.Contains(out, "(A;OICI;FA;;;SY)") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+}
+
+// W1, W17: a Ctrl-C is the command's, once it runs.
+func TestCtrlC(t *testing.T) {
+	m := newMachine(t)
+	file := filepath.Join(root, "brs-exec", "ctrl-c")
+	terminal, err := pty.Start(m.command(sandbox(`.\helper.exe`, "go-on", `Z:\brs-exec\ctrl-c`, "6")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	ended := make(chan string, 1)
+	go func() {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte("ended")) {
+				ended <- string(text)
+				return
+			}
+		}
+		text, _ := os.ReadFile(file)
+		ended <- string(text)
+	}()
+	go func() { // a terminal that nobody reads holds its programs up
+		b := make([]byte, 4096)
+		for {
+			if _, err := terminal.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if text, _ := os.ReadFile(file); bytes.Contains(text, []byte("began")) {
+			break
+		}
+	}
+	time.Sleep(time.Second)
+	if _, err := terminal.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	if text := <-ended; !strings.Contains(text, "interrupted") || !strings.HasSuffix(text, "ended\n") {
+		t.Errorf("%q", text)
+	}
+}
+
+// W10, W16, W18, W19, W20: what can't be says so, and what to type here.
+func TestAdvice(t *testing.T) {
+	m := newMachine(t)
+	script := filepath.Join(root, "brs-exec", "hello.ps1")
+	if err := os.WriteFile(script, []byte("echo hello\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(filepath.Join(root, "brs-exec", "helper.exe"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(root, "brs-exec", "Docker.EXE"), program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		argv   []string
+		status int
+		says   string
+	}{
+		{[]string{`.\brs-exec.exe`, "--sandbox", "--pty", "--", `.\whois.exe`}, 125, "--pty: Windows has no such thing"},
+		{[]string{`.\brs-exec.exe`, "--sandbox", "--kill-after", "1s", "--", `.\whois.exe`}, 125, "--kill-after: Windows has no such thing"},
+		{sandbox("whois"), 126, `hint: .\whois runs it`},
+		{sandbox("hello.ps1"), 126, "hint: powershell -File hello.ps1"},
+		{sandbox("nosuch"), 127, "nosuch: no such command"},
+		{[]string{`.\brs-exec.exe`}, 125, "hint: -- %ComSpec% runs a shell"},
+		{sandbox(`.\Docker.EXE`, "exit", "1", "run"), 1, "because of docker"},
+		{[]string{`.\brs-exec.exe`, "--sandbox", "--port", "29555", "--", `.\brs-exec.exe`, "--sandbox", "--port", "29555", "--", `.\whois.exe`}, 125,
+			"hint: leave it out, and a free one is taken"},
+	} {
+		if _, errs, status := m.run(tt.argv...); status != tt.status || !strings.Contains(errs, tt.says) {
+			t.Errorf("%q: status %d, %q; want %d, %q", tt.argv, status, errs, tt.status, tt.says)
+		}
+	}
+	m.wantEmptyTemp()
+}
+
+// A program with the Go SDK over rotations, and W12: --deliver process from a folder with a space.
+func TestRotations(t *testing.T) {
+	m := newMachine(t)
+	length := "20s"
+	if os.Getenv("WINE_RUNS") != "" {
+		length = "60s"
+	}
+	out, errs, status := m.run(`.\brs-exec.exe`, "--sandbox", "--sandbox-ttl", "6s", "--", `.\whois.exe`, length, "200ms")
+	if status != 0 {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	files := filepath.Join(root, "prefix", "drive_c", "Program Files", "brs exec")
+	program, err := os.ReadFile(filepath.Join(root, "brs-exec", "brs-exec.exe"))
+	if err == nil {
+		err = os.MkdirAll(files, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(files, "brs-exec.exe"), program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, errs, status = m.run(`C:\Program Files\brs exec\brs-exec.exe`, "--sandbox", "--deliver", "process", "--", `.\whois.exe`)
+	if status != 0 || !strings.HasPrefix(out, asSandbox) {
+		t.Errorf("--deliver process: status %d, %q, %q", status, out, errs)
+	}
+	m.wantEmptyTemp()
+}
