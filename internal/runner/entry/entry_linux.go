@@ -22,6 +22,8 @@ type limit struct {
 
 // limits are those beneath which Go's runtime always fails, with a page of its own words; read by
 // entry_linux_$GOARCH.s. Measured with Go 1.26.
+//
+//lint:ignore U1000 the assembly reads it
 var limits = [3]limit{
 	{unix.RLIMIT_AS, 0, 730 << 20, "brs-exec: ulimit -v is too low: brs-exec reserves 730 MB of addresses\n"},
 	{unix.RLIMIT_NOFILE, 1, 24, "brs-exec: ulimit -n is too low: brs-exec opens 24 files\n"},

@@ -124,6 +124,8 @@ func CatchSent(sig syscall.Signal) {
 }
 
 // forFaults is the Go runtime's handler. Ours reads it.
+//
+//lint:ignore U1000 the assembly does
 var forFaults uintptr
 
 func handle(sig syscall.Signal, handler uintptr, flags uint64) {
