@@ -26,7 +26,8 @@ import (
 // the others to the endpoint, so whoever adds one gives up some of what the endpoint is:
 // docs/DELIVER.md.
 //
-// json is for others than the command, which has the endpoint beside it unless another way is named.
+// json is for others than the command, which has the endpoint beside it unless another way is
+// named.
 type delivery struct{ endpoint, process, file, env, json bool }
 
 var ways = []string{"endpoint", "process", "file", "env", "json"}
@@ -80,11 +81,14 @@ func (c *cli) deliveryRules() []rule {
 			c.given("max-ttl") + " is for those who are told when keys end, and a credentials file tells no end",
 			"drop it, or --deliver file,process"},
 		{d.json && c.share == "", given + " writes into the folder of a share", "add --share DIR"},
-		{c.onRotation != "" && !d.file && !d.json, c.given("on-rotation") + " is for a command that reads its keys from a file",
+		{c.onRotation != "" && !d.file && !d.json,
+			c.given("on-rotation") + " is for a command that reads its keys from a file",
 			"add --deliver file"},
-		{c.onRotation != "" && !procfs.Supported, c.given("on-rotation") + ": this system doesn't tell what a program catches",
+		{c.onRotation != "" && !procfs.Supported,
+			c.given("on-rotation") + ": this system doesn't tell what a program catches",
 			"leave it out"},
-		{c.refresh.Lazy && (d.file || d.json), c.given("lazy") + " fetches what is asked for, and a file asks for nothing",
+		{c.refresh.Lazy && (d.file || d.json),
+			c.given("lazy") + " fetches what is asked for, and a file asks for nothing",
 			"drop --lazy"},
 	}
 }
@@ -189,8 +193,8 @@ func (f *keyFile) update(ctx context.Context) error {
 }
 
 // announceRotations has the command told, by the signal of --on-rotation, that its file holds new
-// keys, if it catches that signal: HUP ends a program that doesn't. started is to be called with its
-// process id.
+// keys, if it catches that signal: HUP ends a program that doesn't. started is to be called with
+// its process id.
 func (s *session) announceRotations(e *equipment, run *runner.Command) (started func(pid int)) {
 	signal := s.flags.onRotation
 	file := cmp.Or(e.file, e.json)

@@ -163,9 +163,9 @@ func endpointToken(env []string) (string, error) {
 	return token, nil
 }
 
-// earlier tells the end a tenth of the remaining life early, or most, if that is less. Go's SDKs, which ask an endpoint anew
-// five minutes before the end, use what a process said to the last moment, and a request signed in
-// it comes too late.
+// earlier tells the end a tenth of the remaining life early, or most, if that is less. Go's SDKs,
+// which ask an endpoint anew five minutes before the end, use what a process said to the last
+// moment, and a request signed in it comes too late.
 func earlier(end, now time.Time, most time.Duration) time.Time {
 	early := end.Sub(now) / 10
 	if most > 0 {

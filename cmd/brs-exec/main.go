@@ -34,8 +34,8 @@ func main() {
 	end(status, err)
 }
 
-// end tells the error, if any, and ends the process: every defer but main's has run. It may be death
-// by a signal.
+// end tells the error, if any, and ends the process: every defer but main's has run. It may be
+// death by a signal.
 func end(status runner.Status, err error) {
 	if err != nil {
 		message.Report(stderr, err)

@@ -113,7 +113,8 @@ func (c *cli) baseFlags() group {
 		{"audience", "NAME", "Audience of the --web-identity token; default sts.amazonaws.com", &o.Audience},
 		{"credential-command", "COMMAND", "Shell command that prints credential_process JSON", &o.CredentialCommand},
 		{"from-share", "DIR",
-			"Folder of another brs-exec's --share, or its socket: serve what that one serves (not on Windows)", &o.FromShare},
+			"Folder of another brs-exec's --share, or its socket: serve what that one serves (not on " +
+				"Windows)", &o.FromShare},
 		{"iot-endpoint", "HOST", "AWS IoT credential provider endpoint, with the five below", &o.IoTEndpoint},
 		{"iot-role-alias", "NAME", "Role alias to ask it for", &o.IoTRoleAlias},
 		{"iot-certificate", "FILE", "Device certificate, PEM", &o.IoTCertificate},
@@ -155,10 +156,12 @@ func (c *cli) serverFlags() group {
 			"Give the endpoint token by variable (env), by file, or both; default both", &c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
 		{"allow-host", "NAME", "Further Host header to answer; repeatable", &s.AllowHosts},
-		{"listen", "ADDR", "Serve at " + strings.Join(listenable, ", ") + ", too, for containers of that network", &c.listen},
+		{"listen", "ADDR",
+			"Serve at " + strings.Join(listenable, ", ") + ", too, for containers of that network", &c.listen},
 		{"serve", "", "Run nothing: serve from the folder of --share until INT or TERM; HUP fetches anew", &c.serve},
 		{"share", "DIR",
-			"Serve from a folder, too: a socket, and a file env for docker, systemd and shells (not on Windows)", &c.share},
+			"Serve from a folder, too: a socket, and a file env for docker, systemd and shells (not on " +
+				"Windows)", &c.share},
 	}}
 }
 
@@ -169,10 +172,12 @@ func (c *cli) commandFlags() group {
 		{"kill-after", "DURATION",
 			"Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on", &run.KillAfter},
 		{"on-wrapper-death", "SIGNAL",
-			"What the command and all it started get if brs-exec is killed: term, hup, kill or none; default term (Linux)",
+			"What the command and all it started get if brs-exec is killed: term, hup, kill or none; " +
+				"default term (Linux)",
 			&run.OnWrapperDeath},
 		{"linger", "DURATION",
-			"Serve on for so long at most when the command has ended, while processes it has left have the endpoint (Linux)",
+			"Serve on for so long at most when the command has ended, while processes it has left have " +
+				"the endpoint (Linux)",
 			&c.linger},
 		{"start-early", "",
 			"Start the command while the role is still being assumed; its first request waits", &c.startEarly},
@@ -196,7 +201,8 @@ func (c *cli) tellingFlags() group {
 		{"whoami", "", "Run nothing: print as JSON who the command would be", &c.whoami},
 		{"explain", "", "Run nothing: print why it works or doesn't, and what to type; no secret is in it", &c.explain},
 		{"ready", "",
-			"Run nothing: fail unless --from-share, or the endpoint in the environment, has a valid credential now", &c.ready},
+			"Run nothing: fail unless --from-share, or the endpoint in the environment, has a valid " +
+				"credential now", &c.ready},
 		{"output", "FORMAT", "text or json, of --explain; default text", &c.output},
 		{"export", "", "Run nothing: print the credentials once, as credential_process does", &c.export},
 		{"format", "FORMAT",

@@ -11,13 +11,14 @@ import (
 // shellExample runs the user's shell.
 const shellExample = `-- %ComSpec%`
 
-// environment is this process's. Windows' names have no case: AWS's and ours are in upper case here,
-// as all that reads them has them.
+// environment is this process's. Windows' names have no case: AWS's and ours are in upper case
+// here, as all that reads them has them.
 func environment() []string {
 	env := os.Environ()
 	for i, entry := range env {
 		name, value, ok := strings.Cut(entry, "=")
-		if upper := strings.ToUpper(name); ok && (strings.HasPrefix(upper, "AWS_") || strings.HasPrefix(upper, "BRS_")) {
+		if upper := strings.ToUpper(name); ok &&
+			(strings.HasPrefix(upper, "AWS_") || strings.HasPrefix(upper, "BRS_")) {
 			env[i] = upper + "=" + value
 		}
 	}
@@ -33,8 +34,8 @@ func (c *cli) platformRules() []rule {
 	return rules
 }
 
-// plainPath is a path without spaces for the same file, where the volume has one: SDKs differ in how
-// they quote.
+// plainPath is a path without spaces for the same file, where the volume has one: SDKs differ in
+// how they quote.
 func plainPath(path string) string {
 	if !strings.Contains(path, " ") {
 		return path

@@ -9,8 +9,8 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// keptPort is the endpoint's port beyond the command's end: see package runner/holder. nil: there is
-// no command.
+// keptPort is the endpoint's port beyond the command's end: see package runner/holder. nil: there
+// is no command.
 type keptPort struct {
 	port    *runner.Port // nil: nobody keeps it
 	told    []string     // what processes that know it have in their environment

@@ -309,7 +309,8 @@ func (p *furtherProfiles) facts() (list []explain.Profile) {
 			continue
 		}
 		list = append(list, explain.Profile{
-			Name: name, Source: src.Describe(), Account: p.account(name, src), RenewableUntil: toSeconds(src.RenewableUntil()),
+			Name: name, Source: src.Describe(), Account: p.account(name, src),
+			RenewableUntil: toSeconds(src.RenewableUntil()),
 		})
 	}
 	return list

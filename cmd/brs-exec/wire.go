@@ -47,7 +47,8 @@ func output() io.Writer {
 	return os.Stdout
 }
 
-// closed is a stdout that came in closed. Nobody would see what is asked for, so that is no success.
+// closed is a stdout that came in closed. Nobody would see what is asked for, so that is no
+// success.
 type closed struct{}
 
 func (closed) Write([]byte) (int, error) {

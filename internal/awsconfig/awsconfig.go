@@ -59,8 +59,8 @@ func Locate(env []string) Paths {
 	return Paths{path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")}
 }
 
-// expand replaces $NAME, ${NAME} and a leading ~ or ~USER as botocore does; other SDKs don't. They stand in
-// the variable literally when systemd, a .env file or Docker's ENV has set it.
+// expand replaces $NAME, ${NAME} and a leading ~ or ~USER as botocore does; other SDKs don't. They
+// stand in the variable literally when systemd, a .env file or Docker's ENV has set it.
 func expand(env []string, path string) string {
 	path = os.Expand(path, func(name string) string {
 		if value, ok := lookup(env, name); ok {

@@ -126,8 +126,8 @@ func (w *Watch) Close() {
 	}
 	w.Opened()
 	w.mu.Lock()
-	// The last one calls the collector. At exit they are closed in the order of their numbers: so it
-	// is the last one there, too.
+	// The last one calls the collector. At exit they are closed in the order of their numbers: so
+	// it is the last one there, too.
 	fds := []int{w.fd, w.place[0], w.place[1]}
 	w.fd, w.place = -1, [2]int{-1, -1}
 	w.mu.Unlock()

@@ -17,8 +17,8 @@ const placeVariable = "TEMP"
 // systemPlaces are what the variables name, and what GetTempPath2 has without them.
 func systemPlaces(e environ) []string { return []string{e.get("TMP"), e.get("TEMP"), os.TempDir()} }
 
-// makeFolder makes a directory that this user and the system alone can open, whatever TEMP's rights are;
-// what is made in it inherits that.
+// makeFolder makes a directory that this user and the system alone can open, whatever TEMP's rights
+// are; what is made in it inherits that.
 func makeFolder(path string) error {
 	attributes, err := onlyOurs()
 	if err != nil {

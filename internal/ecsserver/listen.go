@@ -75,8 +75,9 @@ func (l *listener) admit(nc net.Conn) *conn {
 	return c
 }
 
-// rank looks up whose a new connection is. What can't be told (a sandbox without sock_diag, a client
-// from outside) is no evidence against it: the token decides. A client that has gone is nobody's.
+// rank looks up whose a new connection is. What can't be told (a sandbox without sock_diag, a
+// client from outside) is no evidence against it: the token decides. A client that has gone is
+// nobody's.
 func (l *listener) rank(c *conn) rank {
 	if c.isLocal() {
 		return local

@@ -26,8 +26,8 @@ const (
 	mostFamiliar = 512
 	mostBytes    = 2 << 20
 
-	// mostLines is for one stranger: SDKs send ten. net/http makes some 150 bytes of a header line of
-	// four, so bytes alone would bound nothing.
+	// mostLines is for one stranger: SDKs send ten. net/http makes some 150 bytes of a header line
+	// of four, so bytes alone would bound nothing.
 	mostLines = 32
 )
 

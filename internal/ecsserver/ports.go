@@ -15,7 +15,8 @@ import (
 // mean ::1.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// mostDraws is how often a port is drawn: it may be taken at the other address, or by another since.
+// mostDraws is how often a port is drawn: it may be taken at the other address, or by another
+// since.
 const mostDraws = 100
 
 // listenAll opens the port at each address, 127.0.0.1 first, or takes what is inherited.

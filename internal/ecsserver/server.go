@@ -92,8 +92,8 @@ type Options struct {
 	// Clients by it must be in a subnet of the interface that has it. Zero: there is none.
 	Addr netip.Addr
 	// Inherited are listeners that are open already, of a service manager. They must have the
-	// addresses that Listen would take, and are not shut down at the end but closed: the manager has
-	// them, too.
+	// addresses that Listen would take, and are not shut down at the end but closed: the manager
+	// has them, too.
 	Inherited []*net.TCPListener
 	// Grace is how long, at the end, a connection that was accepted may take to ask. 0: 20 ms, for
 	// a request on its way.
@@ -120,8 +120,8 @@ type Options struct {
 	Socket *net.UnixListener
 	About  func() About
 	// Named returns who is served at the path with an ID behind it, /credentials/ID; false: nobody.
-	// It is asked once an ID, if it has one. nil: there are none. The socket's clients are told Names
-	// at /credentials/.
+	// It is asked once an ID, if it has one. nil: there are none. The socket's clients are told
+	// Names at /credentials/.
 	Named func(id string) (Named, bool)
 	Names []string
 	// Log: nil is silence. At info and below each GET costs a look at which process asks (Linux).
@@ -316,8 +316,8 @@ func (s *Server) URL() string { return s.url }
 // URLAt is the same for clients by Options.Addr; "" without it.
 func (s *Server) URLAt() string { return s.urlAt }
 
-// Drawn is what listens at a port that Listen has drawn; nothing if the port was chosen. Such a port
-// stays taken after shutdown(2).
+// Drawn is what listens at a port that Listen has drawn; nothing if the port was chosen. Such a
+// port stays taken after shutdown(2).
 func (s *Server) Drawn() []*net.TCPListener { return s.drawn }
 
 // Addr is where it listens.

@@ -7,8 +7,8 @@
 // alone.
 //
 // SDKs get these credentials from a credential process, and run it again at every call that is
-// signed while less than 15 minutes are left. An ask that would be told less than a little more than
-// that therefore waits for the successor; where lives are shorter, one in their second half.
+// signed while less than 15 minutes are left. An ask that would be told less than a little more
+// than that therefore waits for the successor; where lives are shorter, one in their second half.
 // https://github.com/boto/botocore/blob/develop/botocore/credentials.py (_advisory_refresh_timeout)
 //
 // # Concurrency
@@ -113,7 +113,8 @@ func (s *Set) Limit(p aws.CredentialsProvider) aws.CredentialsProvider {
 			defer func() { <-s.slots }()
 			return p.Retrieve(ctx)
 		case <-ctx.Done():
-			return aws.Credentials{}, fmt.Errorf("waiting for the identities that are asked first: %w", context.Cause(ctx))
+			return aws.Credentials{}, fmt.Errorf("waiting for the identities that are asked first: %w",
+				context.Cause(ctx))
 		}
 	})
 }

@@ -2,8 +2,8 @@
 //
 // # Subjects
 //
-// socket_linux.go asks the kernel for TCP sockets: one by its two addresses, or the one that listens
-// at an address, in some ten microseconds, or all of them with the bytes they have carried.
+// socket_linux.go asks the kernel for TCP sockets: one by its two addresses, or the one that
+// listens at an address, in some ten microseconds, or all of them with the bytes they have carried.
 // process.go reads /proc/PID: what a process is called, when it was started, which sockets it has
 // open, what descends from it. carrying.go finds the processes that were started with a variable in
 // their environment.

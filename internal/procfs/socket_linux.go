@@ -68,7 +68,8 @@ func Sockets() ([]Socket, error) {
 	return append(found, found6...), nil
 }
 
-// The largest datagram of an answer: about one socket, and as the kernel ever makes it (netlink_dump).
+// The largest datagram of an answer: about one socket, and as the kernel ever makes it
+// (netlink_dump).
 const (
 	oneAnswer   = 1 << 10
 	manyAnswers = 32 << 10

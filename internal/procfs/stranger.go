@@ -7,8 +7,8 @@ import (
 )
 
 // Stranger tells whether another user than we and root listens at the other end of a connection on
-// loopback, or of a unix socket, and who; an error says that it can't be told. A server that doesn't
-// listen any more is ErrNoSocket: it may have been anybody's.
+// loopback, or of a unix socket, and who; an error says that it can't be told. A server that
+// doesn't listen any more is ErrNoSocket: it may have been anybody's.
 //
 // On loopback the listening socket is asked for. Of the connection itself older kernels say that it
 // is root's until it is accepted.

@@ -68,8 +68,8 @@ type Options struct {
 	// Lazy fetches only when a Retrieve asks. Past half of the life it is answered from memory and
 	// starts a fetch; past the end it waits for one.
 	Lazy bool
-	// LeastLeft is what clients want to be left of a life: the successor is fetched when no more than
-	// that is left, even before half of the life. 0: they ask again in time.
+	// LeastLeft is what clients want to be left of a life: the successor is fetched when no more
+	// than that is left, even before half of the life. 0: they ask again in time.
 	LeastLeft time.Duration
 	// Skew returns this machine's clock minus STS's, as the source measured it in its last answer
 	// or error; 0 or a nil Skew: unknown. Return the measured value unrounded: one that differs

@@ -12,8 +12,8 @@ const (
 	leastLife = time.Second
 	// rolling is the life that credentials without an end are given: clients demand an end.
 	rolling = time.Hour
-	// leastLook is the least time between two looks at a source that has not rotated; of a short life
-	// a quarter. It keeps a nested brs-exec from asking the outer one all the time.
+	// leastLook is the least time between two looks at a source that has not rotated; of a short
+	// life a quarter. It keeps a nested brs-exec from asking the outer one all the time.
 	leastLook = 5 * time.Second
 	// skewTold is the skew from which the user is told. AWS accepts signatures of a clock that is
 	// five minutes off.

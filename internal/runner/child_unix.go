@@ -214,7 +214,8 @@ func (c *child) became(ws syscall.WaitStatus) {
 }
 
 // resumedSoon reports whether a stopped command is continued within a moment. Where we don't catch
-// the terminal's TTIN and TTOU they have stopped us, too, and once continued we must not stop again.
+// the terminal's TTIN and TTOU they have stopped us, too, and once continued we must not stop
+// again.
 func (c *child) resumedSoon() bool {
 	for end := time.Now().Add(witness.Window); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if c.collect(); !c.stopped || c.ended {

@@ -53,7 +53,8 @@ func (c *child) handle(e event) {
 	case e.own():
 	case e.sig == syscall.SIGCONT && c.continued(e):
 	case e.from == byKernel && (e.sig == syscall.SIGTTIN || e.sig == syscall.SIGTTOU):
-		// Somebody in our group used the terminal from the background. If that was the command, it stops.
+		// Somebody in our group used the terminal from the background. If that was the command, it
+		// stops.
 	case isStop(e.sig) && (c.contsOpen > 0 || e.at < c.woken):
 		// It belongs to a stop that is over: a CONT has come since, which undid it. That CONT may
 		// still be on its way to us (contsOpen), or have been read before this signal (woken).

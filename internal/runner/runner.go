@@ -80,7 +80,8 @@ type Command struct {
 	// Stop, when closed, asks the command to end (TERM); Run then returns RunFailed. nil: never.
 	Stop <-chan struct{}
 
-	// Send brings the names of signals ("HUP") for the command alone. nil: none come. Not on Windows.
+	// Send brings the names of signals ("HUP") for the command alone. nil: none come. Not on
+	// Windows.
 	Send <-chan string
 
 	// Started, if not nil, is called once, when the command runs, with its process id and when its

@@ -19,12 +19,12 @@ import (
 	"brs-exec/internal/winproc"
 )
 
-// Deaths are what OnWrapperDeath can be here: a job object knows one end. The default, "term", means
-// that, too.
+// Deaths are what OnWrapperDeath can be here: a job object knows one end. The default, "term",
+// means that, too.
 var Deaths = []string{"kill", "none"}
 
-// Harden has Windows end us after the command at a logoff or shutdown: it ends processes of a higher
-// level first, and 0x280 is the command's.
+// Harden has Windows end us after the command at a logoff or shutdown: it ends processes of a
+// higher level first, and 0x280 is the command's.
 // https://learn.microsoft.com/en-us/windows/win32/api/processthreadsapi/nf-processthreadsapi-setprocessshutdownparameters
 func Harden() { windows.SetProcessShutdownParameters(0x27f, 0) }
 

@@ -34,8 +34,8 @@ func (s *source) open() {
 
 func (s *source) takeJobSignals() { signal.Notify(s.c, syscall.SIGTSTP, syscall.SIGCONT) }
 
-// terminalStopsUs: os/signal has system calls begun anew, so with a handler for TTIN a read from the
-// background would be begun for ever.
+// terminalStopsUs: os/signal has system calls begun anew, so with a handler for TTIN a read from
+// the background would be begun for ever.
 const terminalStopsUs = true
 
 func (s *source) release() { signal.Reset() }

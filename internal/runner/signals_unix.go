@@ -95,8 +95,8 @@ func (s *Signals) Serve(hangup func()) {
 	s.serving, s.hangup = true, hangup
 }
 
-// AskedToEnd returns what is closed when, from now on, the wrapper is asked to end whose command has
-// ended.
+// AskedToEnd returns what is closed when, from now on, the wrapper is asked to end whose command
+// has ended.
 func (s *Signals) AskedToEnd() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

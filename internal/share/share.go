@@ -7,7 +7,7 @@
 //	token    the endpoint token; it may stay for the next run
 //	aws.sock the endpoint as a unix socket: who may open it is served
 //	credentials.json  the credentials themselves, if they are wanted so
-//	env      what a client of the endpoint needs, a NAME=VALUE line each; it comes with the credentials
+//	env      what a client of the endpoint needs, a NAME=VALUE line each; comes with credentials
 //
 // # Race-free
 //
@@ -98,8 +98,8 @@ func (m made) close() error {
 	return m.file.Close()
 }
 
-// Open makes the folder, or takes it over, and locks it. It removes what is left over, but the token
-// and the socket: env is what tells that a share is ready, and old credentials are nobody's.
+// Open makes the folder, or takes it over, and locks it. It removes what is left over, but the
+// token and the socket: env is what tells that a share is ready, and old credentials are nobody's.
 func Open(dir string) (*Folder, error) {
 	path, err := usable(dir)
 	if err != nil {

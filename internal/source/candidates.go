@@ -101,8 +101,8 @@ func (b *builder) candidates(broken error) (all []Candidate) {
 	return all
 }
 
-// differsFromAWS tells where aws makes something else of a candidate, "" if it doesn't. It does so in
-// the places that docs/SOURCES.md lists.
+// differsFromAWS tells where aws makes something else of a candidate, "" if it doesn't. It does so
+// in the places that docs/SOURCES.md lists.
 func (b *builder) differsFromAWS(c *Candidate) string {
 	if b.identity == nil {
 		return "" // the files can't be read, which aws refuses, too

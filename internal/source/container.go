@@ -58,9 +58,9 @@ func (b *builder) fromContainer(c *chain) error {
 	return nil
 }
 
-// checkServer refuses another user's endpoint on this machine before it is sent the token, and could
-// hand out keys of his own. An environment may outlive its brs-exec (sbatch copies its submitter's),
-// and then the port is anybody's.
+// checkServer refuses another user's endpoint on this machine before it is sent the token, and
+// could hand out keys of his own. An environment may outlive its brs-exec (sbatch copies its
+// submitter's), and then the port is anybody's.
 func (b *builder) checkServer(c net.Conn) error {
 	const hint = "if a brs-exec set it that has ended, unset it; else say with %v whose account it is to be"
 	uid, stranger, err := procfs.Stranger(c)

@@ -93,7 +93,8 @@ func (h shared) ask(ctx context.Context, what string) (path string, status int, 
 	if err != nil {
 		return path, 0, nil, err
 	}
-	if status, body, err = stsapi.Get(client, r, path); err != nil { // ssh accepts, and closes when the far end has nobody
+	status, body, err = stsapi.Get(client, r, path)
+	if err != nil { // ssh accepts, and closes when the far end has nobody
 		err = &problem.Error{Text: "no answer from " + path, Err: err, Verdict: problem.Passing, Hint: h.startHint()}
 	}
 	return path, status, body, err
@@ -131,7 +132,8 @@ func (h shared) unreached(path string, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &problem.Error{Text: "nobody serves at " + path, Verdict: problem.Passing, Hint: h.startHint()}
 	}
-	return &problem.Error{Text: path + ": " + awserr.Describe(err), Err: err, Verdict: problem.Passing, Hint: h.startHint()}
+	return &problem.Error{Text: path + ": " + awserr.Describe(err), Err: err, Verdict: problem.Passing,
+		Hint: h.startHint()}
 }
 
 func (h shared) startHint() string {

@@ -187,8 +187,8 @@ func (s *Source) RenewableUntil() time.Time {
 	return first
 }
 
-// Doubt says why nobody knows whether credentials can be had until end, where RenewableUntil names no
-// end; "" if nothing is known to stand against it.
+// Doubt says why nobody knows whether credentials can be had until end, where RenewableUntil names
+// no end; "" if nothing is known to stand against it.
 func (s *Source) Doubt(end time.Time) string {
 	for _, doubt := range s.doubts {
 		if why := doubt(end); why != "" {

@@ -1,9 +1,9 @@
 // Package winproc starts processes on Windows: in a job from their first instruction on, and with a
 // command line as somebody typed it.
 //
-// A Windows process gets one line, which it takes apart itself. Whoever joins a list of arguments to
-// a line must guess how: cmd.exe, msiexec and batch files read it otherwise than most programs. So
-// what was typed is handed on as it is, where that can be.
+// A Windows process gets one line, which it takes apart itself. Whoever joins a list of arguments
+// to a line must guess how: cmd.exe, msiexec and batch files read it otherwise than most programs.
+// So what was typed is handed on as it is, where that can be.
 //
 // A [Tree] is a job object. It holds a process and all that this starts, and can end them at once.
 // https://learn.microsoft.com/en-us/windows/win32/procthread/job-objects

@@ -37,7 +37,8 @@ const Role = "brs-hold"
 
 // Orders is what a holder has to know.
 type Orders struct {
-	// Told are the entries of the environment, NAME=VALUE, by which the endpoint's processes know it.
+	// Told are the entries of the environment, NAME=VALUE, by which the endpoint's processes know
+	// it.
 	Told []string
 
 	// Command is the command of a brs-exec that was killed. Zero: nobody was killed.

@@ -116,8 +116,8 @@ func Catch(sig syscall.Signal) { handle(sig, handlerPC(), saRestart) }
 // write of the terminal from the background would else be begun again for ever.
 func CatchInterrupting(sig syscall.Signal) { handle(sig, handlerPC(), 0) }
 
-// CatchSent is Catch for a signal that means a fault, if a process sent it. A fault of our own stays
-// the Go runtime's, which makes a panic of it. The runtime has one handler for all of them.
+// CatchSent is Catch for a signal that means a fault, if a process sent it. A fault of our own
+// stays the Go runtime's, which makes a panic of it. The runtime has one handler for all of them.
 func CatchSent(sig syscall.Signal) {
 	forFaults = Of(sig).handler
 	handle(sig, sentPC(), saRestart)

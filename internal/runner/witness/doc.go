@@ -9,8 +9,8 @@
 // proc(5) tells what is pending, and the witness itself who sent it. If the witness gets no
 // processor, proc(5) must do. With neither a signal is handed on: twice is better than never.
 //
-// The witness ends with us: it reads from a socket. If it has listeners to keep (package holder), it
-// becomes their holder at the end of file. Else the kernel kills it, too (PR_SET_PDEATHSIG), when the
-// thread ends that called [Start]. So one goroutine, locked to its thread, calls Start and all the
-// rest.
+// The witness ends with us: it reads from a socket. If it has listeners to keep (package holder),
+// it becomes their holder at the end of file. Else the kernel kills it, too (PR_SET_PDEATHSIG),
+// when the thread ends that called [Start]. So one goroutine, locked to its thread, calls Start and
+// all the rest.
 package witness

@@ -2,11 +2,11 @@
 // begun.
 //
 // A command runs by /bin/sh -c, on Windows by cmd.exe as if it were typed at a prompt. It has
-// brs-exec's environment without the user's AWS keys and an empty stdin, and is in our process group
-// so that Ctrl-C reaches it. (Any process of the same user, the child too, can read a command's
-// environment in /proc. brs-exec's own is closed to them.) What it prints is secret; what it says on
-// stderr is shown as it comes. Its command line may hold a secret, too: errors don't name it, the
-// caller says what ran.
+// brs-exec's environment without the user's AWS keys and an empty stdin, and is in our process
+// group so that Ctrl-C reaches it. (Any process of the same user, the child too, can read a
+// command's environment in /proc. brs-exec's own is closed to them.) What it prints is secret; what
+// it says on stderr is shown as it comes. Its command line may hold a secret, too: errors don't
+// name it, the caller says what ran.
 package command
 
 import (
@@ -92,8 +92,8 @@ func failure(err error, command string) error {
 	return &problem.Error{Text: problem.FirstLine(err.Error()), Err: err}
 }
 
-// lacksInterpreter says that the first word of a command is a script whose interpreter is not there,
-// of which the shell says that the script isn't.
+// lacksInterpreter says that the first word of a command is a script whose interpreter is not
+// there, of which the shell says that the script isn't.
 func lacksInterpreter(command string) bool {
 	file, _, _ := strings.Cut(command, " ")
 	f, err := os.Open(file)

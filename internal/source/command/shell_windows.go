@@ -19,7 +19,8 @@ const (
 
 // shell runs what would be typed at a prompt: /s takes the outer quotes away and nothing else, /d
 // leaves out what the registry has cmd.exe run first. It is the system's own cmd.exe, whatever the
-// folder and PATH have. https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/cmd
+// folder and PATH have.
+// https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/cmd
 func shell(ctx context.Context, command string) *exec.Cmd {
 	path := shellName
 	if system, err := windows.GetSystemDirectory(); err == nil {
