@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
 )
@@ -37,6 +38,8 @@ func sample(o *option) string {
 		return "file,env"
 	case "expect-account":
 		return "210987654321"
+	case "listen":
+		return listenable[0]
 	}
 	return "some, value; with=everything"
 }
@@ -51,19 +54,26 @@ func TestEachFlagHasItsVariable(t *testing.T) {
 		if name == "sandbox-ttl" || name == "rehearse-fail" || name == "rehearse" && !rehearse.Supported {
 			continue // for --sandbox and --rehearse alone; tested by their scripts
 		}
-		byFlag, _, err := parse([]string{"--" + name + "=" + sample(o), "--", "true"}, nil, io.Discard)
+		if name == "on-rotation" && !procfs.Supported {
+			continue // refused there
+		}
+		command := []string{"--", "true"}
+		if name == "on-rotation" {
+			command = []string{"--deliver=file", "--", "true"} // refused without a file
+		}
+		byFlag, _, err := parse(append([]string{"--" + name + "=" + sample(o)}, command...), nil, io.Discard)
 		if err != nil {
 			t.Errorf("--%s: %v", name, err)
 			continue
 		}
-		byVariable, _, err := parse([]string{"true"}, []string{variable(name) + "=" + sample(o)}, io.Discard)
+		byVariable, _, err := parse(command, []string{variable(name) + "=" + sample(o)}, io.Discard)
 		if err == nil {
 			byFlag.setBy, byVariable.setBy = nil, nil // that it was one is the only difference
 		}
 		if err != nil || !reflect.DeepEqual(byFlag, byVariable) {
 			t.Errorf("%s: got %+v, %v; want as by the flag", variable(name), byVariable, err)
 		}
-		neither, _, err := parse([]string{"true"}, []string{variable(name) + "="}, io.Discard)
+		neither, _, err := parse(command, []string{variable(name) + "="}, io.Discard)
 		if err == nil {
 			neither.setBy = nil
 		}
