@@ -78,7 +78,7 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 
 // printPage answers --help and --version.
 func (c *cli) printPage(stdout io.Writer) (err error) {
-	page := "brs-exec " + version() + "\n"
+	page := versionPage()
 	if c.help {
 		if page, err = c.helpPage(); err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -22,19 +21,6 @@ import (
 	"brs-exec/internal/share"
 	"brs-exec/internal/source"
 )
-
-// versionOverride is for packagers: -ldflags "-X main.versionOverride=1.2.3".
-var versionOverride string
-
-func version() string {
-	if versionOverride != "" {
-		return versionOverride
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
 
 // stderr is for all that brs-exec says itself, in one order.
 var stderr = message.NewSink(runner.Stderr)
