@@ -113,7 +113,7 @@ func TestFromShareInNamespace(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "aws")
 	s := w.start(t, dir, nil)
 	seconds, rotations := "18", 3
-	if os.Getenv("LONG") != "" {
+	if os.Getenv("REPEAT") != "" {
 		seconds, rotations = "45", 6
 	}
 	inside := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + openDir(t, 0o711), "AWS_ENDPOINT_URL_STS=http://127.0.0.1:8080"}
@@ -148,7 +148,7 @@ func TestFromShareMany(t *testing.T) {
 	need.Tools(t, "xargs")
 	w := newWorld(t, sandbox.Options{}).base()
 	many := "60"
-	if os.Getenv("LONG") != "" {
+	if os.Getenv("REPEAT") != "" {
 		many = "200"
 	}
 	dir := filepath.Join(t.TempDir(), "aws")

@@ -157,7 +157,7 @@ var goingOn = map[string]string{
 // send a token to it.
 func TestKilledKeepsThePort(t *testing.T) {
 	tries := 3
-	if os.Getenv("LONG") != "" {
+	if os.Getenv("REPEAT") != "" {
 		tries = 67
 	}
 	for name, command := range goingOn {
@@ -336,7 +336,7 @@ func TestNoKeyInSecondProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	tries := 15
-	if os.Getenv("LONG") != "" {
+	if os.Getenv("REPEAT") != "" {
 		tries = 300
 	}
 	base := w.sts.BaseCredentials()

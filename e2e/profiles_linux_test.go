@@ -227,7 +227,7 @@ func TestManyPrograms(t *testing.T) {
 	w := newWorld(t, sandbox.Options{}).base()
 	w.roleProfiles(t, "a", "b")
 	program, numbers := tools.whois, []string{}
-	if os.Getenv("LONG") != "" { // 64 Pythons
+	if os.Getenv("REPEAT") != "" { // 64 Pythons
 		needPython(t)
 		program = tools.python + " -m awscli sts get-caller-identity --output text"
 	}

@@ -147,7 +147,7 @@ func TestServeInherited(t *testing.T) {
 		}
 	}
 	restarts := 4
-	if os.Getenv("LONG") != "" {
+	if os.Getenv("REPEAT") != "" {
 		restarts = 50
 	}
 	for range restarts {

@@ -221,7 +221,7 @@ curl -s -o /dev/null -w '%{http_code}' -H "Authorization: $AWS_CONTAINER_AUTHORI
 func TestO01KilledAtStart(t *testing.T) {
 	runs := 60
 	switch {
-	case os.Getenv("LONG") != "":
+	case os.Getenv("REPEAT") != "":
 		runs = 2000
 	case *all && !*busy:
 		runs = 500

@@ -46,11 +46,11 @@ func connect(path string) error {
 }
 
 // Another user, who sees the folder, never gets through to a socket, not at the moment of its birth
-// either: 2,000 births with LONG=1, whatever the umask is. He can open no other file.
+// either: 2,000 births with REPEAT=1, whatever the umask is. He can open no other file.
 func TestStrangerNeverConnects(t *testing.T) {
 	need.Place(t, os.Geteuid() == 0, "root, who can be another user, too")
 	births := 50
-	if os.Getenv("LONG") != "" {
+	if os.Getenv("REPEAT") != "" {
 		births = 1000
 	}
 	dir := t.TempDir()
