@@ -48,6 +48,7 @@ type builder struct {
 	http           *stsapi.HTTP
 	cfg            aws.Config
 	s              *Source
+	toShare        []func() // what Options.Shared gets once the source is made
 }
 
 func newBuilder(o *Options) *builder {
@@ -75,6 +76,7 @@ func (b *builder) build(ctx context.Context) (*Source, error) {
 			return nil, err
 		}
 	}
+	b.shareAll()
 	return b.s, nil
 }
 
@@ -339,8 +341,10 @@ func (b *builder) serveBase(c *chain) (err error) {
 		if w.mfa, err = b.newMFA(device, from, w.base, w.by); err != nil {
 			return err
 		}
-		w.mfa.life = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)
-		b.s.sessionLife = w.mfa.life
+		b.s.sessionLife = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)
+		if len(b.toShare) > 0 || b.o.Shared == nil { // it is new: nobody else has it yet
+			w.mfa.life = b.s.sessionLife
+		}
 	}
 	c.provider = w
 	return nil

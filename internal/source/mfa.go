@@ -64,7 +64,7 @@ func (b *builder) newMFA(serial string, from problem.Input, base aws.Credentials
 		turn: make(chan struct{}, 1),
 	}
 	m.asking = command.NewTask(b.s.tasks, m.ask)
-	if m.given == "" && m.command == "" && !prompt.Available(m.terminal) {
+	if m.given == "" && m.command == "" && (b.o.Unattended || !prompt.Available(m.terminal)) {
 		hint := b.names.Hint("%v 'COMMAND THAT PRINTS A CODE', or %v 123456", problem.MFACommand, problem.TokenCode)
 		return nil, problem.Bad(hint, "%s asks for an MFA code, and there is no terminal to ask on", from)
 	}

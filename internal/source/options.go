@@ -78,6 +78,9 @@ type Options struct {
 	Version string        // for the user agent
 	Log     *slog.Logger  // nil: silent
 
+	// Unattended never asks a person: where an MFA code is needed and nothing makes it, New fails.
+	Unattended bool
+
 	// Shared is what this source has in common with others of the same run; nil: nothing.
 	Shared *Shared
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -19,10 +20,11 @@ import (
 // What is shared belongs to the source that needed it first: none may be closed while others use
 // it.
 type Shared struct {
-	mu    sync.Mutex
-	bases map[string]*sharedBase
-	mfas  map[mfaKey]*mfa
-	https map[string]*stsapi.HTTP
+	mu     sync.Mutex
+	bases  map[string]*sharedBase
+	mfas   map[mfaKey]*mfa
+	https  map[string]*stsapi.HTTP
+	logins map[string]*loginCache
 
 	identity *awsconfig.Identity // what the files said when they were such
 	files    [2]fileState
@@ -64,7 +66,8 @@ func (s *Shared) ReadIdentity(paths awsconfig.Paths) (*awsconfig.Identity, error
 
 // NewShared shares nothing yet.
 func NewShared() *Shared {
-	return &Shared{bases: map[string]*sharedBase{}, mfas: map[mfaKey]*mfa{}, https: map[string]*stsapi.HTTP{}}
+	return &Shared{bases: map[string]*sharedBase{}, mfas: map[mfaKey]*mfa{}, https: map[string]*stsapi.HTTP{},
+		logins: map[string]*loginCache{}}
 }
 
 // mfaKey are a device and the keys that it goes with, for people.
@@ -92,12 +95,49 @@ func (b *builder) shareBase(c *chain, profile string) {
 	if _, keys := c.provider.(*profileKeys); keys || s == nil || own > 0 {
 		return
 	}
+	// How STS is reached is the settings' of the profile on top; the identity changes with the
+	// files.
+	key := fmt.Sprint(profile, "\n", b.s.STS(), "\n", b.http.Bundle, "\n", b.o.UseFIPSEndpoint,
+		b.o.UseDualstackEndpoint,
+		b.shared.UseFIPSEndpoint, b.shared.UseDualStackEndpoint, fmt.Sprintf("%p", b.identity))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bases[profile] == nil {
-		s.bases[profile] = &sharedBase{src: c.provider, turn: make(chan struct{}, 1)}
+	base := s.bases[key]
+	if base == nil {
+		base = &sharedBase{src: c.provider, turn: make(chan struct{}, 1)}
+		b.share(func() { s.bases[key] = base })
 	}
-	c.provider = s.bases[profile]
+	c.provider = base
+}
+
+// share has something shared once the source is made: what belongs to one that can't be made is
+// unfinished.
+func (b *builder) share(add func()) { b.toShare = append(b.toShare, add) }
+
+func (b *builder) shareAll() {
+	if s := b.o.Shared; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, add := range b.toShare {
+			add()
+		}
+	}
+}
+
+// shareLogin returns the cache of a login that is made already: a refresh token is good once, and
+// where the file can't be written the new one is in memory alone.
+func (b *builder) shareLogin(c *loginCache) *loginCache {
+	s := b.o.Shared
+	if s == nil {
+		return c
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.logins[c.file]; other != nil {
+		return other
+	}
+	b.share(func() { s.logins[c.file] = c })
+	return c
 }
 
 // A sharedBase hands out what it has got until half of its life.
@@ -115,8 +155,8 @@ func (p *sharedBase) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	case <-ctx.Done():
 		return aws.Credentials{}, context.Cause(ctx)
 	}
-	now := time.Now()
-	if now.Before(p.half) {
+	now := time.Now().Round(0) // the wall clock: the other one stands still while the machine sleeps
+	if now.Before(p.half) && now.Before(p.held.Expires) {
 		return p.held, nil
 	}
 	creds, err := p.src.Retrieve(ctx)
@@ -142,9 +182,7 @@ func (b *builder) sharedMFA(key mfaKey) *mfa {
 
 func (b *builder) shareMFA(key mfaKey, m *mfa) {
 	if s := b.o.Shared; s != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.mfas[key] = m
+		b.share(func() { s.mfas[key] = m })
 	}
 }
 
