@@ -136,7 +136,8 @@ type life struct {
 	made    chan struct{}
 	keeper  Keeper
 	err     error
-	longest time.Duration // that an answer had left; the identity's lock guards it
+	longest time.Duration // that an answer with key had left; the identity's lock guards both
+	key     string
 }
 
 var errEnded = errors.New("the run has ended")
@@ -250,6 +251,9 @@ func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 	left := time.Until(creds.Expires)
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if l.key != creds.AccessKeyID {
+		l.key, l.longest = creds.AccessKeyID, left
+	}
 	l.longest = max(l.longest, left)
 	if l.longest > worthwhile {
 		return left < LeastLeft
@@ -257,10 +261,10 @@ func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 	return left < l.longest/2
 }
 
-// longer waits for credentials that last longer than creds until ctx ends: then creds are still
-// valid.
+// longer waits for credentials that last longer than creds, for one attempt at most, or until ctx
+// ends: creds are still valid.
 func longer(ctx context.Context, k Keeper, creds aws.Credentials) aws.Credentials {
-	for {
+	for range 3 { // one attempt may be ending, one begins and ends
 		news := k.News()
 		if next, err := k.Retrieve(ctx); err == nil && next.Expires.After(creds.Expires) {
 			return next
@@ -271,6 +275,7 @@ func longer(ctx context.Context, k Keeper, creds aws.Credentials) aws.Credential
 			return creds
 		}
 	}
+	return creds
 }
 
 // IsPattern says whether a name stands for several.

@@ -12,8 +12,7 @@ package winproc
 import "strings"
 
 // Tail returns what stands in a command line behind its first n arguments, the program's name
-// included, as Microsoft's C runtime takes them apart:
-// https://learn.microsoft.com/en-us/cpp/c-language/parsing-c-command-line-arguments
+// included, as Go's package os takes them apart (os/exec_windows.go, readNextArg).
 func Tail(line string, n int) string {
 	for i := range n {
 		line = strings.TrimLeft(line, " \t")
@@ -31,9 +30,8 @@ func argument(line string, isName bool) int {
 		c := line[i]
 		switch {
 		case c == '"' && (isName || slashes%2 == 0):
-			if quoted && !isName && i+1 < len(line) && line[i+1] == '"' { // "" in quotes is one
+			if quoted && !isName && i+1 < len(line) && line[i+1] == '"' { // "" in quotes is one, and ends them
 				i++
-				break
 			}
 			quoted = !quoted
 		case (c == ' ' || c == '\t') && !quoted:

@@ -20,7 +20,7 @@ func TestTail(t *testing.T) {
 		{`"C:\Program Files\brs-exec.exe"  --role-arn  x   --  msiexec PROP="a b"`, 4, `msiexec PROP="a b"`},
 		{`b --x="a \" b" -- cmd.exe /s /c ""C:\a b\x.exe" "two words""`, 3, `cmd.exe /s /c ""C:\a b\x.exe" "two words""`},
 		{`b "a\\" -- c`, 3, `c`},
-		{`b "a "" b" c d`, 3, `d`},
+		{`b "a "" b c d`, 2, `b c d`},
 		{"b\t--sandbox\t--\thello.bat 'a\" & echo", 3, "hello.bat 'a\" & echo"},
 		{`"C:\a\" x`, 1, `x`}, // a name ends at the quote
 		{`b`, 3, ``},
