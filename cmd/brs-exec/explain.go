@@ -92,7 +92,7 @@ func (s *session) tellProfiles(ctx context.Context, page *explain.Page, env []st
 	defer cancel()
 	further, err := s.openProfiles(ctx, env, source.NewShared())
 	defer further.close()
-	page.Profiles = further.facts()
+	page.Profiles = further.facts(ctx)
 	return err
 }
 

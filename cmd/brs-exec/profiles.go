@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -53,9 +54,20 @@ type furtherProfiles struct {
 	shared *source.Shared
 	asked  []string // those that ask a person for a code, before the command starts
 
-	mu      sync.Mutex // guards the rest
-	sources map[string]*source.Source
-	told    map[string]bool // that they can't be made
+	profiles map[string]*furtherProfile // by name
+}
+
+// A furtherProfile is made once: an MFA session, a login, an open connection and whose it was at
+// first outlive the time in which nobody asks.
+type furtherProfile struct {
+	made atomic.Pointer[madeProfile] // nil: not yet
+	mu   sync.Mutex                  // guards the making
+	told bool                        // that it can't be made
+}
+
+type madeProfile struct {
+	src      *source.Source
+	provider aws.CredentialsProvider // behind the gate
 }
 
 // openProfiles chooses the profiles; none of them is asked for anything. nil without
@@ -64,11 +76,14 @@ func (s *session) openProfiles(ctx context.Context, env []string, shared *source
 	if s.flags.withProfile == nil {
 		return nil, nil
 	}
-	p := &furtherProfiles{s: s, env: env, shared: shared, sources: map[string]*source.Source{}, told: map[string]bool{}}
+	p := &furtherProfiles{s: s, env: env, shared: shared, profiles: map[string]*furtherProfile{}}
 	var names []string
 	have, err := p.known(ctx)
 	if err == nil {
 		names, err = p.choose(have)
+	}
+	for _, name := range names {
+		p.profiles[name] = new(furtherProfile)
 	}
 	if err == nil {
 		p.Set, err = identities.New(names, p.keeper)
@@ -182,9 +197,10 @@ func (p *furtherProfiles) prepare(ctx context.Context) error {
 		return nil
 	}
 	for _, name := range p.asked {
-		src, err := p.source(name)
+		p.profiles[name].told = true // the error is returned
+		m, err := p.get(ctx, name)
 		if err == nil {
-			err = src.Prepare(ctx)
+			err = m.src.Prepare(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("profile %s: %w", name, err)
@@ -193,21 +209,26 @@ func (p *furtherProfiles) prepare(ctx context.Context) error {
 	return nil
 }
 
-// source makes a profile's source once: an MFA session, a login and an open connection outlive the
-// time in which nobody asks.
-func (p *furtherProfiles) source(name string) (*source.Source, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if src := p.sources[name]; src != nil {
-		return src, nil
+// get makes a profile, if it isn't made.
+func (p *furtherProfiles) get(ctx context.Context, name string) (*madeProfile, error) {
+	f := p.profiles[name]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := f.made.Load(); m != nil {
+		return m, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.patience())
+	ctx, cancel := context.WithTimeout(ctx, p.patience())
 	defer cancel()
 	src, err := source.New(ctx, p.options(name))
-	if err == nil {
-		p.sources[name] = src
+	switch {
+	case err == nil:
+		f.made.Store(&madeProfile{src, p.onlyIts(name, src)})
+		return f.made.Load(), nil
+	case !f.told:
+		f.told = true
+		p.s.log.Warn("the profile can't be used", "profile", name, "error", err)
 	}
-	return src, err
+	return nil, err
 }
 
 // options are a profile's own; how STS is reached is the run's. A share must be ours: whose account
@@ -219,6 +240,7 @@ func (p *furtherProfiles) options(name string) source.Options {
 		UseFIPSEndpoint: run.UseFIPSEndpoint, UseDualstackEndpoint: run.UseDualstackEndpoint,
 		ConnectTimeout: run.ConnectTimeout, ReadTimeout: run.ReadTimeout,
 		Env: run.Env, Names: run.Names, Version: run.Version, Log: run.Log, Shared: p.shared,
+		Unattended: !slices.Contains(p.asked, name),
 	}
 	switch {
 	case run.FromShare != "":
@@ -237,25 +259,26 @@ func (p *furtherProfiles) patience() time.Duration {
 }
 
 // keeper makes what keeps a profile's credentials valid. It fetches only what is asked for.
-func (p *furtherProfiles) keeper(_ context.Context, name string) (identities.Keeper, error) {
-	src, err := p.source(name)
+func (p *furtherProfiles) keeper(ctx context.Context, name string) (k identities.Keeper, err error) {
+	defer recovered(func(bug error) { k, err = nil, bug })
+	m, err := p.get(ctx, name)
 	if err != nil {
-		p.tell(name, err)
 		return nil, err
 	}
-	o := refreshOptions(p.s.flags, src, p.s.log.With("profile", name))
+	o := refreshOptions(p.s.flags, m.src, p.s.log.With("profile", name))
 	o.Lazy, o.LeastLeft = true, identities.LeastLeft
-	return refresh.New(p.Limit(p.onlyIts(name, src)), o), nil
+	return survivor{refresh.New(p.Limit(m.provider), o), p.s}, nil
 }
 
-// tell says once why a profile can't be used.
-func (p *furtherProfiles) tell(name string, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.told[name] {
-		p.told[name] = true
-		p.s.log.Warn("the profile can't be used", "profile", name, "error", err)
-	}
+// survivor keeps a bug in one profile's refreshing from ending the run.
+type survivor struct {
+	*refresh.Refresher
+	s *session
+}
+
+func (v survivor) Run(ctx context.Context) (err error) {
+	defer recovered(func(bug error) { v.s.logError(bug) })
+	return v.Refresher.Run(ctx)
 }
 
 // onlyIts lets pass of a profile's credentials those of the account that the profile names, by
@@ -290,27 +313,28 @@ func (p *furtherProfiles) named(id string) (ecsserver.Named, bool) {
 
 // about tells a share's clients of a profile that has been asked for.
 func (p *furtherProfiles) about(name string) ecsserver.About {
-	src, err := p.source(name)
-	if err != nil {
+	m := p.profiles[name].made.Load()
+	if m == nil {
 		return ecsserver.About{}
 	}
-	return ecsserver.About{Region: src.Region(), RenewableUntil: src.RenewableUntil()}
+	return ecsserver.About{Region: m.src.Region(), RenewableUntil: m.src.RenewableUntil()}
 }
 
 // facts are what is known of the profiles without asking anybody.
-func (p *furtherProfiles) facts() (list []explain.Profile) {
+func (p *furtherProfiles) facts(ctx context.Context) (list []explain.Profile) {
 	if p == nil {
 		return nil
 	}
 	for _, name := range p.Names() {
-		src, err := p.source(name)
+		p.profiles[name].told = true // the list tells
+		m, err := p.get(ctx, name)
 		if err != nil {
 			list = append(list, explain.Profile{Name: name, Error: err.Error()})
 			continue
 		}
 		list = append(list, explain.Profile{
-			Name: name, Source: src.Describe(), Account: p.account(name, src),
-			RenewableUntil: toSeconds(src.RenewableUntil()),
+			Name: name, Source: m.src.Describe(), Account: p.account(name, m.src),
+			RenewableUntil: toSeconds(m.src.RenewableUntil()),
 		})
 	}
 	return list
@@ -336,9 +360,9 @@ func (p *furtherProfiles) close() {
 		return
 	}
 	p.Close()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, src := range p.sources {
-		src.Close()
+	for _, f := range p.profiles {
+		if m := f.made.Load(); m != nil {
+			m.src.Close()
+		}
 	}
 }

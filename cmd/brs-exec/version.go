@@ -22,7 +22,8 @@ func version() string {
 	return "devel"
 }
 
-// versionPage is what --version prints. Scripts read its first line, a report of a fault needs the rest.
+// versionPage is what --version prints. Scripts read its first line, a report of a fault needs the
+// rest.
 func versionPage() string {
 	page := "brs-exec " + version() + "\n"
 	if info, ok := debug.ReadBuildInfo(); ok {

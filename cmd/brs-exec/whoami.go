@@ -35,7 +35,7 @@ func (s *session) whoami(ctx context.Context, w io.Writer) error {
 	if creds.CanExpire {
 		id.Expiration = toSeconds(creds.Expires)
 	}
-	id.RenewableUntil, id.Profiles = toSeconds(s.src.RenewableUntil()), s.further.facts()
+	id.RenewableUntil, id.Profiles = toSeconds(s.src.RenewableUntil()), s.further.facts(ctx)
 	return printJSON(w, id)
 }
 
