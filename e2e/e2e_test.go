@@ -33,7 +33,11 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "12"); err != nil { // they wait, mostly
+	parallel := "12" // they wait, mostly
+	if os.Getenv("LONG") != "" {
+		parallel = "4" // these don't
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
