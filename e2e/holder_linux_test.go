@@ -294,6 +294,7 @@ func TestKilledPassesOn(t *testing.T) {
 			waitFor(t, "four processes", func() bool { return strings.Count(log(), " ready\n") == 4 })
 			k := &keeper{Cmd: group}
 			k.second(t, "sigprobe")
+			time.Sleep(500 * time.Millisecond) // until it has the port: see DESIGN §4
 			syscall.Kill(pid, syscall.SIGKILL)
 			k.second(t, "brs-hold")
 			if c.want == "1" {
