@@ -33,7 +33,7 @@ func newNetns(t *testing.T) netns {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	n := netns{strconv.Itoa(cmd.Process.Pid)}
-	ours, _ := os.Readlink("/proc/self/ns/net")
+	ours, _ := os.Readlink("/proc/thread-self/ns/net") // self is the main thread, which netns.do may have taken inside
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if theirs, err := os.Readlink("/proc/" + n.pid + "/ns/net"); err == nil && theirs != ours {
 			n.sh(t, "ip link set lo up")
