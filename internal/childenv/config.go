@@ -67,24 +67,20 @@ func ChildConfig(config, credentials []byte, c Chosen) []byte {
 	c.Name = cmp.Or(c.Name, awsconfig.Default)
 	files := awsconfig.Parse(config, credentials)
 	w := writer{chosen: c}
-	chosen := files.Profile(c.Name)
-	if chosen == nil {
-		chosen = &awsconfig.Profile{}
-	}
-	w.profile(awsconfig.Default, chosen, false)
+	w.profile(awsconfig.Default, files.Profile(c.Name), c.Process, false)
 	if c.Name != awsconfig.Default {
-		w.profile(c.Name, chosen, false)
+		w.profile(c.Name, files.Profile(c.Name), c.Process, false)
 	}
 	named := map[string]bool{c.Name: true}
 	for _, f := range c.Further {
 		named[f.Name] = true
-		w.further(f, files.Profile(f.Name))
+		w.profile(f.Name, files.Profile(f.Name), f.Process, false)
 	}
 	if c.CarryOver {
 		assumed := assumedFrom(c.Name, files.Profiles)
 		for _, p := range files.Profiles {
 			if assumed[p.Name] && !named[p.Name] {
-				w.profile(p.Name, p, true)
+				w.profile(p.Name, p, "", true)
 			}
 		}
 	}
@@ -145,28 +141,18 @@ type writer struct {
 	services []string // the services sections that profiles name
 }
 
-// profile writes p under the given name. One that is carried over comes with its role.
-func (w *writer) profile(name string, p *awsconfig.Profile, carried bool) {
+// profile writes p, which may be nil for one without settings, under the given name. process is its
+// credential_process; "": none. One that is carried over comes with its role instead.
+func (w *writer) profile(name string, p *awsconfig.Profile, process string, carried bool) {
 	for _, header := range headers("profile", name) {
 		w.line("[" + header + "]")
-		for _, s := range p.List {
+		for _, s := range cmp.Or(p, new(awsconfig.Profile)).List {
 			w.setting(s, carried)
 		}
-		if w.chosen.Process != "" && !carried {
-			w.line("credential_process = " + w.chosen.Process)
+		if process != "" {
+			w.line("credential_process = " + process)
 		}
 	}
-}
-
-// further writes a profile that has a process of its own. p is nil if it has no settings.
-func (w *writer) further(f Further, p *awsconfig.Profile) {
-	if p == nil {
-		p = &awsconfig.Profile{}
-	}
-	of := writer{chosen: Chosen{Process: f.Process}, services: w.services}
-	of.profile(f.Name, p, false)
-	w.out.WriteString(of.out.String())
-	w.services = of.services
 }
 
 func (w *writer) setting(s awsconfig.Setting, carried bool) {
