@@ -122,7 +122,8 @@ func parseHost(h string) (port string, ok bool) {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if k := h.judge(r); k != accepted {
+	who, k := h.judge(r)
+	if k != accepted {
 		h.refuse(w, r, k)
 		return
 	}
@@ -131,7 +132,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// our answer.
 		w.Header().Set("Connection", "close")
 	}
-	who := h.whose(r)
 	if who == nil {
 		sendJSON(w, http.StatusOK, h.others.list())
 		return
@@ -211,31 +211,39 @@ func (h *handler) logBeside(level slog.Level, message string, attrs ...slog.Attr
 	h.logging.Go(func() { h.log.LogAttrs(context.Background(), level, message, attrs...) })
 }
 
-// judge decides whether a request may have credentials. What keeps browsers and others out comes
-// before the token; who has no token learns nothing about paths and methods.
-func (h *handler) judge(r *http.Request) kind {
+// judge decides whether a request may have credentials, and whose; nil: it asks for the list of the
+// further identities. What keeps browsers and others out comes before the token; who has no token
+// learns nothing about paths and methods.
+func (h *handler) judge(r *http.Request) (who *identity, k kind) {
 	c := connOf(r.Context())
-	switch {
-	case c != nil && c.otherUser:
-		return otherUser
-	case c != nil && c.stranger:
-		return stranger
-	}
-	if c == nil || !c.isLocal() { // who could open the socket needs to show nothing
-		if k := h.judgeClaim(r); k != accepted {
-			return k
-		}
+	if k = h.judgeClient(r, c); k != accepted {
+		return nil, k
 	}
 	if c != nil {
 		c.listener.places.prove(c)
 	}
 	if r.Method != http.MethodGet {
-		return wrongMethod
+		return nil, wrongMethod
 	}
-	if !h.has(r) {
-		return wrongPath
+	who = h.whose(r)
+	if who == nil && !isList(r, c) {
+		return nil, wrongPath
 	}
-	return accepted
+	return who, accepted
+}
+
+// judgeClient looks at where a request comes from, and at what it shows. Who could open the socket
+// needs to show nothing.
+func (h *handler) judgeClient(r *http.Request, c *conn) kind {
+	switch {
+	case c != nil && c.otherUser:
+		return otherUser
+	case c != nil && c.stranger:
+		return stranger
+	case c != nil && c.isLocal():
+		return accepted
+	}
+	return h.judgeClaim(r)
 }
 
 // judgeClaim looks at what a client of the port shows.

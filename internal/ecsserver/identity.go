@@ -57,12 +57,7 @@ func (o *others) list() []byte {
 	return body
 }
 
-// has says whether something is served at the request's path.
-func (h *handler) has(r *http.Request) bool {
-	return isList(r) || h.whose(r) != nil
-}
-
-// whose is the identity of a request that was accepted; nil: it asks for the list.
+// whose is the identity that is served at a request's path; nil: there is none.
 func (h *handler) whose(r *http.Request) *identity {
 	id, further := strings.CutPrefix(r.URL.Path, path+"/")
 	switch {
@@ -75,7 +70,6 @@ func (h *handler) whose(r *http.Request) *identity {
 }
 
 // isList says whether a client of the socket asks which further identities there are.
-func isList(r *http.Request) bool {
-	c := connOf(r.Context())
+func isList(r *http.Request, c *conn) bool {
 	return r.URL.Path == path+"/" && c != nil && c.isLocal()
 }
