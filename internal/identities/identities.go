@@ -63,6 +63,7 @@ type Make func(ctx context.Context, profile string) (Keeper, error)
 type Set struct {
 	names []string
 	byID  map[string]*Identity
+	makes Make
 	slots chan struct{}
 
 	ending context.Context
@@ -80,7 +81,8 @@ func ID(profile string) string {
 // New holds the profiles, none of which is made yet.
 func New(profiles []string, makeKeeper Make) (*Set, error) {
 	s := &Set{
-		names: profiles, byID: make(map[string]*Identity, len(profiles)), slots: make(chan struct{}, mostCalls),
+		names: profiles, byID: make(map[string]*Identity, len(profiles)), makes: makeKeeper,
+		slots: make(chan struct{}, mostCalls),
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, name := range profiles {
@@ -88,7 +90,7 @@ func New(profiles []string, makeKeeper Make) (*Set, error) {
 		if other := s.byID[id]; other != nil {
 			return nil, fmt.Errorf("profiles %q and %q have one ID (%s)", other.Name, name, id)
 		}
-		s.byID[id] = &Identity{Name: name, set: s, makes: makeKeeper}
+		s.byID[id] = &Identity{Name: name, set: s}
 	}
 	return s, nil
 }
@@ -121,9 +123,8 @@ func (s *Set) Limit(p aws.CredentialsProvider) aws.CredentialsProvider {
 
 // An Identity is one profile; it is an aws.CredentialsProvider.
 type Identity struct {
-	Name  string
-	set   *Set
-	makes Make
+	Name string
+	set  *Set
 
 	alive sync.Mutex // held while a life is lived: the next one waits for its end
 	mu    sync.Mutex // guards the rest
@@ -187,7 +188,7 @@ func (i *Identity) live(l *life) {
 	defer i.alive.Unlock()
 	ctx, end := context.WithCancel(i.set.ending)
 	defer end()
-	l.keeper, l.err = i.makes(ctx, i.Name)
+	l.keeper, l.err = i.set.makes(ctx, i.Name)
 	close(l.made)
 	if l.err != nil {
 		sleep(ctx, again)
