@@ -181,7 +181,7 @@ func (s *stack) start(o sandbox.Options, setenv func(name, value string)) {
 
 func stackOf(ts *testscript.TestScript) *stack { return ts.Value(stackKey{}).(*stack) }
 
-// sts [-ttl DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT[:ACTION]]
+// sts [-ttl DURATION] [-session DURATION] [-offset DURATION] [-slow DURATION] [-fail CODE:STATUS:COUNT[:ACTION]]
 // [-good COUNT] [-most DURATION] gives the script another STS. -fail answers the first COUNT calls
 // of ACTION, else of AssumeRole, with that error (COUNT 0: all), but for -good COUNT before them;
 // -most is each role's MaxSessionDuration.
@@ -192,6 +192,7 @@ func cmdSTS(ts *testscript.TestScript, neg bool, args []string) {
 	var o sandbox.Options
 	f := flag.NewFlagSet("sts", flag.ContinueOnError)
 	f.DurationVar(&o.TTL, "ttl", 0, "")
+	f.DurationVar(&o.SessionTTL, "session", 0, "")
 	offset := f.Duration("offset", 0, "")
 	slow := f.Duration("slow", 0, "")
 	fail := f.String("fail", "", "")

@@ -62,7 +62,7 @@ func (s *STS) assumeRole(r request) (any, error) {
 	id.SourceIdentity, id.Transitive, id.MFA = source, transitive, mfa
 	return assumeRoleResult{
 		AssumedRoleUser:  assumedRoleUser{id.UserID, id.ARN},
-		Credentials:      s.issue(id, r.now, life),
+		Credentials:      s.issue(id, r.now, life, s.o.TTL),
 		PackedPolicySize: packed(p, tags),
 		SourceIdentity:   source,
 	}, nil
@@ -90,7 +90,7 @@ func (s *STS) getSessionToken(r request) (any, error) {
 	}
 	id := r.caller
 	id.MFA = mfa
-	return getSessionTokenResult{Credentials: s.issue(id, r.now, life)}, nil
+	return getSessionTokenResult{Credentials: s.issue(id, r.now, life, cmp.Or(s.o.SessionTTL, s.o.TTL))}, nil
 }
 
 type getCallerIdentityResult struct {

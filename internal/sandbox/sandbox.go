@@ -58,6 +58,8 @@ type Options struct {
 	// TTL caps the life that DurationSeconds asks for; it may be seconds, which AWS never gives. 0:
 	// no cap.
 	TTL time.Duration
+	// SessionTTL is in place of TTL for what GetSessionToken gives. 0: TTL.
+	SessionTTL time.Duration
 
 	// Now is STS's clock, by which it judges expiry and signatures and fills its Date header. nil:
 	// time.Now.

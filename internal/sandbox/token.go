@@ -38,10 +38,10 @@ func (s *STS) user() identity {
 	}
 }
 
-// issue seals id for life, or for less if Options.TTL says so.
-func (s *STS) issue(id identity, now time.Time, life time.Duration) credentials {
-	if s.o.TTL > 0 {
-		life = min(life, s.o.TTL)
+// issue seals id for life, or for less: most, which is one of Options' TTLs; 0: no cap.
+func (s *STS) issue(id identity, now time.Time, life, most time.Duration) credentials {
+	if most > 0 {
+		life = min(life, most)
 	}
 	id.KeyID = keyID("ASIA")
 	// Expiration has whole seconds, and the same instant is enforced: a life may be shorter than

@@ -71,7 +71,7 @@ func (s *STS) assumeRoleWithWebIdentity(r request) (any, error) {
 		SubjectFromWebIdentityToken: t.Sub,
 		Audience:                    t.audience,
 		AssumedRoleUser:             assumedRoleUser{id.UserID, id.ARN},
-		Credentials:                 s.issue(id, r.now, life),
+		Credentials:                 s.issue(id, r.now, life, s.o.TTL),
 		PackedPolicySize:            packed(p, nil),
 		Provider: "arn:" + role.partition + ":iam::" + role.account + ":oidc-provider/" +
 			strings.TrimPrefix(t.Iss, "https://"),
