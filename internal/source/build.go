@@ -148,7 +148,7 @@ func (b *builder) connect(ctx context.Context) error {
 		return err
 	}
 	o := b.o
-	b.http = b.shareHTTP(bundle)
+	b.http = b.newHTTP(bundle)
 	b.cfg = stsapi.Settings(&b.env, &b.shared, o.Region, o.Version, b.http)
 	b.s = &Source{names: o.Names, log: o.Log, trace: o.Trace, tasks: command.NewGroup(ctx), region: b.cfg.Region}
 	if b.cfg.Region == "" {
@@ -303,7 +303,7 @@ func (b *builder) finishHops(c *chain) (err error) {
 		if h.serial == "" {
 			continue
 		}
-		if h.mfa, err = b.newMFA(h.serial, h.serialFrom, h.base, h.by); err != nil {
+		if h.mfa, err = b.newMFA(h.serial, h.serialFrom, h.base, h.by, stsapi.MaxSessionDuration); err != nil {
 			return err
 		}
 	}
@@ -338,12 +338,9 @@ func (b *builder) serveBase(c *chain) (err error) {
 		b.o.Log.Info(told, "hint", b.names.Hint("%v ARN assumes a role whose Arn stays", problem.RoleARN))
 	}
 	if device != "" {
-		if w.mfa, err = b.newMFA(device, from, w.base, w.by); err != nil {
-			return err
-		}
 		b.s.sessionLife = cmp.Or(b.asked.Duration, stsapi.MaxSessionDuration)
-		if len(b.toShare) > 0 || b.o.Shared == nil { // it is new: nobody else has it yet
-			w.mfa.life = b.s.sessionLife
+		if w.mfa, err = b.newMFA(device, from, w.base, w.by, b.s.sessionLife); err != nil {
+			return err
 		}
 	}
 	c.provider = w

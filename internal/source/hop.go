@@ -51,8 +51,8 @@ func (h *hop) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	done(err)
 	if caller.Code != "" {
-		h.mfa.turn <- struct{}{}
-		defer h.mfa.release()
+		h.mfa.turn.take(context.Background())
+		defer h.mfa.turn.release()
 		h.mfa.seen(err)
 		h.mfa.until.set(creds.Expires)
 	}

@@ -29,7 +29,7 @@ func (b *builder) fromLogin(c *chain, p *config.SharedConfig) error {
 		return problem.Bad("export HOME", "profile %s: login cache: %v", p.Profile, err)
 	}
 	session := &consoleSession{client: signin.NewFromConfig(b.cfg), begun: time.Now()}
-	session.cache = b.shareLogin(&loginCache{file: file, log: b.o.Log, end: consoleEnd, renew: session.renew})
+	session.cache = b.newLogin(&loginCache{file: file, log: b.o.Log, end: consoleEnd, renew: session.renew})
 	b.loggedIn(c, &login{
 		retrieve: session.retrieve, what: "login session of profile " + p.Profile,
 		again: "aws login --profile " + p.Profile, cache: session.cache, until: session.until,

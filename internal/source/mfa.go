@@ -36,7 +36,7 @@ type mfa struct {
 	life     time.Duration
 
 	commands *command.Runner
-	turn     chan struct{} // of one: sources that share it take turns; it guards the rest
+	turn     turn // of the sources that share it; guards the rest
 	asking   *command.Task[string]
 	code     string // asked for, not yet seen by STS
 	asked    time.Time
@@ -48,31 +48,32 @@ type mfa struct {
 	warned   bool
 }
 
-func (b *builder) newMFA(serial string, from problem.Input, base aws.CredentialsProvider, by string) (*mfa, error) {
-	key := mfaKey{serial, keysName(base, by)}
-	if m := b.sharedMFA(key); m != nil {
-		b.s.mfas, b.s.untils = append(b.s.mfas, m), append(b.s.untils, m.until.get)
-		return m, nil
-	}
+// newMFA makes one for the keys of base, or takes that of another source of the run.
+func (b *builder) newMFA(
+	serial string, from problem.Input, base aws.CredentialsProvider, by string, life time.Duration,
+) (*mfa, error) {
 	if n := len(serial); n < 9 || n > 256 || strings.ContainsAny(serial, " \t\r\n") {
 		return nil, problem.Bad("arn:aws:iam::ACCOUNT:mfa/NAME; aws iam list-mfa-devices shows it",
 			"%s %q is no MFA device", from, problem.Clip(serial))
 	}
-	m := &mfa{
-		s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand,
-		terminal: b.terminal, by: by, life: stsapi.MaxSessionDuration, commands: &b.commands,
-		turn: make(chan struct{}, 1),
+	key := mfaKey{serial, keysName(base, by)}
+	m := sharedOr(b, func(s *Shared) map[mfaKey]*mfa { return s.mfas }, key, func() *mfa {
+		return &mfa{
+			s: b.s, until: new(deadline), serial: serial, given: b.o.TokenCode, command: b.o.MFACommand,
+			terminal: b.terminal, by: by, life: life, commands: &b.commands, turn: newTurn(),
+		}
+	})
+	if m.s == b.s { // it is new
+		m.asking = command.NewTask(b.s.tasks, m.ask)
+		if m.given == "" && m.command == "" && (b.o.Unattended || !prompt.Available(m.terminal)) {
+			hint := b.names.Hint("%v 'COMMAND THAT PRINTS A CODE', or %v 123456", problem.MFACommand, problem.TokenCode)
+			return nil, problem.Bad(hint, "%s asks for an MFA code, and there is no terminal to ask on", from)
+		}
 	}
-	m.asking = command.NewTask(b.s.tasks, m.ask)
-	if m.given == "" && m.command == "" && (b.o.Unattended || !prompt.Available(m.terminal)) {
-		hint := b.names.Hint("%v 'COMMAND THAT PRINTS A CODE', or %v 123456", problem.MFACommand, problem.TokenCode)
-		return nil, problem.Bad(hint, "%s asks for an MFA code, and there is no terminal to ask on", from)
-	}
-	if m.command == "" {
-		m.until = b.newDeadline()
+	if m.command == "" { // a code takes a person
+		b.s.untils = append(b.s.untils, m.until.get)
 	}
 	b.s.mfas = append(b.s.mfas, m)
-	b.shareMFA(key, m)
 	return m, nil
 }
 
@@ -104,10 +105,10 @@ func (s *Source) Prepare(ctx context.Context) error {
 
 // prepare has a code, or a session that one has bought.
 func (m *mfa) prepare(ctx context.Context) error {
-	if err := m.take(ctx); err != nil {
+	if err := m.turn.take(ctx); err != nil {
 		return err
 	}
-	defer m.release()
+	defer m.turn.release()
 	if m.session.HasKeys() {
 		return nil
 	}
@@ -115,24 +116,13 @@ func (m *mfa) prepare(ctx context.Context) error {
 	return err
 }
 
-func (m *mfa) take(ctx context.Context) error {
-	select {
-	case m.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (m *mfa) release() { <-m.turn }
-
 // caller turns what base yields into what signs: a session that a code has bought, or the
 // credentials themselves and the code.
 func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.Caller, error) {
-	if err := m.take(ctx); err != nil {
+	if err := m.turn.take(ctx); err != nil {
 		return stsapi.Caller{}, err
 	}
-	defer m.release()
+	defer m.turn.release()
 	if left := time.Until(m.session.Expires); left > m.margin() {
 		return stsapi.Caller{Keys: m.session}, nil
 	} else if left > 0 {

@@ -24,12 +24,12 @@ import (
 // name, and rooms don't meet.
 const shareSocket = "aws.sock"
 
-// shared asks another brs-exec for what it serves, by the socket of its share.
+// shareClient asks another brs-exec for what it serves, by the socket of its share.
 //
 // Whoever serves there decides who we are, so it must be ourselves or root, or the account is
 // checked. The path is looked up at every request: a brs-exec that is started again makes a new
 // socket.
-type shared struct {
+type shareClient struct {
 	s     *Source
 	o     *Options
 	until *deadline // the end that the other one knows
@@ -37,11 +37,11 @@ type shared struct {
 
 func (b *builder) fromShare(c *chain) error {
 	c.add("share "+b.o.FromShare, false)
-	c.provider = shared{b.s, b.o, b.newDeadline()}
+	c.provider = shareClient{b.s, b.o, b.newDeadline()}
 	return nil
 }
 
-func (h shared) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (h shareClient) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	what := "/credentials"
 	if h.o.ShareID != "" {
 		what += "/" + h.o.ShareID
@@ -59,7 +59,7 @@ func (h shared) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // ShareProfiles lists the further profiles that the brs-exec of Options.FromShare serves.
 func ShareProfiles(ctx context.Context, o Options) ([]string, error) {
-	h := shared{o: &o}
+	h := shareClient{o: &o}
 	path, status, body, err := h.ask(ctx, "/credentials/")
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func ShareProfiles(ctx context.Context, o Options) ([]string, error) {
 }
 
 // ask sends one request to whoever serves, if we may trust him. path is the socket's.
-func (h shared) ask(ctx context.Context, what string) (path string, status int, body []byte, err error) {
+func (h shareClient) ask(ctx context.Context, what string) (path string, status int, body []byte, err error) {
 	if path, err = h.socket(); err != nil {
 		return path, 0, nil, err
 	}
@@ -101,7 +101,7 @@ func (h shared) ask(ctx context.Context, what string) (path string, status int, 
 }
 
 // socket is the path to connect to, of what the user named: a folder or a socket.
-func (h shared) socket() (string, error) {
+func (h shareClient) socket() (string, error) {
 	path := h.o.FromShare
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
@@ -119,7 +119,7 @@ func (h shared) socket() (string, error) {
 
 // unreached tells the ways apart in which a socket can't be opened. Where it isn't, or nobody
 // listens, another brs-exec may be about to start.
-func (h shared) unreached(path string, err error) error {
+func (h shareClient) unreached(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return problem.Bad(h.userHint(), "%s may not be opened by user %d", path, os.Geteuid())
@@ -136,17 +136,17 @@ func (h shared) unreached(path string, err error) error {
 		Hint: h.startHint()}
 }
 
-func (h shared) startHint() string {
+func (h shareClient) startHint() string {
 	return "start the brs-exec that shares it; into a container mount the folder, not the socket"
 }
 
-func (h shared) userHint() string {
+func (h shareClient) userHint() string {
 	return h.o.Names.Hint(`run as the user who shares it (docker run --user "$(id -u)"), `+
 		"or share it with a group; %v ID then says whose account it must be", problem.ExpectAccount)
 }
 
 // checkPeer refuses a server that is neither ourselves nor root: he would say who we are.
-func (h shared) checkPeer(path string, conn net.Conn) error {
+func (h shareClient) checkPeer(path string, conn net.Conn) error {
 	if h.o.AnyServer {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (h shared) checkPeer(path string, conn net.Conn) error {
 	return problem.Bad(hint, "%s is served by user %d, who is neither you nor root", path, uid)
 }
 
-func (h shared) parse(path string, status int, body []byte) (none aws.Credentials, err error) {
+func (h shareClient) parse(path string, status int, body []byte) (none aws.Credentials, err error) {
 	var a struct {
 		AccessKeyID, SecretAccessKey, Token, AccountID string
 		Expiration, RenewableUntil                     time.Time

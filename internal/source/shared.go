@@ -73,26 +73,52 @@ func NewShared() *Shared {
 // mfaKey are a device and the keys that it goes with, for people.
 type mfaKey struct{ serial, keys string }
 
-// shareHTTP returns the client that goes with a bundle.
-func (b *builder) shareHTTP(bundle string) *stsapi.HTTP {
+// sharedOr returns what the run shares under key in one of the maps of Shared. What isn't there yet
+// is made, and shared once the source is: what belongs to one that can't be made is unfinished.
+func sharedOr[K comparable, V any](b *builder, in func(*Shared) map[K]V, key K, made func() V) V {
 	s := b.o.Shared
 	if s == nil {
-		return stsapi.NewHTTP(bundle, b.o.ConnectTimeout, b.o.ReadTimeout)
+		return made()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.https[bundle] == nil {
-		s.https[bundle] = stsapi.NewHTTP(bundle, b.o.ConnectTimeout, b.o.ReadTimeout)
+	v, ok := in(s)[key]
+	if !ok {
+		v = made()
+		b.toShare = append(b.toShare, func() { in(s)[key] = v })
 	}
-	return s.https[bundle]
+	return v
+}
+
+// shareAll shares what was made for the source, which now is.
+func (b *builder) shareAll() {
+	if s := b.o.Shared; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, share := range b.toShare {
+			share()
+		}
+	}
+}
+
+// newHTTP returns the client that goes with a bundle.
+func (b *builder) newHTTP(bundle string) *stsapi.HTTP {
+	return sharedOr(b, func(s *Shared) map[string]*stsapi.HTTP { return s.https }, bundle,
+		func() *stsapi.HTTP { return stsapi.NewHTTP(bundle, b.o.ConnectTimeout, b.o.ReadTimeout) })
+}
+
+// newLogin returns the cache of a login. A refresh token is good once, and where the file can't be
+// written the new one is in memory alone: so all have the same.
+func (b *builder) newLogin(c *loginCache) *loginCache {
+	return sharedOr(b, func(s *Shared) map[string]*loginCache { return s.logins }, c.file,
+		func() *loginCache { return c })
 }
 
 // shareBase has the profile that c has come to asked once for all whose source_profile it is.
 // Options that change the sessions on the way make a chain that is nobody else's.
 func (b *builder) shareBase(c *chain, profile string) {
-	s := b.o.Shared
 	own := len(forRoles(b.o)) + len(forAnyRole(b.o)) + len(forCodes(b.o))
-	if _, keys := c.provider.(*profileKeys); keys || s == nil || own > 0 {
+	if _, keys := c.provider.(*profileKeys); keys || b.o.Shared == nil || own > 0 {
 		return
 	}
 	// How STS is reached is the settings' of the profile on top; the identity changes with the
@@ -100,61 +126,39 @@ func (b *builder) shareBase(c *chain, profile string) {
 	key := fmt.Sprint(profile, "\n", b.s.STS(), "\n", b.http.Bundle, "\n", b.o.UseFIPSEndpoint,
 		b.o.UseDualstackEndpoint,
 		b.shared.UseFIPSEndpoint, b.shared.UseDualStackEndpoint, fmt.Sprintf("%p", b.identity))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	base := s.bases[key]
-	if base == nil {
-		base = &sharedBase{src: c.provider, turn: make(chan struct{}, 1)}
-		b.share(func() { s.bases[key] = base })
-	}
-	c.provider = base
+	c.provider = sharedOr(b, func(s *Shared) map[string]*sharedBase { return s.bases }, key,
+		func() *sharedBase { return &sharedBase{src: c.provider, turn: newTurn()} })
 }
 
-// share has something shared once the source is made: what belongs to one that can't be made is
-// unfinished.
-func (b *builder) share(add func()) { b.toShare = append(b.toShare, add) }
+// A turn is taken by one at a time. Who waits for it gives up with its context.
+type turn chan struct{}
 
-func (b *builder) shareAll() {
-	if s := b.o.Shared; s != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, add := range b.toShare {
-			add()
-		}
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
-// shareLogin returns the cache of a login that is made already: a refresh token is good once, and
-// where the file can't be written the new one is in memory alone.
-func (b *builder) shareLogin(c *loginCache) *loginCache {
-	s := b.o.Shared
-	if s == nil {
-		return c
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if other := s.logins[c.file]; other != nil {
-		return other
-	}
-	b.share(func() { s.logins[c.file] = c })
-	return c
-}
+func (t turn) release() { <-t }
 
 // A sharedBase hands out what it has got until half of its life.
 type sharedBase struct {
 	src  aws.CredentialsProvider
-	turn chan struct{} // of one: it guards the rest
+	turn turn // guards the rest
 	held aws.Credentials
 	half time.Time
 }
 
 func (p *sharedBase) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return aws.Credentials{}, context.Cause(ctx)
+	if err := p.turn.take(ctx); err != nil {
+		return aws.Credentials{}, err
 	}
+	defer p.turn.release()
 	now := time.Now().Round(0) // the wall clock: the other one stands still while the machine sleeps
 	if now.Before(p.half) && now.Before(p.held.Expires) {
 		return p.held, nil
@@ -167,23 +171,6 @@ func (p *sharedBase) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return p.held, nil
 	}
 	return creds, err
-}
-
-// sharedMFA returns the one that has been made for the device and the keys, if there is one.
-func (b *builder) sharedMFA(key mfaKey) *mfa {
-	s := b.o.Shared
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.mfas[key]
-}
-
-func (b *builder) shareMFA(key mfaKey, m *mfa) {
-	if s := b.o.Shared; s != nil {
-		b.share(func() { s.mfas[key] = m })
-	}
 }
 
 // keysName tells keys that a device goes with; by is what people call them.

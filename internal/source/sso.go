@@ -41,7 +41,7 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	if p.SSOSession != nil {
 		r.oidc = ssooidc.NewFromConfig(cfg)
 	}
-	r.cache = b.shareLogin(&loginCache{file: cache, log: b.o.Log, end: ssoEnd, renew: r.renew})
+	r.cache = b.newLogin(&loginCache{file: cache, log: b.o.Log, end: ssoEnd, renew: r.renew})
 	b.loggedIn(c, &login{
 		retrieve: r.retrieve, what: "SSO of profile " + p.Profile, cache: r.cache, until: ssoUntil,
 		again: "aws sso login --profile " + p.Profile, role: p.SSORoleName + " in account " + p.SSOAccountID,
