@@ -218,10 +218,7 @@ func (p *Page) printProfiles(b *printer) {
 		return
 	}
 	b.heading("Further profiles, asked for nothing yet")
-	width := 0
-	for _, f := range p.Profiles {
-		width = max(width, min(utf8.RuneCountInString(f.Name), 40))
-	}
+	width := column(p.Profiles, func(f Profile) string { return f.Name })
 	for _, f := range p.Profiles {
 		account, rest := f.Account, f.Source
 		if account == "" {
@@ -239,10 +236,7 @@ func (p *Page) printProfiles(b *printer) {
 
 func (p *Page) printCandidates(b *printer) {
 	b.heading("Where the credentials come from: the first that is there")
-	width := 0
-	for _, c := range p.Candidates {
-		width = max(width, min(utf8.RuneCountInString(c.Name), 40))
-	}
+	width := column(p.Candidates, func(c Candidate) string { return c.Name })
 	for _, c := range p.Candidates {
 		state := fmt.Sprintf("%-10s", c.State)
 		if c.State == Chosen {
@@ -250,6 +244,14 @@ func (p *Page) printCandidates(b *printer) {
 		}
 		b.line("  %s%-*s  %s", state, width, c.Name, c.Why)
 	}
+}
+
+// column is how wide the names of a table are; few are longer than 40 characters.
+func column[T any](rows []T, name func(T) string) (width int) {
+	for _, row := range rows {
+		width = max(width, min(utf8.RuneCountInString(name(row)), 40))
+	}
+	return width
 }
 
 func (p *Page) printSteps(b *printer) {
