@@ -2,8 +2,6 @@ package conformance
 
 import (
 	"cmp"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -113,10 +111,7 @@ func TestFurtherProfiles(t *testing.T) {
 	}
 	w.write("home/.aws/config", config.String())
 	w.write("home/.aws/credentials", "[keys]\n"+keys(w.sts.BaseCredentials()))
-	sum := sha1.Sum([]byte("corp"))
-	w.mkdir("home", ".aws", "sso", "cache")
-	w.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", text(map[string]string{
-		"accessToken": "sso-token", "expiresAt": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z")}))
+	w.loginSSO("corp", nil)
 	w.seen()
 	script, err := filepath.Abs(filepath.Join("clients", "profiles", "who.sh"))
 	if err != nil {
@@ -130,9 +125,7 @@ func TestFurtherProfiles(t *testing.T) {
 // serveSSO is GetRoleCredentials of Identity Center, for any role in any account.
 func (w *world) serveSSO(rw http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	c := w.assume("arn:aws:iam::"+q.Get("account_id")+":role/"+q.Get("role_name"), "sso")
-	rw.Write([]byte(text(map[string]any{"roleCredentials": map[string]any{"accessKeyId": c.AccessKeyID,
-		"secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken, "expiration": c.Expires.UnixMilli()}})))
+	rw.Write([]byte(ssoJSON(w.assume("arn:aws:iam::"+q.Get("account_id")+":role/"+q.Get("role_name"), "sso"))))
 }
 
 // wantProfiles checks who each program of who.sh was, by its own word and by that of the services.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -126,11 +127,17 @@ func keys(c aws.Credentials) string {
 func setSSO(w *world) {
 	start := w.otherURL + "/start"
 	w.write("home/.aws/config", fmt.Sprintf("[default]\nsso_start_url = %s\nsso_region = us-east-1\nsso_account_id = 000000000000\nsso_role_name = leak\n", start))
-	sum := sha1.Sum([]byte(start))
-	w.mkdir("home", ".aws", "sso", "cache")
-	w.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", text(map[string]string{"startUrl": start, "region": "us-east-1",
-		"accessToken": "sso-token", "expiresAt": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z")}))
+	w.loginSSO(start, map[string]string{"startUrl": start, "region": "us-east-1"})
 	w.set("AWS_SDK_LOAD_CONFIG=1")
+}
+
+// loginSSO leaves what `aws sso login` leaves, for a session or a start URL.
+func (w *world) loginSSO(key string, more map[string]string) {
+	sum := sha1.Sum([]byte(key))
+	token := map[string]string{"accessToken": "sso-token", "expiresAt": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05Z")}
+	maps.Copy(token, more)
+	w.mkdir("home", ".aws", "sso", "cache")
+	w.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", text(token))
 }
 
 // naive makes the environment what a wrapper without childenv would give to the child:

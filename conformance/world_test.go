@@ -299,12 +299,17 @@ func (w *world) serveOther(rw http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/security-credentials/"):
 		rw.Write([]byte("leak"))
 	case name == "sso":
-		rw.Write([]byte(text(map[string]any{"roleCredentials": map[string]any{"accessKeyId": c.AccessKeyID,
-			"secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken, "expiration": c.Expires.UnixMilli()}})))
+		rw.Write([]byte(ssoJSON(c)))
 	default:
 		rw.Header().Set("Content-Type", "application/json")
 		rw.Write([]byte(containerJSON(c)))
 	}
+}
+
+// ssoJSON is c as Identity Center gives it.
+func ssoJSON(c aws.Credentials) string {
+	return text(map[string]any{"roleCredentials": map[string]any{"accessKeyId": c.AccessKeyID,
+		"secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken, "expiration": c.Expires.UnixMilli()}})
 }
 
 // containerJSON is c as a container endpoint and the instance metadata service give it.
