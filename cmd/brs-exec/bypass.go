@@ -32,7 +32,7 @@ func (s *session) watchFiles(env []string, e *equipment) *bypass.Watch {
 
 // nested tells whether this brs-exec runs in another one, whose watch it leaves alone.
 func nested(env []string) bool {
-	u, err := url.Parse(getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+	u, err := url.Parse(getenv(env, endpointVariable))
 	return err == nil && u.Hostname() == "127.0.0.1" && u.Path == "/credentials"
 }
 

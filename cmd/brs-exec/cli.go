@@ -228,6 +228,11 @@ func readDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
+// startTimeout is how long the first credentials may take.
+func (c *cli) startTimeout() time.Duration {
+	return cmp.Or(c.refresh.StartTimeout, 30*time.Second) // as refresh has it
+}
+
 const variablePrefix = "BRS_EXEC_"
 
 func variable(flag string) string {

@@ -32,7 +32,7 @@ SDK client; every %v it asks STS who it is, and STS refuses what has expired.
 // demoClient is the child: the SDK's cache over its container provider, and a call every demoPause.
 // Each credential is a line, each call that went well a dot on it.
 func demoClient(ctx context.Context, life time.Duration, w io.Writer) error {
-	if os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") == "" {
+	if os.Getenv(endpointVariable) == "" {
 		return message.Errorf("--sandbox", "--demo-client is the demonstration's own")
 	}
 	fmt.Fprintf(w, demoIntro, life, demoPause)

@@ -88,7 +88,7 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 
 // tellProfiles lists the further profiles, and asks for none.
 func (s *session) tellProfiles(ctx context.Context, page *explain.Page, env []string) error {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.flags.refresh.StartTimeout, defaultStartTimeout))
+	ctx, cancel := context.WithTimeout(ctx, s.flags.startTimeout())
 	defer cancel()
 	further, err := s.openProfiles(ctx, env, source.NewShared())
 	defer further.close()
@@ -108,13 +108,11 @@ func coloured(w io.Writer, env []string) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-const defaultStartTimeout = 30 * time.Second // as refresh has it
-
 // askOnce makes the start one attempt, which may take all of the time: refresh gives an attempt a
 // quarter of what is left. Each call of it has --read-timeout.
 func askOnce(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 	o := refreshOptions(flags, src, log)
-	all := cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout)
+	all := flags.startTimeout()
 	o.StartTimeout, o.ReadTimeout, o.RetryDenied = 4*all, all, 0
 	o.Permanent = func(error) bool { return true }
 	return o
@@ -195,7 +193,7 @@ func (s *session) tellLife(page *explain.Page, creds aws.Credentials) {
 // remedies are what to type about an error.
 func remedies(flags *cli, err error, trace *stepTrace) []string {
 	list := []string{cmp.Or(message.HintOf(err), "nothing is known that cures it; below is how it came")}
-	again := cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout) // how long a run would try
+	again := flags.startTimeout() // how long a run would try
 	switch {
 	case source.Denied(err):
 		again = flags.refresh.RetryDenied

@@ -85,12 +85,12 @@ func fetchOnce(ctx context.Context, args, env []string, stdout io.Writer) error 
 
 // get asks once, as an SDK does; again says that a later try may succeed.
 func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials, again bool, err error) {
-	endpoint := getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+	endpoint := getenv(env, endpointVariable)
 	u, err := url.Parse(endpoint)
 	if endpoint == "" || err != nil || !speaksPlainly(u.Hostname()) {
 		return creds, false, message.Errorf(
 			"it is for a credential_process under brs-exec --deliver process, whose environment has it",
-			"AWS_CONTAINER_CREDENTIALS_FULL_URI names no endpoint of brs-exec")
+			endpointVariable+" names no endpoint of brs-exec")
 	}
 	token, err := endpointToken(env)
 	if err != nil {

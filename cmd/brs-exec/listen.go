@@ -44,7 +44,7 @@ func (c *cli) listenRules() []rule {
 // notTheBase refuses --listen where the base credentials themselves come from that address: in a
 // task of ECS, in a pod of EKS.
 func (c *cli) notTheBase(env []string) error {
-	base, err := url.Parse(getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+	base, err := url.Parse(getenv(env, endpointVariable))
 	relative := getenv(env, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != ""
 	own := err == nil && base.Hostname() == strings.Trim(c.listen, "[]")
 	if c.listen == "" || !own && !(relative && c.listen == listenable[0]) {

@@ -30,6 +30,7 @@ func (s *session) newKeptPort(e *equipment) *keptPort {
 	return &keptPort{port: runner.NewPort(e.srv.Drawn(), told...), told: told}
 }
 
+// endpointVariable is where SDKs read the endpoint's URL.
 const endpointVariable = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 
 // ended refuses connections, and looks who goes on now that the command has ended.

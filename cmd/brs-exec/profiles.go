@@ -77,11 +77,7 @@ func (s *session) openProfiles(ctx context.Context, env []string, shared *source
 		return nil, nil
 	}
 	p := &furtherProfiles{s: s, env: env, shared: shared, profiles: map[string]*furtherProfile{}}
-	var names []string
-	have, err := p.known(ctx)
-	if err == nil {
-		names, err = p.choose(have)
-	}
+	names, err := p.choose(ctx)
 	for _, name := range names {
 		p.profiles[name] = new(furtherProfile)
 	}
@@ -127,7 +123,11 @@ func (p *furtherProfiles) known(ctx context.Context) (names []string, err error)
 const sharePause = 250 * time.Millisecond
 
 // choose lists the profiles that the user named, or that match, of those that there are.
-func (p *furtherProfiles) choose(have []string) (names []string, err error) {
+func (p *furtherProfiles) choose(ctx context.Context) (names []string, err error) {
+	have, err := p.known(ctx)
+	if err != nil {
+		return nil, err
+	}
 	chosen := chosenProfile(p.s.flags, p.env)
 	for _, want := range p.s.flags.withProfile {
 		matched, err := p.match(want, chosen, have)
@@ -217,7 +217,7 @@ func (p *furtherProfiles) get(ctx context.Context, name string) (*madeProfile, e
 	if m := f.made.Load(); m != nil {
 		return m, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.patience())
+	ctx, cancel := context.WithTimeout(ctx, p.s.flags.startTimeout())
 	defer cancel()
 	src, err := source.New(ctx, p.options(name))
 	switch {
@@ -251,11 +251,6 @@ func (p *furtherProfiles) options(name string) source.Options {
 		o.Profile = name
 	}
 	return o
-}
-
-// patience is for the first credentials of a profile.
-func (p *furtherProfiles) patience() time.Duration {
-	return cmp.Or(p.s.flags.refresh.StartTimeout, defaultStartTimeout)
 }
 
 // keeper makes what keeps a profile's credentials valid. It fetches only what is asked for.
@@ -345,7 +340,7 @@ func (p *furtherProfiles) forCommand() (list []childenv.Further, err error) {
 	if p == nil {
 		return nil, nil
 	}
-	seconds := strconv.Itoa(int(p.patience().Round(time.Second) / time.Second))
+	seconds := strconv.Itoa(int(p.s.flags.startTimeout().Round(time.Second) / time.Second))
 	fetch, err := fetchCommand("--with-profile")
 	for _, name := range p.Names() {
 		process := strings.Join([]string{fetch, identities.ID(name), seconds}, " ")

@@ -29,7 +29,7 @@ func ready(ctx context.Context, flags *cli, env []string) error {
 
 func askReady(ctx context.Context, flags *cli, env []string) (creds aws.Credentials, err error) {
 	if flags.source.FromShare == "" {
-		if getenv(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI") == "" {
+		if getenv(env, endpointVariable) == "" {
 			return creds, message.Errorf("--ready --from-share DIR, or run it inside", "there is no endpoint to ask")
 		}
 		creds, _, err = get(ctx, wanted{}, env)

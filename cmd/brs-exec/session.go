@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -34,7 +33,7 @@ func newSession(
 	ctx context.Context, flags *cli, sts *sandboxSTS, env []string, log *slog.Logger,
 ) (*session, error) {
 	// What New reads may be a FIFO that nobody writes to.
-	limited, cancel := context.WithTimeout(ctx, cmp.Or(flags.refresh.StartTimeout, defaultStartTimeout))
+	limited, cancel := context.WithTimeout(ctx, flags.startTimeout())
 	defer cancel()
 	o := sourceOptions(flags, sts, env, log)
 	if flags.withProfile != nil {

@@ -111,7 +111,7 @@ func (s *session) publish(e *equipment, environment []string) error {
 // or a web identity would be an error when blank, and stays.
 func (s *session) envFile(e *equipment, environment []string) ([]byte, error) {
 	lines := []string{
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + cmp.Or(e.srv.URLAt(), e.srv.URL()),
+		endpointVariable + "=" + cmp.Or(e.srv.URLAt(), e.srv.URL()),
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN=" + e.srv.Token(),
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=",
