@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/standin"
 )
 
 const (
@@ -41,20 +41,14 @@ type world struct {
 	flags     []string // further ones of brs-exec
 	env       []string
 	as        []string // what runs a command as another user; nil: it runs as we do
-	sts       *sandbox.STS
+	sessions  *standin.Sessions
+	sts       *sandbox.STS // theirs
 
 	stsURL, s3URL, otherURL string
 
-	mu     sync.Mutex
-	issued map[string]session // by access key id
-	calls  []call
-	asked  []string // requests to what no child should ever ask
-}
-
-// session is a credential that the sandbox has issued.
-type session struct {
-	creds aws.Credentials
-	arn   string
+	mu    sync.Mutex
+	calls []call
+	asked []string // requests to what no child should ever ask
 }
 
 // call is what a service saw of a caller.
@@ -63,10 +57,11 @@ type call struct{ service, arn, key, code, agent string }
 // newWorld makes a world whose roles live for ttl, and whose STS fails as fault says.
 func newWorld(t *testing.T, ttl time.Duration, fault func(sandbox.Call) error) *world {
 	t.Helper()
-	w := &world{t: t, dir: openDir(t), issued: make(map[string]session)}
+	w := &world{t: t, dir: openDir(t)}
 	w.home, w.tmp = filepath.Join(w.dir, "home"), openDir(t)
-	w.sts = sandbox.New(sandbox.Options{TTL: ttl, Fault: fault, OnCall: w.onCall})
-	w.stsURL = w.serve(http.HandlerFunc(w.serveSTS))
+	w.sessions = standin.New(sandbox.Options{TTL: ttl, Fault: fault, OnCall: w.onCall})
+	w.sts = w.sessions.STS
+	w.stsURL = w.serve(w.sessions)
 	w.s3URL = w.serve(&s3{w: w, objects: make(map[string][]byte)})
 	w.otherURL = w.serve(http.HandlerFunc(w.serveOther))
 	w.set(
@@ -112,33 +107,6 @@ func (w *world) onCall(c sandbox.Call) {
 	w.calls = append(w.calls, call{"sts", c.CallerARN, c.AccessKeyID, c.Code, c.UserAgent})
 }
 
-// serveSTS is the sandbox; what it issues is noted for S3.
-func (w *world) serveSTS(rw http.ResponseWriter, r *http.Request) {
-	rec := httptest.NewRecorder()
-	rec.Body = new(bytes.Buffer)
-	w.sts.ServeHTTP(rec, r)
-	var out struct {
-		Result struct {
-			AssumedRoleUser struct{ Arn string }
-			Credentials     struct {
-				AccessKeyId, SecretAccessKey, SessionToken string
-				Expiration                                 time.Time
-			}
-		} `xml:",any"`
-	}
-	if c := &out.Result.Credentials; xml.Unmarshal(rec.Body.Bytes(), &out) == nil && c.AccessKeyId != "" {
-		w.mu.Lock()
-		w.issued[c.AccessKeyId] = session{aws.Credentials{AccessKeyID: c.AccessKeyId, SecretAccessKey: c.SecretAccessKey,
-			SessionToken: c.SessionToken, CanExpire: true, Expires: c.Expiration}, out.Result.AssumedRoleUser.Arn}
-		w.mu.Unlock()
-	}
-	for name, values := range rec.Header() {
-		rw.Header()[name] = values
-	}
-	rw.WriteHeader(rec.Code)
-	rw.Write(rec.Body.Bytes())
-}
-
 // assume is a session of a role, signed for by the base user.
 func (w *world) assume(roleARN, name string) aws.Credentials {
 	w.t.Helper()
@@ -148,9 +116,8 @@ func (w *world) assume(roleARN, name string) aws.Credentials {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.issued[*out.Credentials.AccessKeyId].creds
+	session, _ := w.sessions.Session(*out.Credentials.AccessKeyId)
+	return session.Creds
 }
 
 // set puts variables in the environment; a later one replaces an earlier one of the name.
