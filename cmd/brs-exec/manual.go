@@ -74,7 +74,7 @@ func (c *cli) roleFlags() group {
 	return group{"Role:", []*option{
 		{"role-arn", "ARN", "Role to assume; repeat it for a chain, assumed in order", &o.RoleARNs},
 		{"role-session-name", "NAME",
-			"Session name; default $AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST", &o.RoleSessionName},
+			"Session name; default $AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST-JOB", &o.RoleSessionName},
 		{"duration-seconds", "DURATION", "Life to ask for each credential; default 3600 s", &o.Duration},
 		{"external-id", "ID", "External id that the role's trust policy asks for", &o.ExternalID},
 		{"policy", "JSON", "Session policy: JSON, or file://PATH", &o.Policy},

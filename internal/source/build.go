@@ -117,7 +117,7 @@ func (b *builder) load(context.Context) (err error) {
 }
 
 // sessionName returns what CloudTrail shows: the option's name, else AWS_ROLE_SESSION_NAME, else
-// who runs brs-exec on which machine.
+// who runs brs-exec on which machine, and in which job.
 func (b *builder) sessionName() (string, error) {
 	if b.o.RoleSessionName != "" {
 		return b.o.RoleSessionName, nil // checked with the other options
@@ -126,7 +126,16 @@ func (b *builder) sessionName() (string, error) {
 		return name, stsapi.CheckName(problem.Input{Variable: "AWS_ROLE_SESSION_NAME"}, name, 2, 64, "")
 	}
 	host, _ := os.Hostname()
-	return stsapi.ValidName("brs-exec-" + b.userName() + "-" + host), nil
+	name := stsapi.ValidName("brs-exec-" + b.userName() + "-" + host)
+	if job := b.jobNumber(); job != "" { // which is what tells two of them apart: it is not cut off
+		name = name[:min(len(name), max(len("brs-exec"), 63-len(job)))] + "-" + job
+	}
+	return stsapi.ValidName(name), nil
+}
+
+// jobNumber is that of the engine that runs us, "" if none does.
+func (b *builder) jobNumber() string {
+	return cmp.Or(b.vars["SLURM_JOB_ID"], b.vars["AWS_BATCH_JOB_ID"], b.vars["GITHUB_RUN_ID"], b.vars["CI_JOB_ID"])
 }
 
 // userName asks the variables first: os/user may ask a directory server for what is only a label.

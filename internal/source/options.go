@@ -21,7 +21,7 @@ type Option = problem.Option
 // alone it is the SDK's default chain without a role.
 type Options struct {
 	RoleARNs          []string      // a chain, assumed in order, on top of the base credentials and their own role
-	RoleSessionName   string        // of every hop; "": AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST
+	RoleSessionName   string        // of every hop; "": AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST-JOB
 	Duration          time.Duration // of the last role, or of the session for long-term keys; 0: an hour
 	ExternalID        string
 	Policy            string   // JSON or file://PATH

@@ -234,6 +234,19 @@ func TestDefaults(t *testing.T) {
 	if got := r.Get("DurationSeconds"); got != "3600" {
 		t.Errorf("DurationSeconds %s; want 3600", got)
 	}
+	for _, c := range []struct{ variable, job, ends string }{
+		{"CI_JOB_ID", "81", "-81"},
+		{"GITHUB_RUN_ID", "1658821493", "-1658821493"},
+		{"AWS_BATCH_JOB_ID", "1a2b3c4d-0000-1111-2222-333344445555:12", "-1a2b3c4d-0000-1111-2222-333344445555-12"},
+		{"SLURM_JOB_ID", "4711", "-4711"},
+		{"SLURM_JOB_ID", strings.Repeat("9", 80), "brs-exec-" + strings.Repeat("9", 55)},
+	} {
+		t.Setenv(c.variable, c.job) // and those above, which it outranks
+		mustRetrieve(t, mustNew(t, Options{RoleARNs: []string{testRole}}))
+		if got := sts.last(t).Get("RoleSessionName"); !strings.HasPrefix(got, "brs-exec-") || !strings.HasSuffix(got, c.ends) || len(got) > 64 {
+			t.Errorf("%s: session name %q", c.variable, got)
+		}
+	}
 	t.Setenv("AWS_ROLE_SESSION_NAME", "from-env")
 	mustRetrieve(t, mustNew(t, Options{RoleARNs: []string{testRole}}))
 	if got := sts.last(t).Get("RoleSessionName"); got != "from-env" {
