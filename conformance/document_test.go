@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var document = filepath.Join("..", "docs", "CONFORMANCE.md")
+var document = filepath.Join("..", "docs", "evidence", "CONFORMANCE.md")
 
 // results is what TestMatrix found, for the document.
 var results table
@@ -70,7 +70,7 @@ func (c cell) String() string {
 const preamble = `# Which clients, and how we know
 
 Written by ` + "`CONFORMANCE=full go test ./conformance -timeout 40m -update`" + `: every client is a program of a few lines in
-[conformance/clients](../conformance/clients) with pinned versions, the SDK's default chain and nothing configured, under the
+[conformance/clients](../../conformance/clients) with pinned versions, the SDK's default chain and nothing configured, under the
 real brs-exec. Who called is the word of a strict STS (or S3), never the client's.
 
 `

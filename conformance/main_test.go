@@ -1,5 +1,5 @@
 // Package conformance runs real SDK clients under the real brs-exec and writes
-// what came of it to docs/CONFORMANCE.md.
+// what came of it to docs/evidence/CONFORMANCE.md.
 //
 //	go test ./conformance                                       # two that need no long build, and curl: half a minute
 //	CONFORMANCE=full go test ./conformance -timeout 40m         # all of them; -update writes the document
@@ -32,7 +32,7 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "write docs/CONFORMANCE.md (with CONFORMANCE=full)")
+	update = flag.Bool("update", false, "write docs/evidence/CONFORMANCE.md (with CONFORMANCE=full)")
 	full   = os.Getenv("CONFORMANCE") == "full"
 	long   = os.Getenv("CONFORMANCE") == "long" // TestLong
 

@@ -196,9 +196,10 @@ func contents(t *testing.T, path string) string {
 	return all.String()
 }
 
-// found reports whether a document is where a citation has it: beside the file that cites, in docs, or at the top.
+// found reports whether a document is where a citation has it: beside the file that cites, in docs or its
+// evidence, or at the top.
 func found(name, dir string) bool {
-	for _, base := range []string{dir, "..", filepath.Join("..", "docs")} {
+	for _, base := range []string{dir, "..", filepath.Join("..", "docs"), filepath.Join("..", "docs", "evidence")} {
 		if info, err := os.Stat(filepath.Join(base, filepath.FromSlash(name))); err == nil && info.Mode().IsRegular() {
 			return true
 		}
@@ -222,11 +223,11 @@ func sources(t *testing.T) []string {
 	return files
 }
 
-// documents are the pages of docs, and those at the top.
+// documents are the pages of docs and docs/evidence, and those at the top.
 func documents(t *testing.T) []string {
 	t.Helper()
 	var pages []string
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/evidence/*.md"} {
 		found, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
 		if err != nil {
 			t.Fatal(err)

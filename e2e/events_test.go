@@ -44,7 +44,7 @@ func records(t *testing.T, path string) (all []record) {
 	return all
 }
 
-// eventRuns are runs of the real binary; together they give every event with every field that docs/EVENTS.md has.
+// eventRuns are runs of the real binary; together they give every event with every field that docs/MACHINE.md has.
 var eventRuns = map[string]func(t *testing.T, log string){
 	"an outage and its clients": troubledRun,
 	"a command that asks, and fails": func(t *testing.T, log string) {
@@ -179,7 +179,7 @@ func waitForEvent(t *testing.T, log, event, field string) {
 	t.Fatalf("no %s with %s in a minute", event, field)
 }
 
-// The table of docs/EVENTS.md is what a run says: a field that isn't in it fails, and one that never comes.
+// The table of docs/MACHINE.md is what a run says: a field that isn't in it fails, and one that never comes.
 func TestEventsTable(t *testing.T) {
 	t.Parallel()
 	said := make(map[string]string) // "event field" to its levels
@@ -203,16 +203,16 @@ func TestEventsTable(t *testing.T) {
 	want := eventTable(t)
 	for _, key := range slices.Sorted(maps.Keys(said)) {
 		if _, ok := want[key]; !ok {
-			t.Errorf("docs/EVENTS.md has no row for %s", key)
+			t.Errorf("docs/MACHINE.md has no row for %s", key)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if said[key] == "" {
-			t.Errorf("no run gave %s, which docs/EVENTS.md has", key)
+			t.Errorf("no run gave %s, which docs/MACHINE.md has", key)
 		}
 		for level := range strings.FieldsSeq(said[key]) {
 			if want[key] != "–" && !slices.Contains(strings.Split(want[key], ", "), level) {
-				t.Errorf("%s came at %s; docs/EVENTS.md has %s", key, level, want[key])
+				t.Errorf("%s came at %s; docs/MACHINE.md has %s", key, level, want[key])
 			}
 		}
 	}
@@ -245,7 +245,7 @@ func collect(said map[string]string, r record) {
 // eventTable reads the document: "event field" to its levels.
 func eventTable(t *testing.T) map[string]string {
 	t.Helper()
-	doc, err := os.ReadFile(filepath.Join("..", "docs", "EVENTS.md"))
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "MACHINE.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,15 +260,15 @@ func eventTable(t *testing.T) map[string]string {
 		}
 		key := strings.TrimSpace(cells[1]) + " " + strings.TrimSpace(cells[3])
 		if rows[key] != "" {
-			t.Errorf("docs/EVENTS.md has %s twice", key)
+			t.Errorf("docs/MACHINE.md has %s twice", key)
 		}
 		if strings.TrimSpace(cells[4]) == "" || strings.TrimSpace(cells[5]) == "" {
-			t.Errorf("docs/EVENTS.md says nothing of %s", key)
+			t.Errorf("docs/MACHINE.md says nothing of %s", key)
 		}
 		rows[key] = strings.TrimSpace(cells[2])
 	}
 	if len(rows) < 20 {
-		t.Fatalf("only %d rows in docs/EVENTS.md", len(rows))
+		t.Fatalf("only %d rows in docs/MACHINE.md", len(rows))
 	}
 	return rows
 }

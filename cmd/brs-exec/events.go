@@ -11,7 +11,7 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// A record with an attribute "event" is of those that docs/EVENTS.md promises to machines: name,
+// A record with an attribute "event" is of those that docs/MACHINE.md promises to machines: name,
 // level and fields stay. A test holds that table to what a run says. The events of the command are
 // here; the others are logged where they happen.
 

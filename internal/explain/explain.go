@@ -1,6 +1,6 @@
 // Package explain renders the page of --explain: why a run would work or not, and what to type.
 //
-// A [Page] is plain data. As JSON it is what docs/EXPLAIN.md promises to machines; [Page.Text] is
+// A [Page] is plain data. As JSON it is what docs/MACHINE.md promises to machines; [Page.Text] is
 // for people: first, on one screen, the verdict, what to type and the identity; then how it came to
 // that. The page is meant to be pasted into an issue: whoever fills it puts in nothing secret, nor
 // anything that may hold a secret (command lines, external ids, policies, URLs).

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write docs/fleet.md and docs/fleet.svg")
+var update = flag.Bool("update", false, "write docs/evidence/fleet.md and docs/evidence/fleet.svg")
 
 const (
 	fleetSize  = 10_000
@@ -172,9 +172,9 @@ func TestFleet(t *testing.T) {
 	}
 }
 
-// TestFleetDocs holds docs/fleet.* to what the schedule does now.
+// TestFleetDocs holds docs/evidence/fleet.* to what the schedule does now.
 func TestFleetDocs(t *testing.T) {
-	dir := filepath.Join("..", "..", "docs")
+	dir := filepath.Join("..", "..", "docs", "evidence")
 	for name, want := range map[string][]byte{"fleet.md": fleetTable(), "fleet.svg": fleetPicture()} {
 		path := filepath.Join(dir, name)
 		if *update {

@@ -140,7 +140,7 @@ func down(from, to time.Duration, f fault) func(context.Context, int) error {
 	}
 }
 
-// The figures that docs/FRESH.md promises, over many courses of events: an outage that ends before
+// The figures that docs/evidence/FRESH.md promises, over many courses of events: an outage that ends before
 // the credential does costs nothing; a longer one is bounded, and its end soon noticed.
 func TestBudgets(t *testing.T) {
 	tests := []struct {

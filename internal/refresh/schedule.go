@@ -156,7 +156,7 @@ func shift(skew, took time.Duration) time.Duration {
 }
 
 // between returns d × U(low, high). The inner conversion keeps compilers from fusing multiplication
-// and addition, so that docs/fleet.md comes out the same on every machine.
+// and addition, so that docs/evidence/fleet.md comes out the same on every machine.
 func between(d time.Duration, low, high, u float64) time.Duration {
 	return time.Duration(float64(d) * (low + float64((high-low)*u)))
 }

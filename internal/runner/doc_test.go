@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestDocument: the tests that docs/TRANSPARENT.md names are there.
+// TestDocument: the tests that docs/evidence/TRANSPARENT.md names are there.
 func TestDocument(t *testing.T) {
-	page, err := os.ReadFile("../../docs/TRANSPARENT.md")
+	page, err := os.ReadFile("../../docs/evidence/TRANSPARENT.md")
 	if err != nil {
 		t.Fatal(err)
 	}

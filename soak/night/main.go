@@ -1,7 +1,7 @@
-// Command night draws an event log (docs/EVENTS.md) of one run of brs-exec: lives, rotations, outages, fetches.
+// Command night draws an event log (docs/MACHINE.md) of one run of brs-exec: lives, rotations, outages, fetches.
 //
 //	go run ./soak -duration 4m -clients 20 -log night.jsonl
-//	go run ./soak/night -o docs/night.svg night.jsonl
+//	go run ./soak/night -o docs/evidence/night.svg night.jsonl
 //
 // It wants --log-format json and --log-level debug: at info there are no fetches. Of a file that several runs share the
 // last one is drawn. The SVG has no fonts, scripts or pictures of others, and follows the reader's light or dark.

@@ -73,9 +73,9 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// docs/night.svg is small, and stands alone; docs/FRESH.md says of it what it says itself.
+// docs/evidence/night.svg is small, and stands alone; docs/evidence/FRESH.md says of it what it says itself.
 func TestDocument(t *testing.T) {
-	docs := filepath.Join("..", "..", "docs")
+	docs := filepath.Join("..", "..", "docs", "evidence")
 	picture, err := os.ReadFile(filepath.Join(docs, "night.svg"))
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "![" + string(title) + "](night.svg)"; !strings.Contains(string(page), want) {
-		t.Errorf("docs/FRESH.md has not %s", want)
+		t.Errorf("docs/evidence/FRESH.md has not %s", want)
 	}
 }
 
