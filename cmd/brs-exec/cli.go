@@ -32,7 +32,7 @@ type cli struct {
 	onRotation, expectAccount, logLevel, logFormat, logFile, output, format, share, listen string
 	mustLast, rehearse, sandboxTTL, demoClient, linger                                     time.Duration
 	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox              bool
-	allowIdentityChange, serve, ready                                                      bool
+	allowIdentityChange, serve, ready, helpShort                                           bool
 	deliver, withProfile                                                                   []string
 
 	delivery delivery          // deliver, read
@@ -51,10 +51,9 @@ func newCLI() *cli {
 // parse reads the command line and the BRS_EXEC_* variables of env. With --help or --version it has
 // printed them to stdout, and done is true.
 //
-// It parses without kong, which makes the page of --help from cli: kong takes 30 microseconds a
-// flag to make its model, as much as the rest of a start; its errors are prose in which the flag
-// would have to be searched; and it reads variables otherwise than DESIGN has it. FuzzParse holds
-// the two to the same grammar.
+// It parses without kong: kong takes 30 microseconds a flag to make its model, as much as the rest
+// of a start; its errors are prose in which the flag would have to be searched; and it reads
+// variables otherwise than DESIGN has it. FuzzParse holds the two to the same grammar.
 func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) {
 	c = newCLI()
 	options := c.options()
@@ -62,7 +61,7 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 		return nil, false, err
 	}
 	if c.help || c.version {
-		return nil, true, c.printPage(stdout) // whatever the variables are: the manual lists them
+		return nil, true, c.printPage(stdout) // whatever the variables are
 	}
 	if err := c.readVariables(options, env); err != nil {
 		return nil, false, err
@@ -77,14 +76,12 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 }
 
 // printPage answers --help and --version.
-func (c *cli) printPage(stdout io.Writer) (err error) {
+func (c *cli) printPage(stdout io.Writer) error {
 	page := versionPage()
 	if c.help {
-		if page, err = c.helpPage(); err != nil {
-			return err
-		}
+		page = c.helpPage(widthOf(stdout))
 	}
-	_, err = io.WriteString(stdout, page)
+	_, err := io.WriteString(stdout, page)
 	return err
 }
 
@@ -122,6 +119,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		o := options[name]
 		switch {
 		case !long && strings.Trim(arg[1:], "h") == "":
+			c.helpShort = !c.help
 			c.help = true
 			continue
 		case !long || o == nil:
@@ -291,7 +289,7 @@ func unknownVariable(options map[string]*option, name string) error {
 		}
 	}
 	slices.Sort(known)
-	hint := "unset it; --help lists the variables"
+	hint := "unset it; each is named after a flag, and --help lists those"
 	if near := nearest.To(strings.TrimPrefix(name, variablePrefix), known); near != "" {
 		hint = "did you mean " + variablePrefix + near + "?"
 	}
