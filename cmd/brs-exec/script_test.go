@@ -30,6 +30,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files inside the scripts")
@@ -64,29 +65,41 @@ func TestMain(m *testing.M) {
 // credentials in the environment, and nothing else of AWS.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("..", "..", "testdata", "scripts"),
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-		UpdateScripts:       *update,
-		Setup:               func(e *testscript.Env) error { newStack(e).start(sandbox.Options{}, e.Setenv); return nil },
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sts":       cmdSTS,
-			"status":    cmdStatus,
-			"calls":     cmdCalls,
-			"signal":    cmdSignal,
-			"waitfor":   cmdWaitFor,
-			"waitcall":  cmdWaitCall,
-			"nosecrets": cmdNoSecrets,
-			"empty":     cmdEmpty,
-			"lines":     cmdLines,
-			"standin":   cmdStandin,
-			"handed":    cmdHanded,
-			"distinct":  cmdDistinct,
-			"connects":  cmdConnects,
-			"served":    cmdServed,
-		},
-	})
+	runScripts(t, testscript.Params{Dir: filepath.Join("..", "..", "testdata", "scripts")})
+}
+
+// TestAction runs the GitHub Action's programs, with what a runner gives them.
+func TestAction(t *testing.T) {
+	t.Parallel()
+	need.Tools(t, "node", "tar")
+	runScripts(t, testscript.Params{Files: []string{filepath.Join("..", "..", "testdata", "action.txtar")}})
+}
+
+func runScripts(t *testing.T, p testscript.Params) {
+	p.Setup = func(e *testscript.Env) error {
+		newStack(e).start(sandbox.Options{}, e.Setenv)
+		action, err := filepath.Abs(filepath.Join("..", "..", "action"))
+		e.Setenv("ACTION", action)
+		return err
+	}
+	p.RequireExplicitExec, p.RequireUniqueNames, p.UpdateScripts = true, true, *update
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"sts":       cmdSTS,
+		"status":    cmdStatus,
+		"calls":     cmdCalls,
+		"signal":    cmdSignal,
+		"waitfor":   cmdWaitFor,
+		"waitcall":  cmdWaitCall,
+		"nosecrets": cmdNoSecrets,
+		"empty":     cmdEmpty,
+		"lines":     cmdLines,
+		"standin":   cmdStandin,
+		"handed":    cmdHanded,
+		"distinct":  cmdDistinct,
+		"connects":  cmdConnects,
+		"served":    cmdServed,
+	}
+	testscript.Run(t, p)
 }
 
 // stack is the STS of one script.

@@ -58,6 +58,7 @@ func cmdStandin(ts *testscript.TestScript, neg bool, args []string) {
 		"https":     standHTTPS,
 		"proxy":     standProxy,
 		"s3":        standS3,
+		"releases":  standReleases,
 	}
 	start := kinds[args[0]]
 	if start == nil {
@@ -241,6 +242,12 @@ func standGitHub(s *stack, ts *testscript.TestScript, args []string) {
 	ts.Setenv("GITHUB_ACTIONS", "true")
 	ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", where+"/_apis/idtoken?api-version=2.0")
 	ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "runner-hush")
+}
+
+// releases DIR serves a folder as GitHub serves a repository's releases.
+func standReleases(s *stack, ts *testscript.TestScript, args []string) {
+	files := http.FileServer(http.Dir(ts.MkAbs(args[0])))
+	ts.Setenv("RELEASES", s.serve(ts, files.ServeHTTP))
 }
 
 // ci is what the agents of CircleCI and Buildkite ask: GET /?audience=A.
