@@ -9,17 +9,26 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// versionOverride is for packagers: -ldflags "-X main.versionOverride=1.2.3".
+// versionOverride is for packagers who build without a clone: -ldflags "-X main.versionOverride=1.2.3".
 var versionOverride string
 
+// version is the release's number without Go's leading v, as packages have it.
 func version() string {
 	if versionOverride != "" {
 		return versionOverride
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return versionOf(info.Main.Version)
 	}
 	return "devel"
+}
+
+// versionOf turns what Go has noted: the tag or a pseudo-version, of the clone or of `go install`.
+func versionOf(noted string) string {
+	if noted == "" || noted == "(devel)" {
+		return "devel"
+	}
+	return strings.TrimPrefix(noted, "v")
 }
 
 // versionPage is what --version prints. Scripts read its first line, a report of a fault needs the

@@ -24,3 +24,15 @@ func TestCommitLine(t *testing.T) {
 		}
 	}
 }
+
+func TestVersionOf(t *testing.T) {
+	t.Parallel()
+	for noted, want := range map[string]string{
+		"": "devel", "(devel)": "devel", "v1.2.3": "1.2.3",
+		"v0.0.0-20261128175430-7b10f2c1a2b3": "0.0.0-20261128175430-7b10f2c1a2b3",
+	} {
+		if got := versionOf(noted); got != want {
+			t.Errorf("%q: %q, want %q", noted, got, want)
+		}
+	}
+}
