@@ -26,7 +26,7 @@ import (
 
 // packages are Debian's for the tools that are not called like them.
 var packages = map[string]string{
-	"cc": "gcc", "flock": "util-linux", "pkill": "procps", "prlimit": "util-linux",
+	"cc": "gcc", "flock": "util-linux", "newuidmap": "uidmap", "/usr/lib/podman/netavark": "netavark", "pkill": "procps", "prlimit": "util-linux",
 	"runuser": "util-linux", "script": "bsdutils", "setpriv": "util-linux", "setsid": "util-linux", "stdbuf": "coreutils",
 	"systemd-socket-activate": "systemd", "taskset": "util-linux", "unshare": "util-linux", "nice": "coreutils",
 	"/lib/systemd/systemd-socket-proxyd": "systemd", "qemu-x86_64-static": "qemu-user-static",
