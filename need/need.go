@@ -30,7 +30,7 @@ var packages = map[string]string{
 	"runuser": "util-linux", "script": "bsdutils", "setpriv": "util-linux", "setsid": "util-linux", "stdbuf": "coreutils",
 	"systemd-socket-activate": "systemd", "taskset": "util-linux", "unshare": "util-linux", "nice": "coreutils",
 	"/lib/systemd/systemd-socket-proxyd": "systemd", "qemu-x86_64-static": "qemu-user-static",
-	"qemu-aarch64-static": "qemu-user-static", "zsh": "zsh",
+	"qemu-aarch64-static": "qemu-user-static", "zsh": "zsh", "lexgrog": "man-db",
 }
 
 // Tools skips the test unless all of these programs are installed.

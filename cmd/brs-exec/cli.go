@@ -29,11 +29,11 @@ type cli struct {
 	child   childenv.Endpoint
 	runner  runner.Command // Args is the command
 
-	onRotation, expectAccount, logLevel, logFormat, logFile, output, format, share, listen string
-	mustLast, rehearse, sandboxTTL, demoClient, linger                                     time.Duration
-	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox              bool
-	allowIdentityChange, serve, ready, helpShort                                           bool
-	deliver, withProfile                                                                   []string
+	onRotation, expectAccount, logLevel, logFormat, logFile, output, format, share, listen, completion string
+	mustLast, rehearse, sandboxTTL, demoClient, linger                                                 time.Duration
+	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox                          bool
+	allowIdentityChange, serve, ready, helpShort                                                       bool
+	deliver, withProfile                                                                               []string
 
 	delivery delivery          // deliver, read
 	setBy    map[string]string // what gave each flag that was given: the flag, or its variable
@@ -48,8 +48,8 @@ func newCLI() *cli {
 	}
 }
 
-// parse reads the command line and the BRS_EXEC_* variables of env. With --help or --version it has
-// printed them to stdout, and done is true.
+// parse reads the command line and the BRS_EXEC_* variables of env. With --help, --version or
+// --completion it has printed the page to stdout, and done is true.
 //
 // It parses without kong: kong takes 30 microseconds a flag to make its model, as much as the rest
 // of a start; its errors are prose in which the flag would have to be searched; and it reads
@@ -60,7 +60,7 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 	if err := c.readFlags(options, args); err != nil {
 		return nil, false, err
 	}
-	if c.help || c.version {
+	if c.help || c.version || c.completion != "" {
 		return nil, true, c.printPage(stdout) // whatever the variables are
 	}
 	if err := c.readVariables(options, env); err != nil {
@@ -75,11 +75,14 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 	return c, false, c.check()
 }
 
-// printPage answers --help and --version.
+// printPage answers --help, --completion and --version.
 func (c *cli) printPage(stdout io.Writer) error {
 	page := versionPage()
-	if c.help {
+	switch {
+	case c.help:
 		page = c.helpPage(widthOf(stdout))
+	case c.completion != "":
+		page = completionScript(c.completion)
 	}
 	_, err := io.WriteString(stdout, page)
 	return err

@@ -37,9 +37,7 @@ func (c *cli) helpPage(width int) string {
 		options := c.options()
 		for _, name := range common {
 			o := *options[name]
-			if end := strings.IndexAny(o.help, ";:("); end > 0 { // what it does comes first
-				o.help = o.help[:end]
-			}
+			o.help = o.brief()
 			writeFlag(&page, &o, width)
 		}
 		page.WriteString("\n" + shortEnd + "\n")
@@ -68,6 +66,14 @@ func writeFlag(page *strings.Builder, o *option, width int) {
 		return
 	}
 	fmt.Fprintf(page, "%-*s%s\n", column, left, text)
+}
+
+// brief is the help up to its details: what the flag does comes first.
+func (o *option) brief() string {
+	if end := strings.IndexAny(o.help, ";:("); end > 0 {
+		return strings.TrimSpace(o.help[:end])
+	}
+	return o.help
 }
 
 // usage is the flag as one types it.

@@ -61,6 +61,9 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	if len(args) > 0 && args[0] == fetchFlag {
 		return statusOf(fetchOnce(ctx, args[1:], env, stdout))
 	}
+	if len(args) > 0 && args[0] == completeFlag {
+		return statusOf(complete(args[1:], env, stdout))
+	}
 	flags, done, err := parse(args, env, stdout)
 	switch {
 	case err != nil || done:

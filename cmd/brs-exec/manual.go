@@ -18,7 +18,7 @@ type group struct {
 // withoutVariable are the flags that ask for something once, and configure nothing.
 var withoutVariable = []string{
 	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox", "demo-client",
-	"serve", "ready",
+	"serve", "ready", "completion",
 }
 
 // choices are the values of the flags that have but a few.
@@ -29,6 +29,7 @@ var choices = map[string][]string{
 	"log-level":        {"error", "warn", "info", "debug"},
 	"log-format":       {"text", "json"},
 	"output":           {"text", "json"},
+	"completion":       {"bash", "zsh", "fish"},
 	"format":           {"process", "env", "env-no-export", "fish", "powershell", "windows-cmd"},
 }
 
@@ -91,7 +92,7 @@ func (c *cli) baseFlags() group {
 		{"audience", "NAME", "Audience of the token of --web-identity; default sts.amazonaws.com", &o.Audience},
 		{"credential-command", "COMMAND", "Shell command that prints credentials, as a credential_process does",
 			&o.CredentialCommand},
-		{"no-session", "", "Without a role: give long-term keys to the command as they are, as variables",
+		{"no-session", "", "Give long-term keys to the command as they are, as variables; without a role only",
 			&o.NoSession},
 		{"must-last", "DURATION", "Fail at the start unless refreshes will work for so long with nobody there",
 			&c.mustLast},
@@ -134,7 +135,7 @@ func (c *cli) serverFlags() group {
 			&s.MaxTTL},
 		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
 		{"lazy", "", "Refresh only when the command asks, not in the background", &c.refresh.Lazy},
-		{"token-in", "WHERE", "Give the endpoint token by variable (env), by file, or both; default both",
+		{"token-in", "WHERE", "How the command gets the endpoint token: by variable (env), by file, or both; default both",
 			&c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
 		{"allow-host", "NAME", "Another Host header to answer; repeatable", &s.AllowHosts},
@@ -170,15 +171,15 @@ func (c *cli) otherFlags() group {
 
 func (c *cli) sharingFlags() group {
 	return group{"Sharing", []*option{
-		{"share", "DIR", "Serve from a folder, too: a socket, and a file of variables for docker, systemd and shells " +
+		{"share", "DIR", "Serve from a folder as well: a socket, and a file of variables for docker, systemd and shells " +
 			"(not on Windows)", &c.share},
 		{"from-share", "DIR", "Take the credentials from the folder of another brs-exec's --share, or its socket " +
 			"(not on Windows)", &c.source.FromShare},
-		{"listen", "ADDR", "Serve for containers, too, at the address of their network: " +
+		{"listen", "ADDR", "Serve for containers as well, at the address of their network: " +
 			strings.Join(listenable, ", "), &c.listen},
-		{"serve", "", "Run no command: serve the folder of --share until INT or TERM; HUP refreshes now", &c.serve},
-		{"ready", "", "Run no command: fail unless --from-share, or the endpoint in the environment, " +
-			"has valid credentials now", &c.ready},
+		{"serve", "", "Serve the folder of --share without a command, until INT or TERM; HUP refreshes now", &c.serve},
+		{"ready", "", "Fail unless --from-share, or the endpoint in the environment, has valid credentials now; " +
+			"runs no command", &c.ready},
 		{"linger", "DURATION", "Serve on after the command's end while processes that it left use the endpoint, " +
 			"so long at most (Linux)", &c.linger},
 	}}
@@ -200,8 +201,9 @@ func (c *cli) nothingFlags() group {
 		{"format", "FORMAT",
 			"Format of --export: process, env, env-no-export, fish, powershell, windows-cmd; default process",
 			&c.format},
+		{"completion", "SHELL", "Print the completion script of a shell: bash, zsh or fish", &c.completion},
 		{"version", "", "Print the version", &c.version},
-		{"help", "", "Print this page; -h prints its most used part", &c.help},
+		{"help", "", "Print this page; -h prints what is used most", &c.help},
 	}}
 }
 
