@@ -1,11 +1,16 @@
+//go:build unix
+
 package main
 
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"brs-exec/need"
 )
 
 // generated are the files that are made from the table of flags. They are committed, so that a
@@ -124,4 +129,18 @@ docs/SOURCES.md whose credentials are used, docs/TROUBLESHOOTING.md what to do
 about a message.
 `)
 	return b.String()
+}
+
+// TestManPage: the readers of man pages find no fault with ours.
+func TestManPage(t *testing.T) {
+	t.Parallel()
+	need.Tools(t, "mandoc", "lexgrog")
+	const page = "../../docs/brs-exec.1"
+	if out, err := exec.Command("mandoc", "-T", "lint", page).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("mandoc -T lint: %v\n%s", err, out)
+	}
+	out, err := exec.Command("lexgrog", page).CombinedOutput()
+	if err != nil {
+		t.Errorf("lexgrog: %v: %s", err, out)
+	}
 }
