@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,31 @@ func TestCitedCode(t *testing.T) {
 	}
 	if cited < 150 {
 		t.Errorf("only %d citations: is this test looking?", cited)
+	}
+}
+
+// The fuzzing table of evidence/FRESH.md has every fuzz target, and no other.
+func TestFuzzTable(t *testing.T) {
+	var told, there []string
+	_, table, _ := strings.Cut(read(t, filepath.Join("..", "docs", "evidence", "FRESH.md")), "\n## Fuzzing\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` ").FindAllStringSubmatch(table, -1) {
+		told = append(told, m[1])
+	}
+	target := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+	for _, file := range sources(t) {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		folder := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "../")
+		for _, m := range target.FindAllStringSubmatch(read(t, file), -1) {
+			there = append(there, folder+"."+m[1])
+		}
+	}
+	slices.Sort(told)
+	slices.Sort(there)
+	if !slices.Equal(told, there) {
+		t.Errorf("the table has\n%s\nthe code has\n%s", strings.Join(told, "\n"), strings.Join(there, "\n"))
 	}
 }
 

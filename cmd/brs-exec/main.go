@@ -3,7 +3,7 @@
 //	brs-exec --role-arn arn:aws:iam::123456789012:role/etl -- python3 etl.py
 //
 // It assumes the role, serves the credentials on a loopback endpoint of the form that ECS
-// containers have and every AWS SDK knows
+// containers have and current AWS SDKs know
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), keeps them
 // fresh, and returns the program's exit status. `brs-exec --help` is the manual.
 //
