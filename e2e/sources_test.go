@@ -143,9 +143,9 @@ func TestSourcesAgainstMoto(t *testing.T) {
 	}
 }
 
-// docs/SOURCES.md names the test of every row, and each is there.
+// docs/evidence/SOURCES.md names the test of every row, and each is there.
 func TestSourcesTableNamesItsTests(t *testing.T) {
-	doc, err := os.ReadFile(filepath.Join("..", "docs", "SOURCES.md"))
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "evidence", "SOURCES.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
