@@ -28,6 +28,7 @@ import (
 var packages = map[string]string{
 	"cc": "gcc", "flock": "util-linux", "newuidmap": "uidmap", "/usr/lib/podman/netavark": "netavark", "pkill": "procps", "prlimit": "util-linux",
 	"runuser": "util-linux", "script": "bsdutils", "setpriv": "util-linux", "setsid": "util-linux", "stdbuf": "coreutils",
+	"slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "munged": "munge", "ip": "iproute2", "nsenter": "util-linux", "pgrep": "procps",
 	"systemd-socket-activate": "systemd", "taskset": "util-linux", "unshare": "util-linux", "nice": "coreutils",
 	"/lib/systemd/systemd-socket-proxyd": "systemd", "qemu-x86_64-static": "qemu-user-static",
 	"qemu-aarch64-static": "qemu-user-static", "zsh": "zsh", "lexgrog": "man-db",
