@@ -27,7 +27,9 @@ func main() {
 	runner.Harden()
 	sigs := runner.Catch() // before anything else: the runner owns signals from here on
 	go dieOf(sigs)
-	status, err := run(sigs, os.Args[1:], environment())
+	env := environment()
+	os.Unsetenv("GODEBUG") // is meant for the command; settings that Go reads later are as built
+	status, err := run(sigs, os.Args[1:], env)
 	if s, ok := sigs.Ended(); ok && status == runner.Failed {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would
 	}
