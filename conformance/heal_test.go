@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,8 +13,8 @@ import (
 	"brs-exec/need"
 )
 
-// TestHeal tells how soon a client's call is good again after an outage that outlasted its credential: one second, and
-// fifteen, each with the retries that SDKs have now and those of AWS_NEW_RETRIES_2026. No GET of it lacks the token.
+// TestHeal tells how soon a client's call is good again after an outage that outlasted its credential: one second,
+// fifteen and sixty, each with the retries that SDKs have now and those of AWS_NEW_RETRIES_2026. No GET of it lacks the token.
 func TestHeal(t *testing.T) {
 	need.Asked(t, os.Getenv("CONFORMANCE") == "heal", "CONFORMANCE=heal") // its figures stand in docs/CLIENTS.md
 	for _, c := range clients {
@@ -23,7 +24,7 @@ func TestHeal(t *testing.T) {
 		if _, err := c.prepare(); err != nil {
 			skip(t, err)
 		}
-		for _, past := range []time.Duration{time.Second, 15 * time.Second} {
+		for _, past := range []time.Duration{time.Second, 15 * time.Second, time.Minute} {
 			for _, retries := range []string{"", "true"} {
 				t.Run(c.name+" "+past.String()+" "+retries, func(t *testing.T) {
 					t.Parallel()
@@ -62,7 +63,7 @@ func heal(t *testing.T, c *client, past time.Duration, retries string) {
 	if retries != "" {
 		w.set("AWS_NEW_RETRIES_2026=" + retries)
 	}
-	o := w.brsExec(c, past+within(limit), c.command(w, "loop", "30")...)
+	o := w.brsExec(c, past+within(limit), c.command(w, "loop", fmt.Sprint(15+past.Seconds()))...)
 	mu.Lock()
 	defer mu.Unlock()
 	if healed.IsZero() || good.IsZero() {
