@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -51,29 +52,57 @@ func code(words string) string { return "`" + strings.Join(strings.Fields(words)
 func TestReachHint(t *testing.T) {
 	for _, tt := range []struct {
 		command string
-		want    string // its beginning; "": none
+		want    string // what is said after "perhaps because of "; "": no hint
 	}{
-		{"sudo make", "nobody asked for credentials, perhaps because of sudo: it drops the environment; try sudo brs-exec"},
-		{"/usr/bin/ssh host", "nobody asked for credentials, perhaps because of ssh: "},
-		{"ssh.exe host", "nobody asked for credentials, perhaps because of ssh: "},
-		{"env -i make", "nobody asked for credentials, perhaps because of env: "},
+		{"sudo make", "sudo: it drops the environment; try brs-exec FLAGS --token-in env -- sudo -E …"},
+		{"sudo", "sudo: it drops the environment; try brs-exec FLAGS --token-in env -- sudo -E"},
+		{"doas -u al make all", "doas: it drops the environment; try brs-exec FLAGS --share /h/.aws-share -- " +
+			"doas brs-exec --from-share /h/.aws-share --expect-account 123456789012 -- make …"},
+		{"/usr/bin/ssh host", "ssh: the endpoint is on this machine only; try brs-exec FLAGS --share /h/.aws-share -- " +
+			"/usr/bin/ssh -o ExitOnForwardFailure=yes -R /tmp/aws.PID:/h/.aws-share/aws.sock host " +
+			`"trap 'rm -f /tmp/aws.PID' EXIT; brs-exec --from-share /tmp/aws.PID -- COMMAND"`},
+		{"ssh -p 22 -4 host make all", "ssh: the endpoint is on this machine only; try brs-exec FLAGS --share /h/.aws-share -- " +
+			"ssh … -o ExitOnForwardFailure=yes -R /tmp/aws.PID:/h/.aws-share/aws.sock host " +
+			`"trap 'rm -f /tmp/aws.PID' EXIT; brs-exec --from-share /tmp/aws.PID -- make …"`},
+		{"env -i make", `env: -i drops the environment; try brs-exec FLAGS --share /h/.aws-share -- ` +
+			`env -i PATH="$PATH" brs-exec --from-share /h/.aws-share -- make`},
 		{"env A=1 make", ""},
-		{"env -vi make", "nobody asked for credentials, perhaps because of env: "},
+		{"env -u A make -i", ""},
+		{"env -vi make", "env: -i drops the environment; try "},
 		{"env --ignore-signal make", ""},
-		{"unshare -rn make", "nobody asked for credentials, perhaps because of unshare: "},
+		{"unshare -rn make", "unshare: a network namespace has a loopback of its own; try brs-exec FLAGS --share /h/.aws-share -- " +
+			"unshare … brs-exec --from-share /h/.aws-share -- make"},
 		{"unshare -r make -n", ""},
+		{"nsenter -t 1 -n make", "nsenter: a network namespace has"},
+		{"nsenter -t 1 -m make", ""},
+		{"ip netns exec ns1 make", "ip: a network namespace has a loopback of its own; try brs-exec FLAGS --share /h/.aws-share -- " +
+			"ip netns exec ns1 brs-exec --from-share /h/.aws-share -- make"},
 		{"su user -c make", ""},
-		{"su - user", "nobody asked for credentials, perhaps because of su: "},
+		{"su - user -c make", "su: a login shell drops the environment; try brs-exec FLAGS --token-in env -- su user -c COMMAND"},
+		{"runuser -l -c make", "runuser: a login shell drops the environment; try brs-exec FLAGS --token-in env -- runuser root -c COMMAND"},
 		{"parallel echo", ""},
-		{"parallel --sshlogin=host echo", "nobody asked for credentials, perhaps because of parallel: "},
+		{"parallel --sshlogin=host echo", "parallel: "},
+		{"docker run --rm build", "docker: a container has an environment and a loopback of its own; try " +
+			"docker network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws, and brs-exec FLAGS " +
+			"--share /h/.aws-share --listen 169.254.170.2 -- docker run --network aws --env-file /h/.aws-share/env …"},
+		{"docker compose run job", "docker: a container has an environment and a loopback of its own; try a service that is brs-exec"},
+		{"docker ps", ""},
 		{"kubectl get pods", ""},
-		{"kubectl exec pod -- make", "nobody asked for credentials, perhaps because of kubectl: "},
-		{"./gradlew build", "nobody asked for credentials, perhaps because of gradlew: "},
+		{"kubectl exec pod -- make", "kubectl: "},
+		{"./gradlew build", "gradlew: a daemon that runs already does the work; try brs-exec FLAGS -- ./gradlew --no-daemon …"},
 		{"make sudo", ""},
 		{"sudoku", ""},
 	} {
-		if got := reachHint(strings.Fields(tt.command)); !strings.HasPrefix(got, tt.want) || (got == "") != (tt.want == "") {
-			t.Errorf("%s: got %q; want %q…", tt.command, got, tt.want)
+		const flags = "--profile a'b --role-arn arn:aws:iam::123456789012:role/etl --external-id x"
+		c, _, err := parse(append(strings.Fields(flags), strings.Fields("-- "+tt.command)...), nil, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.NewReplacer("PID", strconv.Itoa(os.Getpid()),
+			"FLAGS", `--profile 'a'\''b' --role-arn arn:aws:iam::123456789012:role/etl …`).Replace(tt.want)
+		got, hint := strings.CutPrefix(c.reachHint(c.runner.Args, "/h"), "nobody asked for credentials, perhaps because of ")
+		if hint != (want != "") || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got\n%q; want\n%q…", tt.command, got, want)
 		}
 	}
 }
@@ -100,22 +129,25 @@ func TestAdviseReach(t *testing.T) {
 	} {
 		log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: max(tt.level, slog.LevelWarn)}))
 		var b strings.Builder
-		adviseReach(&b, log, []string{"sudo", "sh"}, tt.status, tt.asked)
+		room := &session{flags: newCLI(), log: log}
+		room.adviseReach(&b, []string{"sudo", "sh"}, nil, tt.status, tt.asked)
 		if silent := b.String() == ""; silent != tt.silent || !silent && strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.name, b.String())
 		}
 	}
 }
 
-// No command is in two rows.
+// No command is in two rows with the same word.
 func TestReachOnce(t *testing.T) {
 	var seen []string
 	for _, row := range outOfReach {
 		for name := range strings.FieldsSeq(row.commands) {
-			if slices.Contains(seen, name) {
-				t.Errorf("%s twice", name)
+			for _, word := range append(strings.Fields(row.words), "") {
+				if word = name + " " + word; (row.words == "" || word != name+" ") && slices.Contains(seen, word) {
+					t.Errorf("%s twice", word)
+				}
+				seen = append(seen, word)
 			}
-			seen = append(seen, name)
 		}
 	}
 }

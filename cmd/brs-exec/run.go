@@ -72,7 +72,7 @@ func (s *session) runCommand(
 	}
 	if !began.IsZero() && s.flags.delivery.served() {
 		if asked := e.srv.Stats(); !s.warnOfBypass(run.Args, env, asked) {
-			adviseReach(stderr, s.log, run.Args, status, asked)
+			s.adviseReach(stderr, run.Args, env, status, asked)
 		}
 	}
 	s.tellSummary(e.srv)
