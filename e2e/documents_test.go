@@ -272,3 +272,20 @@ func read(t *testing.T, path string) string {
 	}
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
+
+// documented is the one command line of a document that holds text.
+func documented(t *testing.T, document, text string) (line string) {
+	t.Helper()
+	for l := range strings.Lines(read(t, filepath.Join("..", "docs", document))) {
+		if command, ok := strings.CutPrefix(l, "    "); ok && strings.Contains(l, text) {
+			if line != "" {
+				t.Fatalf("%s has several lines with %q", document, text)
+			}
+			line = strings.TrimSpace(command)
+		}
+	}
+	if line == "" {
+		t.Fatalf("%s has no line with %q", document, text)
+	}
+	return line
+}

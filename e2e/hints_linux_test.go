@@ -19,12 +19,13 @@ const far = `far() { env -i PATH="$PATH" HOME="$HOME" $STS "$@"; }
 
 // standIns do what programs do that this machine doesn't have, as far as credentials are concerned.
 var standIns = map[string]string{
-	"doas":   `[ "$1" != -u ] || shift 2; far "$@"`,
-	"mosh":   `shift; [ "$1" != -- ] || shift; far "$@"`,
-	"pdsh":   `shift 2; far "$@"`,
-	"srun":   `[ "$1" != -n ] || shift 2; far "$@"`,
-	"sbatch": `case $1 in --wrap) far sh -c "$2" ;; *) far "$@" ;; esac`,
-	"gradle": `case $1 in --no-daemon) shift; "$@" ;; *) far "$@" ;; esac`,
+	"doas":     `[ "$1" != -u ] || shift 2; far "$@"`,
+	"mosh":     `shift; [ "$1" != -- ] || shift; far "$@"`,
+	"pdsh":     `shift 2; far "$@"`,
+	"parallel": `shift 2; far "$@"`,
+	"srun":     `[ "$1" != -n ] || shift 2; far "$@"`,
+	"sbatch":   `case $1 in --wrap) far sh -c "$2" ;; *) far "$@" ;; esac`,
+	"gradle":   `case $1 in --no-daemon) shift; "$@" ;; *) far "$@" ;; esac`,
 	"docker": `file=/dev/null sub=$1; shift
 case $sub in network) exit ;; build) [ "$1" != --secret ] || { far AWS_SHARED_CREDENTIALS_FILE="${2#id=aws,src=}" whois; exit; }; far whois; exit ;; esac
 while :; do case $1 in --network) shift 2 ;; --env-file) file=$2; shift 2 ;; --rm) shift ;; *) break ;; esac; done
@@ -78,6 +79,7 @@ func TestHints(t *testing.T) {
 		"screen":       {"screen -r nobody", ""},
 		"mosh":         {"mosh host -- whois", ""},
 		"pdsh":         {"pdsh -w host whois", ""},
+		"parallel":     {"parallel -S host whois", ""},
 		"srun":         {"srun whois", ""},
 		"sbatch":       {"sbatch whois", ""},
 		"docker run":   {"docker run --rm image whois", "--rm image whois"},
@@ -90,7 +92,7 @@ func TestHints(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !slices.Contains([]string{"sudo", "env", "docker run", "ip"}, name) {
-				need.Long(t, "two seconds for each of fourteen programs")
+				need.Long(t, "two seconds for each of fifteen programs")
 			}
 			w := newWorld(t, sandbox.Options{})
 			host, inner := newNetns(t), newNetns(t)
