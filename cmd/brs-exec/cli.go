@@ -58,7 +58,7 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 	c = newCLI()
 	options := c.options()
 	if err := c.readFlags(options, args); err != nil {
-		return nil, false, err
+		return nil, false, likeOther(err, args, env)
 	}
 	if c.help || c.version || c.completion != "" {
 		return nil, true, c.printPage(stdout) // whatever the variables are

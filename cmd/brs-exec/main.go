@@ -76,7 +76,7 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
 	command, status, err := flags.findCommand(env)
 	if err != nil {
-		return status, err
+		return status, likeOther(err, args, env)
 	}
 	log, flush, reopen, err := newLogger(flags)
 	if err != nil {

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+
+	"brs-exec/internal/message"
+	"brs-exec/internal/runner"
+)
+
+// verbs are the subcommands of tools that do the like: aws-vault exec, saml2aws exec, granted's
+// assume, aws-vault export.
+var verbs = []string{"exec", "assume", "export"}
+
+// habits are flags of these tools and of aws-runas, and what does the same here. "" is what
+// brs-exec always does. Those that have no like, such as a browser's, are not here.
+var habits = []struct {
+	flags string
+	ours  string
+	value bool
+}{
+	{"-d --duration --role-duration --session-duration", "duration-seconds", true},
+	{"-p --exec-profile", "profile", true},
+	{"-r", "region", true},
+	{"-t --mfa-token -o --otp", "token-code", true},
+	{"-M --mfa-serial", "serial-number", true},
+	{"-X", "external-id", true},
+	{"--role", "role-arn", true},
+	{"-n", "no-session", false},
+	{"-j --json", "export", false},
+	{"-w", "whoami", false},
+	{"-v --verbose --debug", "log-level debug", false},
+	{"-E", "deliver env", false},
+	{"-s --server --ec2-server --ecs-server --refresh --stdout", "", false},
+	{"-a --idp-account --prompt --exec", "", true}, // granted's --exec is the command
+}
+
+// translation is a command line of another tool's in the making of ours.
+type translation struct {
+	args    []string // what is left to read
+	env     []string
+	line    []string // what to type
+	verb    bool     // it began with one
+	profile bool     // it has one
+	foreign string   // the first thing that isn't ours
+}
+
+// likeOther returns an error that says what to type, if args are what another tool takes and
+// brs-exec doesn't; else err.
+func likeOther(err error, args, env []string) error {
+	t := &translation{args: args, env: env}
+	if !t.flags() || t.foreign == "" {
+		return err
+	}
+	if t.verb && !t.profile && slices.Contains(profileNames(env), "saml") { // which saml2aws exec takes
+		t.line = append(t.line, "--profile", "saml")
+	}
+	check := slices.Clone(t.line)
+	if !t.runsNothing() {
+		check = append(check, "--", "true")
+	}
+	if _, _, wrong := parse(check, nil, io.Discard); wrong != nil {
+		return err
+	}
+	return message.Errorf("brs-exec "+t.String(), "%s", t.foreign)
+}
+
+// flags translates the line up to the command; false: it can't be done.
+func (t *translation) flags() bool {
+	for len(t.args) > 0 {
+		word := t.args[0]
+		switch {
+		case word == "--":
+			t.args = t.args[1:]
+			return true
+		case strings.HasPrefix(word, "-"):
+			if !t.flag() {
+				return false
+			}
+		case !t.verb && slices.Contains(verbs, word):
+			t.verb, t.foreign = true, "brs-exec has no subcommands such as "+word
+			if word == "export" {
+				t.line = append(t.line, "--export")
+			}
+			t.args = t.args[1:]
+		case t.isProfile(word):
+			t.takeProfile(word)
+		default:
+			return true
+		}
+	}
+	return true
+}
+
+// flag translates one, with its value.
+func (t *translation) flag() bool {
+	name, value, assigned := strings.Cut(t.args[0], "=")
+	t.args = t.args[1:]
+	ours, hasValue, known := strings.TrimPrefix(name, "--"), false, false
+	if o := newCLI().options()[ours]; strings.HasPrefix(name, "--") && o != nil {
+		hasValue, known = !o.isBool(), true
+	}
+	for _, h := range habits {
+		if slices.Contains(strings.Fields(h.flags), name) {
+			ours, hasValue, known = h.ours, h.value, true
+			t.strange("unknown flag " + name)
+		}
+	}
+	if !known || hasValue && !assigned && len(t.args) == 0 {
+		return false
+	}
+	if hasValue && !assigned {
+		value, t.args = t.args[0], t.args[1:]
+	}
+	_, notTime := readDuration(value)
+	switch {
+	case name == "-a" && notTime == nil: // aws-runas's, not saml2aws's
+		ours = "duration-seconds"
+	case name == "-r" && strings.HasPrefix(value, "arn:"):
+		ours = "role-arn"
+	case ours == "token-code":
+		value = "CODE" // it is a secret
+	}
+	t.profile = t.profile || ours == "profile"
+	switch {
+	case name == "--exec":
+		t.args = []string{"--", "sh", "-c", value}
+	case ours == "":
+	case hasValue || assigned:
+		t.line = append(t.line, "--"+ours, value)
+	default:
+		t.line = append(t.line, strings.Fields("--"+ours)...)
+	}
+	return true
+}
+
+func (t *translation) strange(what string) {
+	if t.foreign == "" {
+		t.foreign = what
+	}
+}
+
+// isProfile tells whether the word, which stands where our command begins, is a profile or role.
+func (t *translation) isProfile(word string) bool {
+	if t.profile {
+		return false
+	}
+	if strings.HasPrefix(word, "arn:") || slices.Contains(profileNames(t.env), word) {
+		return true
+	}
+	_, status, _ := runner.Find([]string{word}, t.env)
+	return t.verb && (status == runner.NotFound || len(t.args) > 1 && t.args[1] == "--")
+}
+
+func (t *translation) takeProfile(word string) {
+	flag, what := "--profile", "a profile"
+	if strings.HasPrefix(word, "arn:") {
+		flag, what = "--role-arn", "a role"
+	}
+	t.strange(word + " is no command, but " + what)
+	t.line, t.args, t.profile = append(t.line, flag, word), t.args[1:], true
+}
+
+// String is the line to type. Of the user's command only the name is told, of those in flags
+// nothing: their arguments may be secret.
+func (t *translation) String() string {
+	var words []string
+	for i, word := range t.line {
+		if i > 0 && strings.HasSuffix(t.line[i-1], "-command") {
+			word = "…"
+		}
+		words = append(words, quoted(word))
+	}
+	switch {
+	case t.runsNothing():
+	case len(t.args) == 0:
+		words = append(words, shellExample)
+	default:
+		words = append(words, "--", quoted(t.args[0]))
+		if len(t.args) > 1 {
+			words = append(words, "…")
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func (t *translation) runsNothing() bool {
+	return slices.Contains(t.line, "--export") || slices.Contains(t.line, "--whoami")
+}
+
+// quoted is the word as a shell takes it.
+func quoted(word string) string {
+	special := func(r rune) bool { return !strings.ContainsRune("-_./:=,@%+…", r) && !isAlphanumeric(r) }
+	if word != "" && !strings.ContainsFunc(word, special) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func isAlphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
