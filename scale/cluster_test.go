@@ -33,7 +33,8 @@ import (
 // her home there, and in it what is typed on a cluster: the long-term keys that become the role.
 type slurm struct {
 	t      *testing.T
-	shared string // /srv
+	life   time.Duration // of roles
+	shared string        // /srv
 	sts    *sandbox.STS
 	hosts  map[string]*host // ctl, and the nodes by their names
 	nodes  []string
@@ -108,17 +109,26 @@ CgroupAutomount=no
 CgroupMountpoint=/sys/fs/cgroup
 `
 
-// etl is the job's program: for so long, as often, it asks STS who it is, and fails at the first call that fails.
-const etl = "#!/bin/sh\nexec whois ${ETL:-1s 1s}\n"
+// etl is the job's program: for so long, as often, it asks STS who it is, and fails at the first call that fails. As
+// "grace" it waits for TERM, and then counts in a file which of ten calls go through.
+const etl = `#!/bin/bash
+[ "$ETL" = grace ] || exec whois ${ETL:-1s 1s}
+trap : TERM
+: >~/grace-$SLURM_JOB_ID
+sleep 1000 &
+wait
+for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; whois >/dev/null && n=$((n + 1)); done
+echo "$((n)) of 10" >~/grace-$SLURM_JOB_ID
+`
 
 const annUID = 4711
 
-// newSlurm starts a cluster whose roles live for so long.
-func newSlurm(t *testing.T, life time.Duration, files map[string]string) *slurm {
+// newSlurm starts a cluster whose roles live for so long, with files in /srv and further lines of slurm.conf.
+func newSlurm(t *testing.T, life time.Duration, files map[string]string, conf ...string) *slurm {
 	t.Helper()
 	need.Tools(t, "slurmctld", "slurmd", "munged", "unshare", "nsenter", "ip", "setpriv")
 	need.That(t, exec.Command("unshare", "-m", "-n", "-u", "-p", "-f", "--mount-proc", "true").Run() == nil, "namespaces", "run the tests as root")
-	s := &slurm{t: t, hosts: make(map[string]*host)}
+	s := &slurm{t: t, life: life, hosts: make(map[string]*host)}
 	s.sts = sandbox.New(sandbox.Options{TTL: life, OnCall: func(c sandbox.Call) {
 		s.mu.Lock()
 		s.calls = append(s.calls, stamped{c, time.Now()})
@@ -133,7 +143,7 @@ func newSlurm(t *testing.T, life time.Duration, files map[string]string) *slurm 
 	for i := range 2 {
 		s.nodes = append(s.nodes, fmt.Sprintf("n%d-%s", i+1, hex.EncodeToString(id)))
 	}
-	s.furnish(files)
+	s.furnish(files, conf)
 	for _, name := range append([]string{"ctl"}, s.nodes...) {
 		s.boot(name)
 	}
@@ -169,7 +179,7 @@ func (s *slurm) put(name, text string, mode os.FileMode) {
 	s.must(os.Chmod(path, mode))
 }
 
-func (s *slurm) furnish(files map[string]string) {
+func (s *slurm) furnish(files map[string]string, conf []string) {
 	s.t.Helper()
 	for _, dir := range []string{"state", "log", "bin", "home/ann/.aws"} {
 		s.must(os.MkdirAll(filepath.Join(s.shared, dir), 0o755))
@@ -178,7 +188,7 @@ func (s *slurm) furnish(files map[string]string) {
 	key := make([]byte, 1024)
 	rand.Read(key)
 	s.put("munge/key", string(key), 0o400)
-	s.put("slurm.conf", strings.NewReplacer("NODE1", s.nodes[0], "NODE2", s.nodes[1]).Replace(slurmConf), 0o644)
+	s.put("slurm.conf", strings.NewReplacer("NODE1", s.nodes[0], "NODE2", s.nodes[1]).Replace(slurmConf+strings.Join(append(conf, ""), "\n")), 0o644)
 	s.put("cgroup.conf", cgroupConf, 0o644)
 	passwd, err := os.ReadFile("/etc/passwd")
 	s.must(err)
@@ -330,6 +340,14 @@ func (s *slurm) sbatch(env []string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// underBrsExec submits as one may be tempted to.
+func (s *slurm) underBrsExec(script string) string {
+	s.t.Helper()
+	out, err := s.on(s.nodes[0], []string{}, "brs-exec", "--role-arn", role, "--", "sbatch", "--parsable", "-o", "slurm-%j.out", script).Output()
+	s.must(err)
+	return strings.TrimSpace(string(out))
+}
+
 // job is what scontrol says of a job, or of a task of an array.
 type job struct{ id, state, exit, reason string }
 
@@ -368,6 +386,14 @@ func (s *slurm) said(id string) string {
 		return err.Error()
 	}
 	return string(text)
+}
+
+// control is scontrol.
+func (s *slurm) control(args ...string) {
+	s.t.Helper()
+	if out, err := s.on("ctl", nil, append([]string{"scontrol"}, args...)...).CombinedOutput(); err != nil {
+		s.t.Errorf("scontrol %q: %v: %s", args, err, out)
+	}
 }
 
 func (s *slurm) scancel(args ...string) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
 
 // typedFile is a file of docs/SCALE.md: the block of a section that says `# NAME` at its top.
@@ -25,12 +27,10 @@ func typedFile(t *testing.T, section, name string) string {
 	return ""
 }
 
-const slurmLife = 10 * time.Second
-
 // slurmFiles are those that the page has, where the cluster wants them.
 func slurmFiles(t *testing.T) map[string]string {
 	files := map[string]string{"prolog": typedFile(t, "Slurm", "prolog"), "epilog": typedFile(t, "Slurm", "epilog")}
-	for _, name := range []string{"job.sh", "array.sh"} {
+	for _, name := range []string{"job.sh", "array.sh", "around.sh", "steps.sh", "limit.sh"} {
 		files["home/ann/"+name] = typedFile(t, "Slurm", name)
 	}
 	return files
@@ -39,17 +39,17 @@ func slurmFiles(t *testing.T) map[string]string {
 // Two arrays of 64 tasks (12, unless SCALE=full), one on each node, over rotations: one with a wrapper in each task, one by the node's server.
 // Then both again, cancelled.
 func TestSlurmArrays(t *testing.T) {
-	s := newSlurm(t, slurmLife, slurmFiles(t))
-	defer s.dump()
-	tasks := 12
+	tasks, life, etl := 12, 10*time.Second, "14s 1s"
 	if full() {
-		tasks = 64
+		tasks, life, etl = 64, 20*time.Second, "26s 1s"
 	}
+	s := newSlurm(t, life, slurmFiles(t))
+	defer s.dump()
 	submit := func(etl string) (inside, served string) {
 		return s.sbatch([]string{"ETL=" + etl}, "--array=1-"+strconv.Itoa(tasks), "-w", s.nodes[0], "job.sh"),
 			s.sbatch([]string{"ETL=" + etl}, "--array=1-"+strconv.Itoa(tasks), "-w", s.nodes[1], "array.sh")
 	}
-	inside, served := submit("14s 1s")
+	inside, served := submit(etl)
 	for _, id := range []string{inside, served} {
 		for _, j := range s.await(id, "COMPLETED", "FAILED", "NODE_FAIL") {
 			if j.state != "COMPLETED" || j.exit != "0:0" || s.said(j.id) != "" {
@@ -100,7 +100,7 @@ func (s *slurm) checkInside(tasks int) {
 		}
 		least, most = min(least, at[1].Sub(at[0])), max(most, at[1].Sub(at[0]))
 	}
-	if len(of) != tasks || least < slurmLife*45/100-slurmLife/20 || most-least < slurmLife/20 {
+	if len(of) != tasks || least < s.life*45/100-s.life/20 || most-least < s.life/20 {
 		s.t.Errorf("%d sessions, refreshed after %v to %v", len(of), least, most)
 	}
 	s.t.Logf("a wrapper in each of %d tasks: %d AssumeRole calls, refreshed after %v to %v", tasks, calls, least, most)
@@ -111,7 +111,7 @@ func (s *slurm) checkServed(tasks int) {
 	s.t.Helper()
 	calls := s.assumed(s.nodes[1])
 	for i := range len(calls) - 1 {
-		if gap := calls[i+1].at.Sub(calls[i].at); gap < slurmLife*45/100-slurmLife/20 {
+		if gap := calls[i+1].at.Sub(calls[i].at); gap < s.life*45/100-s.life/20 {
 			s.t.Errorf("asked again after %v", gap)
 		}
 	}
@@ -119,4 +119,88 @@ func (s *slurm) checkServed(tasks int) {
 		s.t.Errorf("%d AssumeRole calls: no rotations", len(calls))
 	}
 	s.t.Logf("one server for %d tasks: %d AssumeRole calls", tasks, len(calls))
+}
+
+// How jobs end: each by itself, by a scancel in which a step uses its grace, and as Slurm sees it.
+func TestSlurmEnds(t *testing.T) {
+	s := newSlurm(t, 10*time.Second, slurmFiles(t))
+	defer s.dump()
+	s.put("home/ann/bare.sh", strings.ReplaceAll(typedFile(t, "Slurm", "around.sh"), " --linger 5m", ""), 0o755)
+	s.put("home/ann/exit.sh", "#!/bin/bash\nexec brs-exec --role-arn \"$ROLE\" -- sh -c \"$DO\"\n", 0o755)
+	do := func(script, env string) string { return s.sbatch([]string{env}, "-w", s.nodes[0], script) }
+	linger, bare := do("around.sh", "ETL=grace"), do("bare.sh", "ETL=grace")
+	s.put("home/ann/dead.sh", "#!/bin/bash\nbrs-exec -- true\n", 0o755)
+	ends := map[string]struct{ state, exit, says string }{
+		do("exit.sh", "DO=exit 3"):        {"FAILED", "3:0", ""},
+		do("exit.sh", "DO=kill -SEGV $$"): {"FAILED", "0:11", ""},
+		do("exit.sh", "DO=whois"):         {"COMPLETED", "0:0", "assumed-role"},
+		do("job.sh", "ROLE=none"):         {"FAILED", "125:0", "brs-exec: "},
+		s.underBrsExec("dead.sh"):         {"FAILED", "125:0", "this environment is of a brs-exec that has ended"},
+	}
+	for id, want := range ends {
+		j := s.await(id, "COMPLETED", "FAILED", "NODE_FAIL")[0]
+		if j.state != want.state || j.exit != want.exit || !strings.Contains(s.said(id), want.says) {
+			t.Errorf("got %+v; want %+v: %s", j, want, s.said(id))
+		}
+	}
+	for _, id := range []string{linger, bare} {
+		s.await(id, "RUNNING")
+		await(t, "the step of "+id, func() bool { return exists(s.shared + "/home/ann/grace-" + id) })
+	}
+	s.scancel(linger, bare)
+	for id, want := range map[string]string{linger: "10 of 10\n", bare: "0 of 10\n"} {
+		s.await(id, "CANCELLED")
+		await(t, "the last words of "+id, func() bool { return read(t, s.shared+"/home/ann/grace-"+id) != "" })
+		if got := read(t, s.shared+"/home/ann/grace-"+id); got != want {
+			t.Errorf("%s: %q calls in its grace went through; want %q: %s", id, got, want, s.said(id))
+		}
+	}
+	s.clean()
+}
+
+// What takes Slurm minutes: the signal before a time limit, and the limit; a requeue; a node that is lost; a /tmp of each
+// job's own.
+func TestSlurmLimits(t *testing.T) {
+	need.Asked(t, full(), "SCALE=full")
+	files := slurmFiles(t)
+	files["job_container.conf"] = "AutoBasePath=true\nBasePath=/run/private\n"
+	s := newSlurm(t, 10*time.Second, files, "JobContainerType=job_container/tmpfs", "PrologFlags=Contain")
+	defer s.dump()
+	first, second := s.nodes[0], s.nodes[1]
+	s.put("home/ann/over.sh", strings.ReplaceAll(typedFile(t, "Slurm", "limit.sh"), " --signal=B:TERM@30", ""), 0o755)
+	warned := s.sbatch([]string{"ETL=grace"}, "-w", first, "limit.sh")
+	over := s.sbatch([]string{"ETL=10m 1s"}, "-w", first, "over.sh")
+	private := s.sbatch([]string{"ETL=26s 1s"}, "-w", first, "array.sh")
+	requeued := s.sbatch([]string{"ETL=40s 1s"}, "-w", first, "--requeue", "job.sh")
+	lost := s.sbatch([]string{"ETL=40s 1s"}, "-w", second, "--requeue", "job.sh")
+	s.await(requeued, "RUNNING")
+	s.await(lost, "RUNNING")
+	s.running(second, 1)
+	s.running(first, 4)
+
+	s.control("requeue", requeued)
+	s.off(second)
+	s.control("update", "nodename="+second, "state=down", "reason=lost")
+	for _, id := range []string{requeued, lost} {
+		s.await(id, "PENDING")
+		s.control("update", "jobid="+id, "starttime=now", "reqnodelist="+first)
+	}
+	s.nodes = s.nodes[:1]
+	ends := map[string]job{
+		warned: {state: "COMPLETED", exit: "0:0"}, over: {state: "TIMEOUT", exit: "0:15"},
+		private: {state: "COMPLETED", exit: "0:0"}, requeued: {state: "COMPLETED", exit: "0:0"}, lost: {state: "COMPLETED", exit: "0:0"},
+	}
+	for id, want := range ends {
+		j := s.await(id, "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED")[0]
+		if j.state != want.state || j.exit != want.exit {
+			t.Errorf("got %+v; want %+v: %s", j, want, s.said(id))
+		}
+	}
+	if got := read(t, s.shared+"/home/ann/grace-"+warned); got != "10 of 10\n" {
+		t.Errorf("after the signal before the limit: %q", got)
+	}
+	s.clean()
+	if bad := s.refused(); len(bad) > 0 {
+		t.Errorf("%d refused calls: %s", len(bad), bad[0])
+	}
 }
