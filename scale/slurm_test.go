@@ -176,7 +176,7 @@ func TestSlurmLimits(t *testing.T) {
 	s.await(requeued, "RUNNING")
 	s.await(lost, "RUNNING")
 	s.running(second, 1)
-	s.running(first, 4)
+	s.running(first, 3)
 
 	s.control("requeue", requeued)
 	s.off(second)
