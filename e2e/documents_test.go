@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,25 +9,132 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"brs-exec/need"
 )
 
-// Links between the documents lead somewhere.
+// A link in a document: its page, and the section there.
+var pageLink = regexp.MustCompile(`\]\(([^)#: ]*)(?:#([^)]*))?\)`)
+
+// Links between the documents lead somewhere, and so do their anchors.
 func TestDocumentLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
 	pages := documents(t)
 	if len(pages) < 10 {
 		t.Fatalf("only %d pages", len(pages))
 	}
 	for _, page := range pages {
-		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+		for _, m := range pageLink.FindAllStringSubmatch(prose(read(t, page)), -1) {
+			target := page
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(page), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %v", page, err)
+			} else if m[2] != "" && !slices.Contains(anchors(read(t, target)), m[2]) {
+				t.Errorf("%s: %s has no #%s", page, target, m[2])
 			}
 		}
 	}
 }
+
+// Every page is reached from README.md, by links.
+func TestEveryPageIsLinked(t *testing.T) {
+	reached, next := map[string]bool{}, []string{filepath.Join("..", "README.md")}
+	for len(next) > 0 {
+		page := next[0]
+		next = next[1:]
+		if reached[page] || !strings.HasSuffix(page, ".md") {
+			continue
+		}
+		reached[page] = true
+		for _, m := range pageLink.FindAllStringSubmatch(prose(read(t, page)), -1) {
+			if m[1] != "" {
+				next = append(next, filepath.Join(filepath.Dir(page), m[1]))
+			}
+		}
+	}
+	for _, page := range documents(t) {
+		if !reached[page] {
+			t.Errorf("no link leads to %s", page)
+		}
+	}
+}
+
+// anchors are the ids that GitHub gives to a page's headings.
+func anchors(page string) (ids []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(prose(page), -1) {
+		id := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, m[1])
+		for n, first := 1, id; slices.Contains(ids, id); n++ {
+			id = fmt.Sprintf("%s-%d", first, n)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// prose is a page without its code blocks.
+func prose(page string) string {
+	var b strings.Builder
+	fenced := false
+	for line := range strings.Lines(page) {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			fenced = !fenced
+		case !fenced && !strings.HasPrefix(line, "    "):
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// words counts what is to be read of a page: without code blocks, and without the bars of tables.
+func words(page string) (n int) {
+	for _, word := range strings.Fields(prose(page)) {
+		if strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// A user reads little before the line to type: README to its reference part, and all pages for users together.
+func TestWordCounts(t *testing.T) {
+	readme, _, ok := strings.Cut(read(t, filepath.Join("..", "README.md")), "\n# Reference\n")
+	if n := len(strings.Fields(readme)); n > 900 || !ok {
+		t.Errorf("README.md has %d words before its reference part (which is there: %v); want 900 at most", n, ok)
+	}
+	if n := words(read(t, filepath.Join("..", "docs", "SOURCES.md"))); n > 900 {
+		t.Errorf("SOURCES.md has %d words; want 900 at most", n)
+	}
+	all := words(readme)
+	for _, page := range documents(t) {
+		name := filepath.Base(page)
+		if filepath.Dir(page) != filepath.Join("..", "docs") || slices.Contains(notForUsers, name) {
+			continue
+		}
+		n := words(read(t, page))
+		t.Logf("%5d %s", n, name)
+		all += n
+	}
+	if t.Logf("%5d in all", all); all > mostWords {
+		t.Errorf("the pages for users have %d words; want %d at most", all, mostWords)
+	}
+}
+
+// notForUsers are the developers' pages, FLAGS, which is made from the flags and looked into rather than read, and SCALE,
+// whose sections are of one engine each.
+var notForUsers = []string{"CLIENTS.md", "DESIGN.md", "PROCESS.md", "FLAGS.md", "SCALE.md"}
+
+const mostWords = 12000
 
 // Nothing cites a document that isn't in the repository: not a page of the documentation, not a comment, not a message.
 // A name in capitals without .md (DESIGN §4, PROCESS (b), CLIENTS §1) is a page of docs; the section that is named has to
