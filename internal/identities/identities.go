@@ -25,6 +25,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,6 +39,9 @@ const (
 	// mostCalls are the calls to the outside at once, over all identities. The command's own is
 	// another one, which waits for none of them.
 	mostCalls = 7
+	// mostFailing are those of them that may be calls of identities whose last one failed: a
+	// source that hangs keeps no place from those that answer.
+	mostFailing = 3
 	// worthwhile are the lives from which on LeastLeft is kept.
 	worthwhile = LeastLeft + 30*time.Second
 	// asking is more than an ask may take.
@@ -61,10 +65,11 @@ type Make func(ctx context.Context, profile string) (Keeper, error)
 
 // A Set holds the identities of one run.
 type Set struct {
-	names []string
-	byID  map[string]*Identity
-	makes Make
-	slots chan struct{}
+	names   []string
+	byID    map[string]*Identity
+	makes   Make
+	slots   chan struct{} // one is taken for each call
+	failing chan struct{} // and one of these, where the last one failed
 
 	ending context.Context
 	end    context.CancelFunc
@@ -82,7 +87,7 @@ func ID(profile string) string {
 func New(profiles []string, makeKeeper Make) (*Set, error) {
 	s := &Set{
 		names: profiles, byID: make(map[string]*Identity, len(profiles)), makes: makeKeeper,
-		slots: make(chan struct{}, mostCalls),
+		slots: make(chan struct{}, mostCalls), failing: make(chan struct{}, mostFailing),
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, name := range profiles {
@@ -107,18 +112,34 @@ func (s *Set) Close() {
 	s.wg.Wait()
 }
 
-// Limit lets p be asked only while few are asked at once.
+// Limit lets p, the source of one identity, be asked only while few are asked at once.
 func (s *Set) Limit(p aws.CredentialsProvider) aws.CredentialsProvider {
+	var failed atomic.Bool
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-			return p.Retrieve(ctx)
-		case <-ctx.Done():
-			return aws.Credentials{}, fmt.Errorf("waiting for the identities that are asked first: %w",
-				context.Cause(ctx))
+		if failed.Load() {
+			if err := take(ctx, s.failing); err != nil {
+				return aws.Credentials{}, err
+			}
+			defer func() { <-s.failing }()
 		}
+		if err := take(ctx, s.slots); err != nil {
+			return aws.Credentials{}, err
+		}
+		defer func() { <-s.slots }()
+		creds, err := p.Retrieve(ctx)
+		failed.Store(err != nil)
+		return creds, err
 	})
+}
+
+// take waits for a place.
+func take(ctx context.Context, places chan struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the identities that are asked first: %w", context.Cause(ctx))
+	}
 }
 
 // An Identity is one profile; it is an aws.CredentialsProvider.

@@ -291,3 +291,41 @@ func TestMatch(t *testing.T) {
 		}
 	}
 }
+
+// Twenty sources that hang keep no place from one that answers, once each has failed.
+func TestHangingSources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(p aws.CredentialsProvider) error {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := p.Retrieve(ctx)
+			return err
+		}
+		for range 20 {
+			hangs := s.Limit(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				<-ctx.Done()
+				return aws.Credentials{}, ctx.Err()
+			}))
+			go func() {
+				for t.Context().Err() == nil {
+					ask(hangs)
+				}
+			}()
+		}
+		time.Sleep(31 * time.Second) // each has had a place and failed
+		well := s.Limit(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{}, nil
+		}))
+		for range 10 {
+			begun := time.Now()
+			if err := ask(well); err != nil || time.Since(begun) > time.Second {
+				t.Errorf("%v after %v", err, time.Since(begun))
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
