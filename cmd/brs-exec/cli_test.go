@@ -122,7 +122,10 @@ func TestReadmeFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{"--query": true, "--output": true} // the aws cli's
+	known := map[string]bool{"--query": true, "--output": true}                   // the aws cli's, and the other tools' of its table
+	for _, theirs := range []string{"--exec", "--ecs-server", "--ec", "--mode"} { // --ec2-server: the word ends at 2
+		known[theirs] = true
+	}
 	for name := range newCLI().options() {
 		known["--"+name] = true
 	}
