@@ -185,8 +185,29 @@ func TestSystemd(t *testing.T) {
 	if got := m.do(t, "show", "-P", "Result", "etl-credentials.service"); got != "success" {
 		t.Errorf("the result of a stop is %q", got)
 	}
+	if err := askOnce("127.0.0.1:"+port, string(token)); err != nil { // the socket starts it
+		t.Errorf("after a stop: %v", err)
+	}
 	if t.Failed() {
 		m.dump(t)
+	}
+}
+
+// A program that the manager starts for somebody has the share's env, and is waited for: the hint's line.
+func TestSystemdRun(t *testing.T) {
+	w := newWorld(t, sandbox.Options{}).base()
+	w.install(t)
+	m := bootSystemd(t, openDir(t, 0o755))
+	run := func(args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "nsenter", append([]string{"-t", m.pid, "-m", "-p", "env", "-i"}, append(w.env, args...)...)...)
+		return cmd
+	}
+	out := filepath.Join(w.home, "out")
+	rest := "-p StandardOutput=file:" + out + " $BIN/whois"
+	line := w.hinted(t, run, "--role-arn "+role, "systemd-run -p Type=oneshot "+rest)
+	said, err := run("sh", "-c", strings.ReplaceAll(line, " …", " "+rest)).CombinedOutput()
+	if text, _ := os.ReadFile(out); err != nil || !strings.Contains(string(text), ":assumed-role/etl/") {
+		t.Errorf("%s: %v: %s: %s", line, err, said, text)
 	}
 }
 

@@ -80,7 +80,7 @@ var outOfReach = []away{
 	{commands: "unshare nsenter", words: "-n --net -a --all", why: namespace, takes: "tSG",
 		order: "brs-exec … --share DIR -- NAME OPTIONS brs-exec --from-share DIR -- COMMAND"},
 	{commands: "systemd-run", why: ofItsOwn,
-		order: "brs-exec … --share DIR -- systemd-run -p EnvironmentFile=DIR/env ARGS"},
+		order: "brs-exec … --share DIR -- systemd-run -p Type=oneshot -p EnvironmentFile=DIR/env ARGS"},
 	{commands: "systemctl service", why: ofItsOwn,
 		order: "brs-exec … --serve --share DIR, and EnvironmentFile=DIR/env in the unit"},
 	{commands: "at batch crontab", why: "it runs when this brs-exec has ended", before: unknown,
