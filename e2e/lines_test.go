@@ -60,7 +60,7 @@ func runLine(t *testing.T, line string) {
 	for _, name := range []string{"nightly.sh", "deploy.sh", "etl.sh", "smoke-test.sh"} {
 		standIn(t, filepath.Join(work, name), tools.whois)
 	}
-	for _, name := range []string{"cmd", "terraform", "python3", "go", "pytest", "cdk", "parallel", "spark-submit", "shell"} {
+	for _, name := range []string{"cmd", "terraform", "python3", "go", "pytest", "cdk", "parallel", "spark-submit", "etl", "shell"} {
 		standIn(t, filepath.Join(bin, name), tools.whois)
 	}
 	standIn(t, filepath.Join(bin, "aws"), `case "$*" in *list-profiles*) echo acct-1;; *) `+tools.whois+`;; esac`)
@@ -123,12 +123,12 @@ var documentProfiles = func() string {
 
 // filledIn has the names of this machine in place of those that stand in a document.
 func filledIn(line, dir string) string {
-	return strings.NewReplacer("ROLE", role, "HUB", "arn:aws:iam::000000000000:role/hub", "DIR", filepath.Join(dir, "share"),
+	return strings.NewReplacer(`"$ROLE"`, role, "ROLE", role, "HUB", "arn:aws:iam::000000000000:role/hub", "DIR", filepath.Join(dir, "share"),
 		"/usr/local/bin/brs-exec", "brs-exec", "/var/log/", dir+"/", "/home/etl/", "./").Replace(line)
 }
 
 var (
-	inBlock = regexp.MustCompile(`^(?:    |\s*- run: |\s*- |credential_process = |\$ )?((?:[A-Z_]+=\S+ )*(?:/usr/local/bin/)?brs-exec .*)$`)
+	inBlock = regexp.MustCompile(`^(?:- run: |- |credential_process = |\$ |srun )?((?:[A-Z_]+=\S+ )*(?:/usr/local/bin/)?brs-exec .*)$`)
 	cronJob = regexp.MustCompile(`^([0-9*/,-]+ ){5}`)
 )
 
