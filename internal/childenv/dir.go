@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -299,7 +300,7 @@ func (d *Dir) RemoveToken() error {
 	}
 	token := d.files[tokenAt]
 	err := removeFile(d.root, token.name)
-	if err == errInUse { // emptied: Remove tries again
+	if inUse(err) { // Remove tries again
 		return nil
 	}
 	d.files = d.files[:tokenAt:tokenAt]
@@ -315,23 +316,33 @@ func (d *Dir) Remove() error {
 	return d.remove()
 }
 
-func (d *Dir) remove() (errs error) {
+func (d *Dir) remove() error {
 	if d.root == nil {
 		return nil
 	}
 	defer d.close()
-	left := false
-	for _, f := range d.files {
-		err := removeFile(d.root, f.name)
-		if err == errInUse {
-			left = true
-			continue
-		}
-		errs = join(errs, nameless(f, err))
-	}
+	var errs error
+	left := slices.Clone(d.files)
+	busy := patiently(func() (busy error) {
+		left = slices.DeleteFunc(left, func(f file) bool {
+			err := removeFile(d.root, f.name)
+			if inUse(err) {
+				if busy == nil || errors.Is(busy, errInUse) {
+					busy = nameless(f, err)
+				}
+				return false
+			}
+			errs = join(errs, nameless(f, err))
+			return true
+		})
+		return busy
+	})
 	d.unlock() // Windows removes no directory with an open file in it; a sweep finds this one too young
-	if left {
+	switch {
+	case errors.Is(busy, errInUse): // a later run sweeps it away
 		return errs
+	case busy != nil:
+		return join(errs, busy)
 	}
 	return join(errs, removeDir(d.root, d.path))
 }

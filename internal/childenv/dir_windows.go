@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -50,8 +51,9 @@ func onlyOurs() (*windows.SecurityAttributes, error) {
 	return a, nil
 }
 
-// patience is how long something may be in use: a client that reads its token, a virus scanner.
-const patience = time.Second
+// patience is how long something may be in use: a client that reads its token, a virus scanner. A
+// removal has it twice, for the files and for their folder, and brs-exec a second for its end.
+const patience = 400 * time.Millisecond
 
 // patiently does what fails while somebody has the file open.
 func patiently(do func() error) (err error) {
@@ -65,8 +67,9 @@ func patiently(do func() error) (err error) {
 
 // inUse says of an error that another process has the file, or one in the folder, open.
 func inUse(err error) bool {
-	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED) ||
-		errors.Is(err, windows.ERROR_DIR_NOT_EMPTY)
+	return slices.ContainsFunc([]error{
+		errInUse, windows.ERROR_SHARING_VIOLATION, windows.ERROR_ACCESS_DENIED, windows.ERROR_DIR_NOT_EMPTY,
+	}, func(is error) bool { return errors.Is(err, is) })
 }
 
 // trusted asks nothing: %TEMP% is in the user's profile, which no other user can write to.

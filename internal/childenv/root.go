@@ -71,25 +71,22 @@ func writeNew(root *os.Root, name string, content []byte) error {
 }
 
 // removeFile removes a file of ours. What a child has put in its place stays: it may be the
-// user's.
+// user's. One that another program has open is emptied, and its error is errInUse then.
 func removeFile(root *os.Root, name string) error {
 	info, err := root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		return errors.New("something else is in its place")
 	}
 	if err == nil {
-		err = patiently(func() error { return root.Remove(name) })
+		err = root.Remove(name)
 	}
-	if inUse(err) { // a later run sweeps it away
-		if err = root.WriteFile(name, nil, fileMode()); err == nil {
-			err = errInUse
-		}
-		return err
+	if inUse(err) && root.WriteFile(name, nil, fileMode()) == nil {
+		return errInUse
 	}
 	return unlessMissing(err)
 }
 
-// errInUse says of a file that it was emptied, and stays for a later run.
+// errInUse says of a file that it was emptied, and is still there.
 var errInUse = errors.New("in use by another program")
 
 // removeDir removes an empty directory by its path, if that is still the directory that root is. It

@@ -6,6 +6,14 @@
 //	helper child FILE             starts helper go-on FILE 60, and waits
 //	helper keys ID SECRET         prints both as a credential_process does; its command line on stderr
 //	helper kill AFTER COMMAND...  runs COMMAND, and ends it with TerminateProcess
+//	helper saves FILE             notes in FILE its process id, then what ends a console, and two seconds later that it has saved
+//	helper tell EVENT FILE COMMAND...
+//	                              runs COMMAND; once a helper has noted its process id in FILE, both get EVENT as the console
+//	                              sends it: 2 close, 5 logoff, 6 shutdown
+//	helper hold VARIABLE TIME     has the file that VARIABLE names open for so long
+//	helper leave TIME             has itself, in another process, hold the endpoint's token file, and ends once it does
+//	helper bind                   tries to listen where the endpoint does, with SO_REUSEADDR
+//	helper level                  prints when Windows ends it at a shutdown: the higher, the sooner
 //	helper rights                 prints who may open the folder of a brs-exec in TEMP, as SDDL
 package main
 
@@ -16,6 +24,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +55,18 @@ func do(what string, args []string) error {
 		fmt.Printf(`{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q}`, args[0], args[1])
 	case "kill":
 		return kill(args[0], args[1:])
+	case "saves":
+		return saves(args[0])
+	case "tell":
+		return tell(args[0], args[1], args[2:])
+	case "hold":
+		return hold(args[0], args[1])
+	case "leave":
+		return leave(args[0])
+	case "bind":
+		return bind(os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+	case "level":
+		return level()
 	case "rights":
 		folders, err := filepath.Glob(filepath.Join(os.TempDir(), "brs-exec-*"))
 		if err != nil || len(folders) != 1 {
@@ -66,25 +88,77 @@ func goOn(file, seconds string) error {
 	}
 	signals := make(chan os.Signal, 9)
 	signal.Notify(signals, os.Interrupt)
-	note := func(what string) {
-		if f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
-			fmt.Fprintln(f, what)
-			f.Close()
-		}
-	}
-	note("began")
+	note(file, "began")
 	end := time.After(time.Duration(n) * time.Second)
 	for tick := time.Tick(time.Second); ; {
 		select {
 		case <-signals:
-			note("interrupted")
+			note(file, "interrupted")
 		case <-tick:
-			note("alive")
+			note(file, "alive")
 		case <-end:
-			note("ended")
+			note(file, "ended")
 			return nil
 		}
 	}
+}
+
+// note adds a line to a file.
+func note(file string, what ...any) {
+	if f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+		fmt.Fprintln(f, what...)
+		f.Close()
+	}
+}
+
+func saves(file string) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM) // Go's name for the console's end
+	note(file, os.Getpid())
+	<-signals
+	note(file, "told")
+	time.Sleep(2 * time.Second)
+	note(file, "saved")
+	return nil
+}
+
+func tell(event, file string, command []string) error {
+	n, err := strconv.Atoi(event)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var pid int
+	for end := time.Now().Add(time.Minute); pid == 0; time.Sleep(50 * time.Millisecond) {
+		if text, _ := os.ReadFile(file); strings.HasSuffix(string(text), "\n") {
+			fmt.Sscan(string(text), &pid)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("nothing in %s", file)
+		}
+	}
+	for _, pid := range []int{cmd.Process.Pid, pid} {
+		if err := console(n, pid); err != nil {
+			return err
+		}
+	}
+	return cmd.Wait()
+}
+
+func leave(length string) error {
+	cmd := exec.Command(os.Args[0], "hold", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", length)
+	held, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = held.Read(make([]byte, 1))
+	}
+	return err
 }
 
 func kill(after string, command []string) error {
