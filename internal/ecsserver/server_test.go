@@ -206,7 +206,7 @@ func TestListenRefuses(t *testing.T) {
 		want string
 		hint bool
 	}{
-		{"port taken", Options{Port: port}, fmt.Sprintf("Port %d: listen tcp4 127.0.0.1:%d: bind: address already in use", port, port), true},
+		{"port taken", Options{Port: port}, fmt.Sprintf("Port %d: listen tcp4 127.0.0.1:%d: bind: ", port, port), true},
 		{"port too large", Options{Port: 65536}, "Port 65536: ", false},
 		{"port negative", Options{Port: -1}, "Port -1: ", false},
 		{"life too short", Options{MaxTTL: time.Second - 1}, "MaxTTL 999.999999ms: ", false},

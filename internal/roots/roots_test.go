@@ -458,8 +458,12 @@ func TestBadBundles(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "empty"), nil)
 	write(t, filepath.Join(dir, "key"), []byte("-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"))
+	folder := "is a directory"
+	if runtime.GOOS == "windows" {
+		folder = "CA bundle: read "
+	}
 	for name, want := range map[string]string{
-		"missing": "CA bundle: open ", "empty": "no PEM certificate in it", "key": "no PEM certificate in it", ".": "is a directory",
+		"missing": "CA bundle: open ", "empty": "no PEM certificate in it", "key": "no PEM certificate in it", ".": folder,
 	} {
 		if _, err := Transport(&http.Transport{}, filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v; want …%s…", name, err, want)

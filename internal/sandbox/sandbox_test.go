@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -512,7 +513,11 @@ func TestFaults(t *testing.T) {
 	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); !ok || r.Response.Header.Get("Retry-After") != "2" {
 		t.Errorf("got %v; want Retry-After: 2", err)
 	}
-	for f, want := range map[error]string{Reset: "connection reset by peer", Garbage: "deserialization failed", Truncated: "deserialization failed"} {
+	reset := "connection reset by peer"
+	if runtime.GOOS == "windows" {
+		reset = "wsarecv: "
+	}
+	for f, want := range map[error]string{Reset: reset, Garbage: "deserialization failed", Truncated: "deserialization failed"} {
 		fault = f
 		_, err := w.baseClient().GetCallerIdentity(t.Context(), nil)
 		if err == nil || !strings.Contains(err.Error(), want) {

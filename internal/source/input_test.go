@@ -49,7 +49,7 @@ func TestWrongInput(t *testing.T) {
 		{"policy list", Options{Policy: "[]"}, "--policy is no JSON object", "file://PATH"},
 		{"policy null", Options{Policy: "null"}, "--policy is no JSON object", "file://PATH"},
 		{"policy file", Options{Policy: "file://" + policy}, "--policy file://" + policy + " is no JSON object", ""},
-		{"no policy file", Options{Policy: "file:///no/such"}, "--policy: open /no/such: no such file", "file://"},
+		{"no policy file", Options{Policy: "file:///no/such"}, "--policy: open /no/such: ", "file://"},
 		{"big policy", Options{Policy: `{"a":"` + strings.Repeat("x", 2048) + `"}`}, "2056 characters; AWS takes 2048", "--policy-arns"},
 		{"policy ARN", Options{PolicyARNs: []string{"ReadOnlyAccess"}}, `"ReadOnlyAccess" is no ARN of a managed policy`, "arn:aws:iam::aws:policy/"},
 		{"tag", Options{Tags: []string{"Team"}}, `--tags "Team" has no =`, "Team=VALUE"},

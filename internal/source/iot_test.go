@@ -156,7 +156,7 @@ func TestIoTRefusals(t *testing.T) {
 		{"certificate", func(o *Options) {
 			o.IoTCertificate, o.IoTPrivateKey = stranger.path("device.pem"), stranger.path("device.key")
 		}, "tls: ", "registered", true},
-		{"nobody", func(o *Options) { o.IoTEndpoint = "127.0.0.1:1" }, "connection refused", "", false},
+		{"nobody", func(o *Options) { o.IoTEndpoint = "127.0.0.1:1" }, refused, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := a.options(endpoint)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,6 +44,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Setenv("HOME", dir)
+	os.Setenv("USERPROFILE", dir) // Windows
 	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	status := need.Run(m)
 	os.RemoveAll(dir)
@@ -490,6 +493,13 @@ func TestEndpointURLThatCaughtSTS(t *testing.T) {
 	}
 }
 
+// refused is how the system says that nobody listens.
+var refused = func() string {
+	_, err := net.Dial("tcp", "127.0.0.1:1")
+	errno, _ := errors.AsType[syscall.Errno](err)
+	return errno.Error()
+}()
+
 func TestNetworkErrors(t *testing.T) {
 	useTestKeys(t)
 	dead := httptest.NewServer(http.NotFoundHandler())
@@ -504,7 +514,7 @@ func TestNetworkErrors(t *testing.T) {
 		name, url, text, hint string
 		permanent             bool
 	}{
-		{"refused", dead.URL, "connection refused", "", false},
+		{"refused", dead.URL, refused, "", false},
 		{"portal", html.URL, "an answer that isn't AWS's", "", false},
 		{"certificate", untrusted.URL, "certificate", "--ca-bundle", true},
 	} {

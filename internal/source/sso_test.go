@@ -59,7 +59,9 @@ func newPortal(t *testing.T, sts *testSTS) *portal {
 	}}
 	srv := httptest.NewServer(p)
 	t.Cleanup(srv.Close)
-	t.Setenv("HOME", t.TempDir())
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home) // Windows
 	t.Setenv("AWS_ENDPOINT_URL_SSO", srv.URL)
 	t.Setenv("AWS_ENDPOINT_URL_SSO_OIDC", srv.URL)
 	writeConfig(t, ssoConfig, "")
@@ -223,7 +225,7 @@ func TestSSOLoginNeeded(t *testing.T) {
 	mustRetrieve(t, s) // logged in again, mid-run
 
 	t.Setenv("AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:1")
-	if _, err := mustNew(t, Options{Profile: "s"}).Retrieve(t.Context()); err == nil || Permanent(err) || !strings.Contains(err.Error(), "connection refused") {
+	if _, err := mustNew(t, Options{Profile: "s"}).Retrieve(t.Context()); err == nil || Permanent(err) || !strings.Contains(err.Error(), refused) {
 		t.Errorf("portal down: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,10 @@ func TestWebIdentity(t *testing.T) {
 		}
 	}
 	write(time.Minute)
+	show := "cat "
+	if runtime.GOOS == "windows" {
+		show = "type "
+	}
 	for _, c := range []struct {
 		name, config string
 		env          map[string]string
@@ -42,7 +47,7 @@ func TestWebIdentity(t *testing.T) {
 		{"variables", "", map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": file, "AWS_ROLE_ARN": testRole}, Options{}, "AWS_WEB_IDENTITY_TOKEN_FILE → " + testRole, true},
 		{"profile", "[profile w]\nrole_arn=" + testRole + "\nweb_identity_token_file=" + file + "\n", nil, Options{Profile: "w"}, "profile w → web_identity_token_file → " + testRole, true},
 		{"file", "", nil, Options{WebIdentityTokenFile: file, RoleARNs: []string{testRole}}, "token of " + file + " → " + testRole, true},
-		{"command", "", nil, Options{WebIdentityTokenCommand: "cat " + file, RoleARNs: []string{testRole}}, "token command → " + testRole, false},
+		{"command", "", nil, Options{WebIdentityTokenCommand: show + file, RoleARNs: []string{testRole}}, "token command → " + testRole, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sts := newSandbox(t, sandbox.Options{})
