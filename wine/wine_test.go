@@ -1,12 +1,13 @@
-//go:build linux
+//go:build linux || windows
 
-// Package wine runs brs-exec's Windows build under wine: a file system root with wine 10 in it, which .ci/wine makes and
-// names in $WINE_ROOT.
+// Package wine runs brs-exec's Windows build: on Windows itself, or under wine 10 in a file system root, which .ci/wine makes
+// and names in $WINE_ROOT.
 package wine
 
 import (
 	"bytes"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,29 +17,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
-
+	"brs-exec/internal/sandbox"
 	"brs-exec/need"
 )
-
-var root = os.Getenv("WINE_ROOT")
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	if root == "" {
-		return need.Run(m)
-	}
-	dir := filepath.Join(root, "brs-exec")
-	err := os.RemoveAll(dir) // made below, by an earlier run
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	if err == nil {
-		build := exec.Command("go", "build", "-o", dir, "brs-exec/cmd/brs-exec", "brs-exec/e2e/whois", "brs-exec/wine/helper")
-		build.Env = append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
-		build.Stderr = os.Stderr
-		err = build.Run()
+	leave, err := enter()
+	if err == nil && dir != "" {
+		defer leave()
+		err = build()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -47,7 +36,17 @@ func testMain(m *testing.M) int {
 	return need.Run(m)
 }
 
-// A machine is the one wine that all tests share, one after the other.
+func build() error {
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "brs-exec/cmd/brs-exec", "brs-exec/e2e/whois", "brs-exec/wine/helper")
+	cmd.Env = append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
+}
+
+// dir is the folder with the programs, as these tests name it; "": there is no Windows.
+var dir string
+
+// A machine is the one Windows that all tests share, one after the other.
 type machine struct {
 	t   *testing.T
 	env []string
@@ -55,29 +54,8 @@ type machine struct {
 
 func newMachine(t *testing.T, env ...string) *machine {
 	t.Helper()
-	need.Asked(t, root != "", "WINE_ROOT, which .ci/wine sets")
-	return &machine{t, append([]string{
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "WINEPREFIX=/prefix", "WINEDEBUG=-all", "WINEARCH=win64",
-		"WINEDLLOVERRIDES=mscoree=;mshtml=", "LC_ALL=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true", "XDG_RUNTIME_DIR=/tmp", "TERM=xterm",
-	}, env...)}
-}
-
-// leftInTemp are the folders of brs-exec in TEMP, which wine takes from its registry.
-func leftInTemp(t *testing.T) []string {
-	t.Helper()
-	left, err := filepath.Glob(filepath.Join(root, "prefix", "drive_c", "users", "*", "AppData", "Local", "Temp", "brs-exec-*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return left
-}
-
-// command is one in the folder with the programs. Windows' own are found by name.
-func (m *machine) command(argv ...string) *exec.Cmd {
-	const enter = `mount --bind /proc "$0/proc" && exec chroot "$0" sh -c 'cd /brs-exec && exec wine "$@"' sh "$@"`
-	cmd := exec.Command("unshare", slices.Concat([]string{"--mount", "--propagation", "private", "sh", "-c", enter, root}, argv)...)
-	cmd.Env = m.env
-	return cmd
+	need.Asked(t, dir != "", "WINE_ROOT, which .ci/wine sets")
+	return &machine{t, append(environment(), env...)}
 }
 
 // run returns what a command printed, with Unix's line ends, and its status, of which Unix has eight bits.
@@ -101,8 +79,8 @@ func plain(b bytes.Buffer) string {
 	return kept.String()
 }
 
-// sandbox is brs-exec's command line for a command.
-func sandbox(argv ...string) []string {
+// under is brs-exec's command line for a command.
+func under(argv ...string) []string {
 	return append([]string{`.\brs-exec.exe`, "--sandbox", "--"}, argv...)
 }
 
@@ -129,7 +107,7 @@ func TestLeavesNothing(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range runs / 4 {
-				if out, errs, status := m.run(sandbox(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) || errs != "" {
+				if out, errs, status := m.run(under(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) || errs != "" {
 					t.Errorf("status %d, %q, %q", status, out, errs)
 				}
 			}
@@ -157,11 +135,11 @@ func TestStatuses(t *testing.T) {
 // W5: names have no case, ours neither; whatever the case, nothing else answers.
 func TestNames(t *testing.T) {
 	m := newMachine(t, "brs_exec_role_arn=arn:aws:iam::123456789012:role/other")
-	if out, errs, _ := m.run(sandbox(`.\whois.exe`)...); !strings.HasPrefix(out, "arn:aws:sts::123456789012:assumed-role/other/") {
+	if out, errs, _ := m.run(under(`.\whois.exe`)...); !strings.HasPrefix(out, "arn:aws:sts::123456789012:assumed-role/other/") {
 		t.Errorf("%q, %q", out, errs)
 	}
 	m.env[len(m.env)-1] = "Brs_Exec_Nonsense=1"
-	if _, errs, status := m.run(sandbox(`.\whois.exe`)...); status != 125 || !strings.Contains(errs, "no such variable") {
+	if _, errs, status := m.run(under(`.\whois.exe`)...); status != 125 || !strings.Contains(errs, "no such variable") {
 		t.Errorf("status %d, %q", status, errs)
 	}
 	m.env = m.env[:len(m.env)-1]
@@ -173,7 +151,7 @@ func TestNames(t *testing.T) {
 	} {
 		w := *m
 		w.env = append(slices.Clone(m.env), strings.Split(trap, ",")...)
-		if out, errs, status := w.run(sandbox(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) {
+		if out, errs, status := w.run(under(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) {
 			t.Errorf("%s: status %d, %q, %q", trap, status, out, errs)
 		}
 	}
@@ -182,7 +160,7 @@ func TestNames(t *testing.T) {
 // batch runs a batch file.
 func (m *machine) batch(lines ...string) (stdout, stderr string, status int) {
 	m.t.Helper()
-	if err := os.WriteFile(filepath.Join(root, "brs-exec", "typed.bat"), []byte("@echo off\r\n"+strings.Join(lines, "\r\n")+"\r\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "typed.bat"), []byte("@echo off\r\n"+strings.Join(lines, "\r\n")+"\r\n"), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
 	return m.run("cmd.exe", "/c", "typed.bat")
@@ -206,8 +184,8 @@ func TestLineAsTyped(t *testing.T) {
 // W4, W14: a command of the user's runs as if it were typed.
 func TestCommands(t *testing.T) {
 	m := newMachine(t)
-	space := filepath.Join(root, "brs-exec", "dir with space")
-	program, err := os.ReadFile(filepath.Join(root, "brs-exec", "helper.exe"))
+	space := filepath.Join(dir, "dir with space")
+	program, err := os.ReadFile(filepath.Join(dir, "helper.exe"))
 	if err == nil {
 		err = os.MkdirAll(space, 0o755)
 	}
@@ -217,7 +195,7 @@ func TestCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const typed = `"Z:\brs-exec\dir with space\keys.exe" keys AKIAIOSFODNN7EXAMPLE "b c"`
+	typed := `"` + seen(`dir with space\keys.exe`) + `" keys AKIAIOSFODNN7EXAMPLE "b c"`
 	_, errs, _ := m.run(`.\brs-exec.exe`, "--credential-command", typed, "--sts-endpoint-url", "http://127.0.0.1:1", "--start-timeout", "2",
 		"--", `.\whois.exe`)
 	if !strings.Contains(errs, typed) || strings.Contains(errs, "9009") {
@@ -227,12 +205,12 @@ func TestCommands(t *testing.T) {
 	if status != 125 || !strings.Contains(errs, "no such command") {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	note := `Z:\brs-exec\hangs`
+	note := seen("hangs")
 	_, errs, status = m.run(`.\brs-exec.exe`, "--credential-command", `.\helper.exe child `+note, "--start-timeout", "4", "--", `.\whois.exe`)
 	if status != 125 {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	wantSilence(t, filepath.Join(root, "brs-exec", "hangs"))
+	wantSilence(t, filepath.Join(dir, "hangs"))
 	m.wantEmptyTemp()
 }
 
@@ -250,11 +228,11 @@ func wantSilence(t *testing.T, file string) {
 // W15: brs-exec is killed, and so is all that the command has started.
 func TestWrapperKilled(t *testing.T) {
 	m := newMachine(t)
-	_, errs, status := m.run(append([]string{`.\helper.exe`, "kill", "5s"}, sandbox("cmd.exe", "/c", `.\helper.exe child Z:\brs-exec\killed`)...)...)
+	_, errs, status := m.run(append([]string{`.\helper.exe`, "kill", "5s"}, under("cmd.exe", "/c", `.\helper.exe child `+seen("killed"))...)...)
 	if status != 0 {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	wantSilence(t, filepath.Join(root, "brs-exec", "killed"))
+	wantSilence(t, filepath.Join(dir, "killed"))
 	for _, folder := range leftInTemp(t) { // a later run finds it old enough to be swept
 		os.RemoveAll(folder)
 	}
@@ -263,65 +241,23 @@ func TestWrapperKilled(t *testing.T) {
 // W8: this user and the system alone may open the private folder.
 func TestPrivateFolder(t *testing.T) {
 	m := newMachine(t)
-	out, errs, status := m.run(sandbox(`.\helper.exe`, "rights")...)
+	out, errs, status := m.run(under(`.\helper.exe`, "rights")...)
 	entries := strings.Count(out, "(") // wine doesn't show that the list is protected from what TEMP has
 	if status != 0 || entries != 2 || strings.Count(out, "(A;OICI;FA;;;") != 2 || !strings.Contains(out, "(A;OICI;FA;;;SY)") {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
 }
 
-// W1, W17: a Ctrl-C is the command's, once it runs.
-func TestCtrlC(t *testing.T) {
-	m := newMachine(t)
-	file := filepath.Join(root, "brs-exec", "ctrl-c")
-	terminal, err := pty.Start(m.command(sandbox(`.\helper.exe`, "go-on", `Z:\brs-exec\ctrl-c`, "6")...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	ended := make(chan string, 1)
-	go func() {
-		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte("ended")) {
-				ended <- string(text)
-				return
-			}
-		}
-		text, _ := os.ReadFile(file)
-		ended <- string(text)
-	}()
-	go func() { // a terminal that nobody reads holds its programs up
-		b := make([]byte, 4096)
-		for {
-			if _, err := terminal.Read(b); err != nil {
-				return
-			}
-		}
-	}()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if text, _ := os.ReadFile(file); bytes.Contains(text, []byte("began")) {
-			break
-		}
-	}
-	time.Sleep(time.Second)
-	if _, err := terminal.WriteString("\x03"); err != nil {
-		t.Fatal(err)
-	}
-	if text := <-ended; !strings.Contains(text, "interrupted") || !strings.HasSuffix(text, "ended\n") {
-		t.Errorf("%q", text)
-	}
-}
-
 // W10, W16, W18, W19, W20: what can't be says so, and what to type here.
 func TestAdvice(t *testing.T) {
 	m := newMachine(t)
-	script := filepath.Join(root, "brs-exec", "hello.ps1")
+	script := filepath.Join(dir, "hello.ps1")
 	if err := os.WriteFile(script, []byte("echo hello\r\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(filepath.Join(root, "brs-exec", "helper.exe"))
+	program, err := os.ReadFile(filepath.Join(dir, "helper.exe"))
 	if err == nil {
-		err = os.WriteFile(filepath.Join(root, "brs-exec", "Docker.EXE"), program, 0o755)
+		err = os.WriteFile(filepath.Join(dir, "Docker.EXE"), program, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -333,11 +269,11 @@ func TestAdvice(t *testing.T) {
 	}{
 		{[]string{`.\brs-exec.exe`, "--sandbox", "--pty", "--", `.\whois.exe`}, 125, "--pty: Windows has no such thing"},
 		{[]string{`.\brs-exec.exe`, "--sandbox", "--kill-after", "1s", "--", `.\whois.exe`}, 125, "--kill-after: Windows has no such thing"},
-		{sandbox("whois"), 126, `hint: .\whois runs it`},
-		{sandbox("hello.ps1"), 126, "hint: powershell -File hello.ps1"},
-		{sandbox("nosuch"), 127, "nosuch: no such command"},
+		{under("whois"), 126, `hint: .\whois runs it`},
+		{under("hello.ps1"), 126, "hint: powershell -File hello.ps1"},
+		{under("nosuch"), 127, "nosuch: no such command"},
 		{[]string{`.\brs-exec.exe`}, 125, "hint: -- %ComSpec% runs a shell"},
-		{sandbox(`.\Docker.EXE`, "exit", "1", "run"), 1, "because of docker"},
+		{under(`.\Docker.EXE`, "exit", "1", "run"), 1, "because of docker"},
 		{[]string{`.\brs-exec.exe`, "--sandbox", "--port", "29555", "--", `.\brs-exec.exe`, "--sandbox", "--port", "29555", "--", `.\whois.exe`}, 125,
 			"hint: leave it out, and a free one is taken"},
 	} {
@@ -359,8 +295,8 @@ func TestRotations(t *testing.T) {
 	if status != 0 {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
-	files := filepath.Join(root, "prefix", "drive_c", "Program Files", "brs exec")
-	program, err := os.ReadFile(filepath.Join(root, "brs-exec", "brs-exec.exe"))
+	files, there := programFiles(t)
+	program, err := os.ReadFile(filepath.Join(dir, "brs-exec.exe"))
 	if err == nil {
 		err = os.MkdirAll(files, 0o755)
 	}
@@ -370,9 +306,118 @@ func TestRotations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, errs, status = m.run(`C:\Program Files\brs exec\brs-exec.exe`, "--sandbox", "--deliver", "process", "--", `.\whois.exe`)
+	out, errs, status = m.run(there+`\brs-exec.exe`, "--sandbox", "--deliver", "process", "--", `.\whois.exe`)
 	if status != 0 || !strings.HasPrefix(out, asSandbox) {
 		t.Errorf("--deliver process: status %d, %q, %q", status, out, errs)
+	}
+	m.wantEmptyTemp()
+}
+
+// W2: at the end of the console, of the session or of the system the command saves its work, and brs-exec waits for it.
+func TestConsoleEnds(t *testing.T) {
+	m := newMachine(t)
+	for _, event := range []string{"2", "5", "6"} { // close, logoff, shutdown
+		name := "saves" + event
+		argv := append([]string{`.\helper.exe`, "tell", event, seen(name)}, under(`.\helper.exe`, "saves", seen(name))...)
+		if _, errs, status := m.run(argv...); status != 0 || errs != "" {
+			t.Errorf("%s: status %d, %q", event, status, errs)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.HasSuffix(plain(*bytes.NewBuffer(text)), "\ntold\nsaved\n") {
+			t.Errorf("%s: %q, %v", event, text, err)
+		}
+	}
+	if out, errs, _ := m.run(under(`.\helper.exe`, "level")...); out != "0x280\n" { // ours is below
+		t.Errorf("the command's level is %q, %q", out, errs)
+	}
+	m.wantEmptyTemp()
+}
+
+// W9: nobody else listens where the endpoint does. (wine refuses it in any case.)
+func TestPort(t *testing.T) {
+	m := newMachine(t)
+	if _, errs, status := m.run(under(`.\helper.exe`, "bind")...); status != 0 || errs != "" {
+		t.Errorf("status %d, %q", status, errs)
+	}
+}
+
+// W13: another program has the token file open when the command ends. It is waited for; what takes too long is left emptied.
+func TestTokenHeld(t *testing.T) {
+	m := newMachine(t)
+	if _, errs, status := m.run(under(`.\helper.exe`, "leave", "50ms")...); status != 0 || errs != "" {
+		t.Errorf("status %d, %q", status, errs)
+	}
+	m.wantEmptyTemp()
+	if _, errs, status := m.run(under(`.\helper.exe`, "leave", "5s")...); status != 0 || errs != "" {
+		t.Errorf("status %d, %q", status, errs)
+	}
+	left := leftInTemp(t)
+	for _, folder := range left {
+		files, err := os.ReadDir(folder)
+		if err != nil || len(files) != 1 || !strings.HasPrefix(files[0].Name(), "token-") {
+			t.Errorf("%v, %v", files, err)
+		}
+		for _, file := range files {
+			if info, err := file.Info(); err != nil || info.Size() > 0 {
+				t.Errorf("%v, %v", info, err)
+			}
+		}
+		time.Sleep(5 * time.Second) // the holder's; a later run then finds it old enough
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(left) != 1 {
+		t.Errorf("left in TEMP: %v", left)
+	}
+}
+
+// W13: a program that has the file of --deliver file open over a rotation keeps nothing from being renewed.
+func TestDeliveredHeld(t *testing.T) {
+	m := newMachine(t)
+	_, errs, status := m.run(`.\brs-exec.exe`, "--sandbox", "--sandbox-ttl", "4s", "--deliver", "file", "--",
+		`.\helper.exe`, "reread", "AWS_SHARED_CREDENTIALS_FILE", "300ms", "10s", `.\whois.exe`)
+	if status != 0 || errs != "" {
+		t.Errorf("status %d, %q", status, errs)
+	}
+	m.wantEmptyTemp()
+}
+
+const role, asRole = "arn:aws:iam::123456789012:role/etl", "arn:aws:sts::123456789012:assumed-role/etl/"
+
+// machineWithSTS has base credentials, and an STS of this test for all that runs there.
+func machineWithSTS(t *testing.T) *machine {
+	t.Helper()
+	stand := sandbox.New(sandbox.Options{})
+	sts := httptest.NewServer(stand)
+	t.Cleanup(sts.Close)
+	base := stand.BaseCredentials()
+	return newMachine(t, "AWS_ENDPOINT_URL_STS="+sts.URL, "AWS_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID="+base.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+base.SecretAccessKey)
+}
+
+// The lines of --export are a shell's own: keys that it has taken are good.
+func TestExport(t *testing.T) {
+	m := machineWithSTS(t)
+	out, errs, status := m.batch(`.\brs-exec.exe --export --format windows-cmd --role-arn `+role+` >keys.bat`, "call keys.bat", `.\whois.exe`)
+	if status != 0 || !strings.HasPrefix(out, asRole) {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+}
+
+// A batch file over ten rotations: each of its programs has good credentials.
+func TestBatchFile(t *testing.T) {
+	m := newMachine(t)
+	lines := []string{"@echo off", "for /l %%i in (1,1,%1) do (", `  .\whois.exe 1s 200ms || exit /b 1`, ")"}
+	if err := os.WriteFile(filepath.Join(dir, "job.bat"), []byte(strings.Join(lines, "\r\n")+"\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	times := "6"
+	if os.Getenv("WINE_RUNS") != "" {
+		times = "60"
+	}
+	_, errs, status := m.run(`.\brs-exec.exe`, "--sandbox", "--sandbox-ttl", "6s", "--", `.\job.bat`, times)
+	if status != 0 || errs != "" {
+		t.Errorf("status %d, %q", status, errs)
 	}
 	m.wantEmptyTemp()
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"brs-exec/internal/procfs"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
+	"brs-exec/internal/share"
 )
 
 // sample is a value that each flag takes.
@@ -48,15 +50,17 @@ func sample(o *option) string {
 // Every flag that configures does the same by its variable.
 func TestEachFlagHasItsVariable(t *testing.T) {
 	t.Parallel()
+	windows := runtime.GOOS == "windows"
+	refused := map[string]bool{ // here
+		"rehearse": !rehearse.Supported, "share": !share.Supported, "from-share": !share.Supported,
+		"linger": !procfs.Supported, "on-rotation": !procfs.Supported, "pty": windows, "kill-after": windows,
+	}
 	for name, o := range newCLI().options() {
 		if !o.hasVariable() {
 			continue
 		}
-		if name == "sandbox-ttl" || name == "rehearse-fail" || name == "rehearse" && !rehearse.Supported {
+		if name == "sandbox-ttl" || name == "rehearse-fail" || refused[name] {
 			continue // for --sandbox and --rehearse alone; tested by their scripts
-		}
-		if name == "on-rotation" && !procfs.Supported {
-			continue // refused there
 		}
 		command := []string{"--", "true"}
 		if name == "on-rotation" {
@@ -157,11 +161,11 @@ func TestDuration(t *testing.T) {
 		{"9223372037", -1},
 		{"0x10", -1},
 	} {
-		c, _, err := parse([]string{"--kill-after=" + test.in, "true"}, nil, io.Discard)
+		c, _, err := parse([]string{"--start-timeout=" + test.in, "true"}, nil, io.Discard)
 		switch {
 		case test.want < 0 && err == nil:
-			t.Errorf("%q: got %v; want an error", test.in, c.runner.KillAfter)
-		case test.want >= 0 && (err != nil || c.runner.KillAfter != test.want):
+			t.Errorf("%q: got %v; want an error", test.in, c.refresh.StartTimeout)
+		case test.want >= 0 && (err != nil || c.refresh.StartTimeout != test.want):
 			t.Errorf("%q: got %v; want %v", test.in, err, test.want)
 		}
 	}

@@ -11,14 +11,15 @@ import (
 // shellExample runs the user's shell.
 const shellExample = `-- %ComSpec%`
 
-// environment is this process's. Windows' names have no case: AWS's and ours are in upper case
-// here, as all that reads them has them.
+// environment is this process's. Windows' names have no case: those that brs-exec reads are in upper
+// case here, so that nothing else has to know. (What the child gets besides is as it was: Path.)
 func environment() []string {
 	env := os.Environ()
 	for i, entry := range env {
 		name, value, ok := strings.Cut(entry, "=")
-		if upper := strings.ToUpper(name); ok &&
-			(strings.HasPrefix(upper, "AWS_") || strings.HasPrefix(upper, "BRS_")) {
+		switch upper := strings.ToUpper(name); {
+		case !ok:
+		case strings.HasPrefix(upper, "AWS_"), strings.HasPrefix(upper, "BRS_"), upper == "USERPROFILE":
 			env[i] = upper + "=" + value
 		}
 	}

@@ -135,7 +135,7 @@ func TestAdviseReach(t *testing.T) {
 		log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: max(tt.level, slog.LevelWarn)}))
 		var b strings.Builder
 		room := &session{flags: newCLI(), log: log}
-		room.adviseReach(&b, []string{"sudo", "sh"}, nil, tt.status, tt.asked)
+		room.adviseReach(&b, []string{"ssh", "host"}, nil, tt.status, tt.asked)
 		if silent := b.String() == ""; silent != tt.silent || !silent && strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.name, b.String())
 		}

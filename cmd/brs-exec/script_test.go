@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -9,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,18 +15,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/sandbox"
 	"brs-exec/need"
@@ -36,17 +34,20 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files inside the scripts")
 
 func TestMain(m *testing.M) {
-	if strings.HasSuffix(os.Args[0], ".test") { // not one of the commands below
+	if strings.HasSuffix(strings.TrimSuffix(os.Args[0], ".exe"), ".test") { // not one of the commands below
 		flag.Parse()
 		parallel := "24" // the scripts wait, mostly
 		if raced {
 			parallel = "10" // brs-exec starts several times slower
 		}
+		if runtime.GOOS == "windows" {
+			parallel = "4" // under wine
+		}
 		if err := flag.Set("test.parallel", parallel); err != nil {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){
+	commands := map[string]func(){
 		"brs-exec": main,
 		"whois":    whois,
 		"fetch":    fetch,
@@ -54,18 +55,19 @@ func TestMain(m *testing.M) {
 		"mint":     mint,
 		"poll":     poll,
 		"circleci": circleci,
-		"person":   person,
 		"buggy":    buggy,
 
 		"buildkite-agent": buildkiteAgent,
-	})
+	}
+	maps.Copy(commands, systemCommands)
+	testscript.Main(m, commands)
 }
 
 // TestScripts drives the real binary. Each script has a sandbox STS of its own, its base
 // credentials in the environment, and nothing else of AWS.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	runScripts(t, testscript.Params{Dir: filepath.Join("..", "..", "testdata", "scripts")})
+	runScripts(t, scripts)
 }
 
 // TestAction runs the GitHub Action's programs, with what a runner gives them.
@@ -87,7 +89,6 @@ func runScripts(t *testing.T, p testscript.Params) {
 		"sts":       cmdSTS,
 		"status":    cmdStatus,
 		"calls":     cmdCalls,
-		"signal":    cmdSignal,
 		"waitfor":   cmdWaitFor,
 		"waitcall":  cmdWaitCall,
 		"nosecrets": cmdNoSecrets,
@@ -99,6 +100,7 @@ func runScripts(t *testing.T, p testscript.Params) {
 		"connects":  cmdConnects,
 		"served":    cmdServed,
 	}
+	maps.Copy(p.Cmds, systemCmds)
 	testscript.Run(t, p)
 }
 
@@ -136,9 +138,10 @@ func newStack(e *testscript.Env) *stack {
 			e.T().Fatal(err)
 		}
 	}
-	e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
-	tmp := filepath.Join(e.WorkDir, "tmp")
-	e.Setenv("TMPDIR", tmp)
+	home, tmp := filepath.Join(e.WorkDir, "home"), filepath.Join(e.WorkDir, "tmp")
+	for name, value := range map[string]string{"HOME": home, "USERPROFILE": home, "TMPDIR": tmp, "TEMP": tmp, "TMP": tmp} {
+		e.Setenv(name, value)
+	}
 	// As root, brs-exec puts its directory where a child that drops to another user can reach it:
 	// were this closed (as the folder is that testscript made, which all scripts share), `empty
 	// tmp` would see nothing of it.
@@ -319,29 +322,13 @@ func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%v", err)
 		}
 		got = strconv.Itoa(exit.ExitCode())
-		if w := exit.Sys().(syscall.WaitStatus); w.Signaled() {
-			got = "-" + strings.TrimPrefix(unix.SignalName(w.Signal()), "SIG")
+		if signal := signalOf(exit.ProcessState); signal != "" {
+			got = "-" + signal
 		}
 	}
 	if got != args[0] {
 		ts.Fatalf("%s: status %s; want %s", args[1], got, args[0])
 	}
-}
-
-// signal NAME sends a signal to the script's only background process.
-func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: signal NAME")
-	}
-	cmds := ts.BackgroundCmds()
-	if len(cmds) != 1 {
-		ts.Fatalf("%d background commands; want one", len(cmds))
-	}
-	number := unix.SignalNum("SIG" + args[0])
-	if number == 0 {
-		ts.Fatalf("no signal %s", args[0])
-	}
-	ts.Check(cmds[0].Process.Signal(number))
 }
 
 // waitfor FILE [TEXT] waits until the file exists (and holds the text).

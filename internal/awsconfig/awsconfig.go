@@ -104,7 +104,7 @@ func Home(env []string) string {
 func lookup(env []string, name string) (value string, ok bool) {
 	for _, entry := range env {
 		n, value, ok := strings.Cut(entry, "=")
-		if ok && (n == name || runtime.GOOS == "windows" && strings.EqualFold(n, name)) {
+		if ok && n == name {
 			return value, true
 		}
 	}

@@ -80,13 +80,8 @@ func (s *Signals) handOver() bool {
 func (s *Signals) mark() {}
 func (s *Signals) drop() {}
 
-// Find looks the command up in env's PATH. The extensions of PATHEXT are ours.
-func Find(argv, env []string) (path string, s Status, err error) {
-	for _, kv := range env {
-		if k, v, ok := strings.Cut(kv, "="); ok && strings.EqualFold(k, "PATH") {
-			os.Setenv("PATH", v)
-		}
-	}
+// Find looks the command up in PATH, which is the same in env, with the extensions of PATHEXT.
+func Find(argv, _ []string) (path string, s Status, err error) {
 	path, err = exec.LookPath(argv[0])
 	switch {
 	case err == nil:

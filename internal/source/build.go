@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,9 +57,6 @@ func newBuilder(o *Options) *builder {
 	vars := make(map[string]string, len(o.Env))
 	for _, entry := range slices.Backward(o.Env) { // as getenv(3): of a repeated name the first counts
 		name, value, _ := strings.Cut(entry, "=")
-		if runtime.GOOS == "windows" { // where names have no case
-			name = strings.ToUpper(name)
-		}
 		vars[name] = value
 	}
 	return &builder{

@@ -43,7 +43,7 @@ func (b *builder) fromContainer(c *chain) error {
 	}
 	// EKS names each session eks-CLUSTER-POD-UUID, with a new UUID.
 	// https://github.com/aws/eks-pod-identity-agent/issues/29
-	c.renames = strings.Contains(b.vars[containerTokenFile], "/pods.eks.amazonaws.com/")
+	c.renames = strings.Contains(filepath.ToSlash(b.vars[containerTokenFile]), "/pods.eks.amazonaws.com/")
 	token := b.env.ContainerAuthorizationToken
 	client := b.http
 	if !b.o.AnyServer {

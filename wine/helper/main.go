@@ -11,6 +11,8 @@
 //	                              runs COMMAND; once a helper has noted its process id in FILE, both get EVENT as the console
 //	                              sends it: 2 close, 5 logoff, 6 shutdown
 //	helper hold VARIABLE TIME     has the file that VARIABLE names open for so long
+//	helper reread VARIABLE TIME ALL COMMAND...
+//	                              for ALL of the time has that file open, closes it every TIME, and runs COMMAND then
 //	helper leave TIME             has itself, in another process, hold the endpoint's token file, and ends once it does
 //	helper bind                   tries to listen where the endpoint does, with SO_REUSEADDR
 //	helper level                  prints when Windows ends it at a shutdown: the higher, the sooner
@@ -61,6 +63,8 @@ func do(what string, args []string) error {
 		return tell(args[0], args[1], args[2:])
 	case "hold":
 		return hold(args[0], args[1])
+	case "reread":
+		return reread(args[0], args[1], args[2], args[3:])
 	case "leave":
 		return leave(args[0])
 	case "bind":
@@ -147,6 +151,24 @@ func tell(event, file string, command []string) error {
 		}
 	}
 	return cmd.Wait()
+}
+
+func reread(variable, length, all string, command []string) error {
+	d, err := time.ParseDuration(all)
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if err := hold(variable, length); err != nil {
+			return err
+		}
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func leave(length string) error {

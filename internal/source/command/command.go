@@ -135,7 +135,7 @@ func guarded(env []string, command string) (child []string, again bool) {
 // isKey says whether an entry of the environment is one of those that hold AWS keys.
 func isKey(entry string) bool {
 	name, _, _ := strings.Cut(entry, "=")
-	switch strings.ToUpper(name) { // Windows has them in any case
+	switch name {
 	case "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
 		"AWS_CREDENTIAL_EXPIRATION", "AWS_ACCESS_KEY", "AWS_SECRET_KEY": // the last two are other tools'
 		return true
