@@ -343,8 +343,14 @@ func (s *slurm) sbatch(env []string, args ...string) string {
 // underBrsExec submits as one may be tempted to.
 func (s *slurm) underBrsExec(script string) string {
 	s.t.Helper()
-	out, err := s.on(s.nodes[0], []string{}, "brs-exec", "--role-arn", role, "--", "sbatch", "--parsable", "-o", "slurm-%j.out", script).Output()
+	cmd := s.on(s.nodes[0], []string{}, "brs-exec", "--role-arn", role, "--", "sbatch", "--parsable", "-o", "slurm-%j.out", script)
+	var hint strings.Builder
+	cmd.Stderr = &hint
+	out, err := cmd.Output()
 	s.must(err)
+	if !strings.Contains(hint.String(), "; try sbatch --wrap 'brs-exec --role-arn "+role+" -- ") {
+		s.t.Errorf("brs-exec -- sbatch: %q", hint.String())
+	}
 	return strings.TrimSpace(string(out))
 }
 

@@ -130,7 +130,9 @@ func TestSlurmEnds(t *testing.T) {
 	do := func(script, env string) string { return s.sbatch([]string{env}, "-w", s.nodes[0], script) }
 	linger, bare := do("around.sh", "ETL=grace"), do("bare.sh", "ETL=grace")
 	s.put("home/ann/dead.sh", "#!/bin/bash\nbrs-exec -- true\n", 0o755)
+	s.put("home/ann/apart.sh", "#!/bin/bash\nexec brs-exec --role-arn \"$ROLE\" -- srun brs-exec -- whois\n", 0o755)
 	ends := map[string]struct{ state, exit, says string }{
+		s.sbatch(nil, "-N2", "apart.sh"):  {"FAILED", "125:0", "or runs on another machine"},
 		do("exit.sh", "DO=exit 3"):        {"FAILED", "3:0", ""},
 		do("exit.sh", "DO=kill -SEGV $$"): {"FAILED", "0:11", ""},
 		do("exit.sh", "DO=whois"):         {"COMPLETED", "0:0", "assumed-role"},

@@ -33,6 +33,7 @@ const (
 	namespace = "a network namespace has a loopback of its own"
 	ofItsOwn  = "the service manager starts it in an environment of its own"
 	daemon    = "a daemon that runs already does the work"
+	later     = "it runs when this brs-exec has ended" // and a command that hands it in ends well
 	asService = "a service that is brs-exec, as examples/compose has it"
 )
 
@@ -59,8 +60,8 @@ var outOfReach = []away{
 	{commands: "parallel", words: "-S --sshlogin --sshloginfile --slf", why: thisOnly, before: unknown,
 		order: "parallel -S HOST brs-exec … -- COMMAND"},
 	{commands: "srun mpirun mpiexec", why: thisOnly, before: unknown, order: "NAME brs-exec … -- COMMAND"},
-	{commands: "sbatch", why: thisOnly, before: unknown, order: "sbatch --wrap 'brs-exec … -- COMMAND'"},
-	{commands: "qsub bsub", why: thisOnly, before: unknown, order: "brs-exec … -- COMMAND in the job's script"},
+	{commands: "sbatch", why: later, before: unknown, order: "sbatch --wrap 'brs-exec … -- COMMAND'"},
+	{commands: "qsub bsub", why: later, before: unknown, order: "brs-exec … -- COMMAND in the job's script"},
 	{commands: "spark-submit ray dask", why: "executors elsewhere don't see this machine's endpoint",
 		before: unknown, order: "brs-exec on each worker, or the cluster's own role"},
 	{commands: "docker podman nerdctl", words: "compose", why: container, order: asService},
@@ -83,7 +84,7 @@ var outOfReach = []away{
 		order: "brs-exec … --share DIR -- systemd-run -p Type=oneshot -p EnvironmentFile=DIR/env ARGS"},
 	{commands: "systemctl service", why: ofItsOwn,
 		order: "brs-exec … --serve --share DIR, and EnvironmentFile=DIR/env in the unit"},
-	{commands: "at batch crontab", why: "it runs when this brs-exec has ended", before: unknown,
+	{commands: "at batch crontab", why: later, before: unknown,
 		order: "brs-exec … -- COMMAND in the job's own line"},
 	{commands: "gradle gradlew mvnd", why: daemon, order: "brs-exec … -- NAME --no-daemon ARGS"},
 	{commands: "sbtn", why: "a server that runs already does the work", order: "brs-exec … -- sbt ARGS"},

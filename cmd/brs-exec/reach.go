@@ -15,17 +15,18 @@ import (
 )
 
 // adviseReach gives a hint if the command failed, nobody ever came to the endpoint, and the command
-// is one of outOfReach. It is silent if a signal killed the command, or its status says so as
-// shells do: whoever stopped it knows why it ended.
+// is one of outOfReach; or if it went well, and only handed in what runs later. It is silent if a
+// signal killed the command, or its status says so as shells do: whoever stopped it knows why it
+// ended.
 func (s *session) adviseReach(w io.Writer, command, env []string, status runner.Status, asked ecsserver.Stats) {
-	stopped := status <= 0 || status > 128 && status <= 192
+	stopped := status < 0 || status > 128 && status <= 192
 	// 125 to 127 is what docker, sudo, env and the like say when they ran nothing.
 	nothing := status >= 125 && status <= 127 || !findsOne(command)
 	if stopped || nothing || came(asked) || !s.log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
-	if hint := s.flags.reachHint(command, awsconfig.Home(env)); hint != "" {
-		message.Hint(w, hint)
+	if row := rowOf(command); row != nil && (status != 0 || row.why == later) {
+		message.Hint(w, s.flags.reachHint(command, awsconfig.Home(env)))
 	}
 }
 
@@ -49,9 +50,9 @@ func findsOne(command []string) bool {
 	})
 }
 
-// reachHint returns "" for a command that the endpoint reaches, as far as is known. Of several rows
+// rowOf returns nil for a command that the endpoint reaches, as far as is known. Of several rows
 // that one counts whose word comes first: docker run IMAGE build.
-func (c *cli) reachHint(command []string, home string) string {
+func rowOf(command []string) *away {
 	name := strings.TrimSuffix(programName(command[0]), ".exe")
 	var found *away
 	first := len(command)
@@ -61,11 +62,17 @@ func (c *cli) reachHint(command []string, home string) string {
 			found, first = row, at
 		}
 	}
-	if found == nil {
+	return found
+}
+
+// reachHint returns "" for a command that is of no row.
+func (c *cli) reachHint(command []string, home string) string {
+	row := rowOf(command)
+	if row == nil {
 		return ""
 	}
-	return "nobody asked for credentials, perhaps because of " + name + ": " + found.why + "; try " +
-		c.instead(found, command, home)
+	return "nobody asked for credentials, perhaps because of " + strings.TrimSuffix(programName(command[0]), ".exe") +
+		": " + row.why + "; try " + c.instead(row, command, home)
 }
 
 // at is where one of the row's words is among the arguments, as it is, with =VALUE, or as a letter

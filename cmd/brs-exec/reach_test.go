@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"os"
@@ -112,19 +113,23 @@ func TestReachHint(t *testing.T) {
 	}
 }
 
-// The hint is for a command that failed without having come to us, and for nothing else.
+// The hint is for a command that failed without having come to us, or only handed its work in, and for nothing else.
 func TestAdviseReach(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		status runner.Status
-		asked  ecsserver.Stats
-		level  slog.Level
-		silent bool
+		name    string
+		command string // "": ssh host
+		status  runner.Status
+		asked   ecsserver.Stats
+		level   slog.Level
+		silent  bool
 	}{
 		{name: "failed", status: 1},
 		{name: "ssh failed", status: 255},
 		{name: "ran nothing", status: 127, silent: true},
 		{name: "went well", silent: true},
+		{name: "handed in", command: "sbatch job.sh"},
+		{name: "handed in, and was served", command: "sbatch --wait job.sh", asked: ecsserver.Stats{Served: 1}, silent: true},
+		{name: "handed in, and killed", command: "sbatch job.sh", status: -2, silent: true},
 		{name: "killed", status: -15, silent: true},
 		{name: "killed, says its shell", status: 130, silent: true},
 		{name: "was served", status: 1, asked: ecsserver.Stats{Served: 1}, silent: true},
@@ -135,7 +140,7 @@ func TestAdviseReach(t *testing.T) {
 		log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: max(tt.level, slog.LevelWarn)}))
 		var b strings.Builder
 		room := &session{flags: newCLI(), log: log}
-		room.adviseReach(&b, []string{"ssh", "host"}, nil, tt.status, tt.asked)
+		room.adviseReach(&b, strings.Fields(cmp.Or(tt.command, "ssh host")), nil, tt.status, tt.asked)
 		if silent := b.String() == ""; silent != tt.silent || !silent && strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s: %q", tt.name, b.String())
 		}

@@ -86,7 +86,7 @@ func readToken(ctx context.Context, file string) (string, error) {
 		switch {
 		case ofEndedRun(file):
 			return "", problem.Bad("begin in a new shell, or "+withoutOurs+"brs-exec …",
-				"this environment is of a brs-exec that has ended")
+				"this environment is of a brs-exec that has ended, or runs on another machine")
 		case errors.Is(err, fs.ErrNotExist):
 			hint = "is it mounted in this container?"
 		}
