@@ -13,10 +13,10 @@ const role = "arn:aws:iam::000000000000:role/etl"
 // full tells whether all is asked for, which takes long.
 func full() bool { return os.Getenv("SCALE") == "full" }
 
-// await waits for an event: a minute and a half, since the machine may be busy.
+// await waits for an event: five minutes, since the machine may be busy.
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !happened(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !happened(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain for " + what)
 		}
