@@ -130,6 +130,27 @@ func TestWordCounts(t *testing.T) {
 	}
 }
 
+// From README's first line to each recipe are at most 300 words, and one link.
+func TestRecipesAreNear(t *testing.T) {
+	readme := prose(read(t, filepath.Join("..", "README.md")))
+	recipes := "\n" + read(t, filepath.Join("..", "docs", "RECIPES.md"))
+	near, links := "](docs/RECIPES.md#", 0
+	for _, section := range strings.Split(recipes, "\n## ")[1:] {
+		heading, text, _ := strings.Cut(section, "\n")
+		before, _, ok := strings.Cut(readme, near+anchors("# " + heading)[0]+")")
+		if !ok {
+			continue
+		}
+		links++
+		if n := words(before) + words(text); n > 300 {
+			t.Errorf("%s: %d words from README's first line to its end; want 300 at most", heading, n)
+		}
+	}
+	if links != strings.Count(readme, near) || links < 12 {
+		t.Errorf("README.md leads to %d recipes; %d are there", strings.Count(readme, near), links)
+	}
+}
+
 // notForUsers are the developers' pages, FLAGS, which is made from the flags and looked into rather than read, and SCALE,
 // whose sections are of one engine each.
 var notForUsers = []string{"CLIENTS.md", "DESIGN.md", "PROCESS.md", "FLAGS.md", "SCALE.md"}
