@@ -55,7 +55,7 @@ cp "$1" bin/brs-exec && cp "$2" "$3" "$4"/*.py image/
 printf '[storage]\ndriver = "overlay"\ngraphroot = "/run/graph"\nrunroot = "/run/runroot"\n' >root.conf
 printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s/store"\nrunroot = "/run/user/4242/run"\n' "$PWD" >user.conf
 printf '#!/bin/sh\nexec podman --remote --url unix:///run/podman.sock "$@"\n' >bin/docker && chmod +x bin/docker
-chmod -R go+rX image && tar -C image -cf image.tar . && chown -R 4242:4242 home tmp store
+chmod -R go+rX image && chmod 1777 image/tmp && tar -C image -cf image.tar . && chown -R 4242:4242 home tmp store
 `
 
 // newEngine boots one, whose image's etl.py runs for that long, with credentials of such a life.
@@ -186,8 +186,11 @@ func (e *engine) user(t *testing.T, text string) string {
 
 func (e *engine) try(t *testing.T, text string) (stdout, stderr string, err error) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := e.shell(t.Context(), text)
+	cmd := e.shell(ctx, text)
+	cmd.WaitDelay = time.Second
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err

@@ -1,0 +1,260 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"brs-exec/internal/sandbox"
+)
+
+// pod is what a kubelet here needs of a manifest's.
+type pod struct {
+	Metadata struct{ Annotations map[string]string }
+	Spec     struct{ InitContainers, Containers []container }
+}
+
+type container struct {
+	Name, Image   string
+	Command, Args []string
+	Env           []struct{ Name, Value string }
+	StartupProbe  struct{ Exec struct{ Command []string } }
+}
+
+// readPod reads the pod of a Job or CronJob of examples/kubernetes.
+func readPod(t *testing.T, file string) pod {
+	t.Helper()
+	const toJSON = `import json, sys, yaml
+for document in yaml.safe_load_all(open(sys.argv[1])):
+    spec = document.get("spec", {})
+    spec = spec.get("jobTemplate", {}).get("spec", spec)
+    if "template" in spec:
+        json.dump(spec["template"], sys.stdout)
+`
+	text, err := exec.CommandContext(t.Context(), tools.python, "-c", toJSON, filepath.Join("..", "examples", "kubernetes", file)).Output()
+	var p pod
+	if err == nil {
+		err = json.Unmarshal([]byte(strings.ReplaceAll(string(text), "123456789012", "000000000000")), &p)
+	}
+	if err != nil || len(p.Spec.Containers) != 1 {
+		t.Fatalf("%s: %v: %s", file, err, text)
+	}
+	return p
+}
+
+// node is an engine that has what a cluster or ECS gives its containers, and images with brs-exec in them.
+type node struct {
+	*engine
+	asked atomic.Int64 // for the credentials of an agent
+}
+
+// Who a container is by what its platform put into it.
+var (
+	irsa = []string{"AWS_ROLE_ARN=arn:aws:iam::000000000000:role/pod", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1",
+		"AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token"}
+	podIdentity = []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials", "AWS_REGION=eu-west-1",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"}
+	task = []string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/etl", "AWS_REGION=eu-west-1"}
+)
+
+func newNode(t *testing.T, life time.Duration, seconds int) *node {
+	t.Helper()
+	n := &node{engine: newEngine(t, life, seconds)}
+	token := sandbox.WebIdentityToken("system:serviceaccount:default:etl", "sts.amazonaws.com", time.Now().Add(time.Hour))
+	n.here(t, `for dir in eks.amazonaws.com pods.eks.amazonaws.com; do mkdir -p secrets/$dir/serviceaccount; done
+printf %s "$1" >secrets/eks.amazonaws.com/serviceaccount/token
+printf pod-token >secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token
+mkdir build && cp image/ca.pem bin/brs-exec build
+printf 'FROM scratch\nCOPY brs-exec ca.pem /\nENV AWS_CA_BUNDLE=/ca.pem AWS_ENDPOINT_URL_STS=https://10.1.1.1\n' >build/Dockerfile.credentials`,
+		token)
+	if err := os.WriteFile(filepath.Join(n.dir, "build", "Dockerfile"), []byte(dockerfile(t)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n.user(t, "cd "+n.dir+"/build && docker build -q -t etl . && docker build -q -t etl-credentials -f Dockerfile.credentials .")
+	n.sh(t, "for address in 169.254.170.2 169.254.170.23; do ip address add $address/32 dev lo; done")
+	for _, address := range []string{"169.254.170.2:80", "169.254.170.23:80"} {
+		n.serveAgent(t, address)
+	}
+	return n
+}
+
+// dockerfile is that of docs/SCALE.md, from the engine's image.
+func dockerfile(t *testing.T) string {
+	t.Helper()
+	_, text, _ := strings.Cut(read(t, filepath.Join("..", "docs", "SCALE.md")), "\n    FROM IMAGE\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	return "FROM image\n" + strings.ReplaceAll(text, "    ", "") + "\n"
+}
+
+// serveAgent is ECS's agent and EKS's: a new session of role/host at each question.
+func (n *node) serveAgent(t *testing.T, address string) {
+	t.Helper()
+	base := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return n.w.sts.BaseCredentials(), nil })
+	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &n.w.url, Credentials: base})
+	agent := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if who := r.URL.Path + " " + r.Header.Get("Authorization"); who != "/v2/credentials/etl " && who != "/v1/credentials pod-token" {
+			http.Error(w, who, http.StatusForbidden)
+			return
+		}
+		n.asked.Add(1)
+		out, err := client.AssumeRole(r.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/host"),
+			RoleSessionName: aws.String("task")})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		c := out.Credentials
+		json.NewEncoder(w).Encode(map[string]any{"AccessKeyId": c.AccessKeyId, "SecretAccessKey": c.SecretAccessKey, "Token": c.SessionToken,
+			"Expiration": c.Expiration.UTC().Format(time.RFC3339)})
+	})}
+	err := n.do(func() error {
+		ln, err := net.Listen("tcp", address)
+		if err == nil {
+			go agent.Serve(ln)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { agent.Close() })
+}
+
+// docker is one of its commands.
+func (n *node) docker(t *testing.T, args ...string) string {
+	t.Helper()
+	line := "docker"
+	for _, arg := range args {
+		line += " '" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	}
+	return n.user(t, line)
+}
+
+// newPod is a pod's network and its folder, an emptyDir: it returns the flags of a container in it.
+func (n *node) newPod(t *testing.T, name string) []string {
+	t.Helper()
+	n.docker(t, "run", "-d", "--name", name, "image", "sleep", "600")
+	n.here(t, `mkdir "$1" && chmod 777 "$1"`, name)
+	return []string{"--network", "container:" + name, "-v", filepath.Join(n.dir, name) + ":/share",
+		"-v", filepath.Join(n.dir, "secrets") + ":/var/run/secrets:ro", "--user", "1000"}
+}
+
+// flags are a container's, as a kubelet takes them from its manifest; identity is what the platform's webhook adds.
+func (c container) flags(p pod, identity, flags []string) []string {
+	for _, name := range strings.Split(p.Metadata.Annotations["eks.amazonaws.com/skip-containers"], ",") {
+		if name == c.Name {
+			identity = nil
+		}
+	}
+	for _, entry := range identity {
+		flags = append(flags, "-e", entry)
+	}
+	for _, entry := range c.Env {
+		flags = append(flags, "-e", entry.Name+"="+entry.Value)
+	}
+	flags = append(flags, "--entrypoint", c.Command[0], c.Image)
+	return append(append(flags, c.Command[1:]...), c.Args...)
+}
+
+// The manifests of examples/kubernetes, as a kubelet would start them: with brs-exec as the entry point.
+func TestPodEntryPoint(t *testing.T) {
+	n := newNode(t, 10*time.Second, 12)
+	for name, c := range map[string]struct {
+		file     string
+		identity []string
+	}{
+		"irsa":         {"job.yaml", irsa},
+		"pod-identity": {"cronjob.yaml", podIdentity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := readPod(t, c.file)
+			flags := n.newPod(t, name)
+			wantETL(t, n.docker(t, append([]string{"run", "--rm"}, p.Spec.Containers[0].flags(p, c.identity, flags)...)...), 2)
+		})
+	}
+}
+
+// A native sidecar, and a program that begins when its startup probe says so; then a program with brs-exec in its image,
+// which begins before there is any sidecar; and one that was not skipped by the webhook, whose own identity wins.
+func TestPodSidecar(t *testing.T) {
+	n := newNode(t, 10*time.Second, 12)
+	for name, identity := range map[string][]string{"irsa": irsa, "pod-identity": podIdentity} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := readPod(t, "sidecar.yaml")
+			sidecar, app := p.Spec.InitContainers[0], p.Spec.Containers[0]
+			flags := n.newPod(t, name)
+			first := n.docker(t, append(append([]string{"run", "-d", "-e", "AWS_REGION=eu-west-1", "--entrypoint", "brs-exec"},
+				flags...), "etl", "--from-share", "/share/aws", "--", "python3", "/etl.py")...)
+			n.docker(t, append([]string{"run", "-d", "--name", name + "-sidecar"}, sidecar.flags(p, identity, flags)...)...)
+			probe := strings.Join(sidecar.StartupProbe.Exec.Command, " ")
+			if _, errs, err := n.try(t, "until docker exec "+name+"-sidecar "+probe+"; do sleep 0.2; done"); err != nil {
+				t.Fatalf("the startup probe: %.1000s; %s", errs, n.user(t, "docker logs "+name+"-sidecar 2>&1"))
+			}
+			wantETL(t, n.docker(t, append([]string{"run", "--rm"}, app.flags(p, identity, flags)...)...), 2)
+
+			if status := n.docker(t, "wait", strings.TrimSpace(first)); status != "0\n" {
+				t.Errorf("the program that was first ended with %s", status)
+			}
+			wantETL(t, n.user(t, "docker logs "+strings.TrimSpace(first)+" 2>/dev/null"), 2)
+
+			app.Command = []string{"/whois"}
+			p.Metadata.Annotations = nil
+			if name == "irsa" {
+				if out := n.docker(t, append([]string{"run", "--rm"}, app.flags(p, identity, flags)...)...); !strings.Contains(out, ":assumed-role/pod/") {
+					t.Errorf("without skip-containers: %s; want IRSA's role", out)
+				}
+			}
+			if status := n.user(t, "docker stop -t 20 "+name+"-sidecar >/dev/null; docker wait "+name+"-sidecar"); status != "0\n" {
+				t.Errorf("the sidecar's TERM ended with %s", status)
+			}
+		})
+	}
+}
+
+// The image of docs/SCALE.md, whose entry point is brs-exec, in a task of ECS or AWS Batch: the endpoint of the task is the
+// base, over rotations of both; TERM, the status and orphans are those of any process 1.
+func TestTask(t *testing.T) {
+	n := newNode(t, 10*time.Second, 12)
+	run := func(flags ...string) []string {
+		args := []string{"run"}
+		for _, entry := range task {
+			args = append(args, "-e", entry)
+		}
+		return append(args, flags...)
+	}
+	asked := n.asked.Load()
+	wantETL(t, n.docker(t, run("--rm", "-e", "BRS_EXEC_ROLE_ARN="+role, "etl")...), 2)
+	if asked = n.asked.Load() - asked; asked < 2 || asked > 8 {
+		t.Errorf("the task's endpoint was asked %d times for a role's rotations", asked)
+	}
+	if out := n.docker(t, run("--rm", "etl", "/whois")...); !strings.HasSuffix(out, ":assumed-role/host/task\n") {
+		t.Errorf("without a role: %s", out)
+	}
+	for name, c := range map[string]struct{ script, does, status string }{
+		"status":  {"exit 7", "", "7\n"},
+		"stopped": {`trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done`, "docker stop -t 20 stopped", "3\n"},
+		"killed":  {"kill -9 $$", "", "137\n"},
+		"orphans": {`for i in 1 2 3; do (sleep 0.1 &); done; sleep 1; ! grep -q ') Z ' /proc/[0-9]*/stat`, "", "0\n"},
+	} {
+		n.docker(t, run("-d", "--name", name, "etl", "sh", "-c", c.script)...)
+		if c.does != "" {
+			n.user(t, "until docker logs "+name+" | grep -q up; do sleep 0.1; done; "+c.does)
+		}
+		if got := n.docker(t, "wait", name); got != c.status {
+			t.Errorf("%s: status %s; want %s", name, got, c.status)
+		}
+	}
+}
