@@ -39,6 +39,7 @@ type world struct {
 	dir, home string
 	tmp       string   // apart: it is open to all
 	flags     []string // further ones of brs-exec
+	share     string   // of another brs-exec; "": this one is the role by itself
 	env       []string
 	as        []string // what runs a command as another user; nil: it runs as we do
 	sessions  *standin.Sessions
@@ -172,13 +173,21 @@ type outcome struct {
 	took           time.Duration // of the whole
 }
 
-// brsExec runs a command under brs-exec as the role, on top of the base credentials.
+// asRole is brs-exec as the role, on top of the base credentials.
+func (w *world) asRole() []string {
+	return []string{brsExec, "--credential-command", "cat '" + filepath.Join(w.dir, "base.json") + "'",
+		"--role-arn", role, "--role-session-name", "conformance"}
+}
+
+// brsExec runs a command under brs-exec, which is the role, or has a share that is.
 func (w *world) brsExec(c *client, limit time.Duration, argv ...string) outcome {
 	w.t.Helper()
 	log := filepath.Join(w.dir, "log")
 	os.Remove(log)
-	args := []string{brsExec, "--credential-command", "cat '" + filepath.Join(w.dir, "base.json") + "'",
-		"--role-arn", role, "--role-session-name", "conformance", "--log-level", "debug", "--log-file", log}
+	args := append(w.asRole(), "--log-level", "debug", "--log-file", log)
+	if w.share != "" {
+		args = []string{brsExec, "--from-share", w.share, "--log-level", "debug", "--log-file", log}
+	}
 	if c.deliver != "" {
 		args = append(args, "--deliver", c.deliver)
 	}
