@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // shortMoto is moto_server, an STS that nobody here wrote, behind a proxy that shortens the lives it gives: moto's words
@@ -111,6 +112,9 @@ func TestSourcesAgainstMoto(t *testing.T) {
 		{name: "no role", keys: true, arn: "arn:aws:sts::123456789012:user/moto", action: "GetSessionToken", each: 1, sameKeys: true, warning: "long-term keys are served as a session"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name != "chain" {
+				need.Long(t, "15 seconds")
+			}
 			w := newWorld(t, sandbox.Options{})
 			m := newShortMoto(t, moto(t))
 			w.set("AWS_ENDPOINT_URL_STS=" + m.url)
