@@ -96,7 +96,7 @@ func TestTerraformBackend(t *testing.T) {
 		t.Fatalf("make bucket: %v %v", resp, err)
 	}
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "terraform"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "examples", "terraform"))); err != nil {
 		t.Fatal(err)
 	}
 	out, errs, status := w.run(t, "--role-arn", role, "--", "sh", "-ec",

@@ -69,7 +69,7 @@ func TestExportToTerraform(t *testing.T) {
 		t.Fatalf("make bucket: %v %v", resp, err)
 	}
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "terraform"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "examples", "terraform"))); err != nil {
 		t.Fatal(err)
 	}
 	out, errs, err := w.plain(t, "sh", "-ec",

@@ -101,7 +101,7 @@ func TestRehearseTerraform(t *testing.T) {
 		t.Fatalf("make bucket: %v %v", resp, err)
 	}
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "terraform"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "examples", "terraform"))); err != nil {
 		t.Fatal(err)
 	}
 	lines := rehearsed(t, w, "8s", 0, "sh", "-ec",

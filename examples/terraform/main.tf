@@ -1,7 +1,10 @@
-# State in S3, credentials from wherever the environment says; terraform_data
-# is built in, so no provider plugin is needed. The first step outlives several
-# rotations, so that the state is written with later credentials than those
-# that init saw.
+# State in S3, and work that takes longer than the credentials live:
+#
+#   brs-exec --profile etl -- terraform apply
+#
+# Neither the backend nor a provider names a profile or keys: they ask the endpoint, again and
+# again. The first resource stands for hours of work; the state is written behind it, with
+# credentials that init has not seen. terraform_data is built in: no provider's plugin is needed.
 terraform {
   backend "s3" {
     bucket                      = "brs-exec-state"
