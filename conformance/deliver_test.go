@@ -53,7 +53,7 @@ func expired(t *testing.T, c *client) {
 	argv := c.command(w, "who")
 	o := w.brsExec(c, within(limit), append([]string{"sh", "-c", `date -u -d "$AWS_CREDENTIAL_EXPIRATION" +%FT%TZ; sleep 4; exec "$@"`, "sh"}, argv...)...)
 	calls, _ := w.seen()
-	end := regexp.MustCompile(`nothing can renew there \(expires=(.*)\)`).FindStringSubmatch(o.stderr)
+	end := regexp.MustCompile(`nothing can refresh there \(expires=(.*)\)`).FindStringSubmatch(o.stderr)
 	if len(end) == 0 || !strings.HasPrefix(o.stdout, end[1]+"\n") {
 		t.Errorf("the warning names %q, the variable %q", end, o.stdout)
 	}

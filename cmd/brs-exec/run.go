@@ -190,9 +190,9 @@ func (s *session) keysForVariables(ctx context.Context) (aws.Credentials, error)
 	case err != nil:
 		return aws.Credentials{}, err
 	case asVariables && keys.CanExpire:
-		s.log.Warn("the command has its keys as variables, which nothing can renew there", "expires", keys.Expires)
+		s.log.Warn("the command has its keys as variables, which nothing can refresh there", "expires", keys.Expires)
 	case asVariables:
-		s.log.Warn("the command has its keys as variables, which nothing can renew there; when they end is not known")
+		s.log.Warn("the command has its keys as variables, which nothing can refresh there; when they end is not known")
 	case keys.SessionToken != "":
 		return aws.Credentials{}, nil
 	}

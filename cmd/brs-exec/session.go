@@ -127,7 +127,7 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.creds.Start(ctx); err != nil {
 		return err
 	}
-	const hint = "log in anew first, or use a source that renews itself"
+	const hint = "log in anew first, or use a source that needs no person"
 	end, must := s.src.RenewableUntil(), s.flags.mustLast
 	left := time.Until(end)
 	switch {
@@ -135,10 +135,10 @@ func (s *session) start(ctx context.Context) error {
 		return message.Errorf(hint, "%s; --must-last asks %s", s.src.Doubt(time.Now().Add(must)), must)
 	case end.IsZero():
 	case left < must:
-		return message.Errorf(hint, "%s can be renewed unattended for %s; --must-last asks %s",
+		return message.Errorf(hint, "%s can be refreshed unattended for %s; --must-last asks %s",
 			s.src.Describe(), left.Round(time.Second), must)
 	case left < time.Hour:
-		s.log.Warn("the credentials can't be renewed unattended for an hour", "until", end, "source", s.src.Describe())
+		s.log.Warn("the credentials can't be refreshed unattended for an hour", "until", end, "source", s.src.Describe())
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (h *hop) checkDuration() error {
 		return err
 	}
 	if h.viaRole && h.role.Duration > stsapi.MaxChainedDuration {
-		return problem.Bad(h.durationFrom.With("3600: the command may run longer, its credentials are renewed in time"),
+		return problem.Bad(h.durationFrom.With("3600: the command may run longer, its credentials are refreshed in time"),
 			"%s %d: AWS gives a role that is assumed by another role's session one hour at most",
 			h.durationFrom, h.role.Duration/time.Second)
 	}

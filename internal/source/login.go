@@ -96,7 +96,7 @@ func (l *login) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func (l *login) tellLate(e *problem.Error) {
 	if !l.late {
 		l.late = true
-		l.s.log.Warn("the login can't be renewed for now, it is used to its end", "error", e.Error(), "hint", e.Hint)
+		l.s.log.Warn("the login can't be refreshed for now, it is used to its end", "error", e.Error(), "hint", e.Hint)
 	}
 }
 

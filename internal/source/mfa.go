@@ -140,7 +140,7 @@ func (m *mfa) caller(ctx context.Context, base aws.CredentialsProvider) (stsapi.
 		m.warned = true
 		text := "these credentials can't buy an MFA session: every refresh takes another code"
 		if m.command == "" {
-			text = m.s.names.Hint("these credentials can't buy an MFA session: the role can't be renewed, since that "+
+			text = m.s.names.Hint("these credentials can't buy an MFA session: the role can't be refreshed, since that "+
 				"takes another code (%v makes them)", problem.MFACommand)
 		}
 		m.s.log.Warn(text, "base", m.by)
@@ -165,7 +165,7 @@ func (m *mfa) renew(ctx context.Context, base aws.CredentialsProvider) aws.Crede
 	if m.command == "" {
 		if !m.warned {
 			m.warned = true
-			m.s.log.Warn("the MFA session can't be renewed without a new code", "ends", m.session.Expires)
+			m.s.log.Warn("the MFA session can't be refreshed without a new code", "ends", m.session.Expires)
 		}
 		return m.session
 	}

@@ -44,7 +44,7 @@ func (k *profileKeys) doubt(end time.Time) string {
 	case keys.SessionToken == "" || keys.CanExpire && keys.Expires.After(end):
 		return ""
 	case keys.CanExpire:
-		return fmt.Sprintf("the keys in profile %s end at %s, and whether they are renewed there isn't known",
+		return fmt.Sprintf("the keys in profile %s end at %s, and whether they are refreshed there isn't known",
 			k.profile, keys.Expires.UTC().Format(time.RFC3339))
 	}
 	return fmt.Sprintf("the keys in profile %s don't say when they end", k.profile)
@@ -69,7 +69,7 @@ func (k *profileKeys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 func (k *profileKeys) expired(end time.Time) *problem.Error {
 	text := fmt.Sprintf("the keys in profile %s have expired, at %s", k.profile, end.UTC().Format(time.RFC3339))
-	return &problem.Error{Text: text, Hint: "renew them there: it is noticed"}
+	return &problem.Error{Text: text, Hint: "refresh them there: it is noticed"}
 }
 
 // checkPast asks STS about keys whose stated end has passed. That end may be of keys which were
@@ -89,7 +89,7 @@ func (k *profileKeys) checkPast(ctx context.Context, first bool) error {
 	}
 	over := k.expired(k.past)
 	if first {
-		over.Hint, over.Verdict = "renew them there", problem.Permanent
+		over.Hint, over.Verdict = "refresh them there", problem.Permanent
 	}
 	return over
 }

@@ -448,7 +448,7 @@ func TestErrors(t *testing.T) {
 		{"caller unknown", "AccessDenied", "Access denied", 403, "(asked by environment variables)", "trust policy", true, false},
 		{"tags", "AccessDenied", "User: arn:x is not authorized to perform: sts:TagSession on resource: r", 403, "sts:TagSession", "must allow sts:TagSession", true, false},
 		{"no such key", "InvalidClientTokenId", "The security token included in the request is invalid.", 403, "InvalidClientTokenId", "deleted", true, false},
-		{"expired", "ExpiredToken", "The security token included in the request is expired", 403, "ExpiredToken", "renews itself", true, false},
+		{"expired", "ExpiredToken", "The security token included in the request is expired", 403, "ExpiredToken", "is refreshed by itself", true, false},
 		{"secret", "SignatureDoesNotMatch", "The request signature we calculated does not match.&#10;&#10;The canonical string is 'x-amz-security-token:HUSH'", 403, "does not match.", "does not belong", true, false},
 		{"region", "RegionDisabledException", "STS is not activated in this region", 403, "not activated", "--region us-east-1", true, false},
 		{"duration", "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", 400, "MaxSessionDuration", "--duration-seconds 3600", true, false},

@@ -75,7 +75,7 @@ func checkKeys(keys aws.Credentials, name func(variable string) string) error {
 
 func (v variableKeys) Retrieve(context.Context) (aws.Credentials, error) {
 	if end := v.keys.Expires; v.keys.CanExpire && !end.After(time.Now()) {
-		hint := v.names.Hint("export new keys, or use %v, which renews itself", problem.Profile)
+		hint := v.names.Hint("export new keys, or use %v, which is refreshed by itself", problem.Profile)
 		return aws.Credentials{}, problem.Bad(hint, "the keys in the environment have expired, at %s "+
 			"(AWS_CREDENTIAL_EXPIRATION)", end.UTC().Format(time.RFC3339))
 	}
