@@ -143,18 +143,41 @@ func TestNames(t *testing.T) {
 		t.Errorf("status %d, %q", status, errs)
 	}
 	m.env = m.env[:len(m.env)-1]
+	spell := []func(string) string{mixedCase}
+	if os.Getenv("WINE_RUNS") != "" {
+		spell = append(spell, strings.ToUpper, strings.ToLower)
+	}
 	for _, trap := range []string{
-		"Aws_Access_Key_Id=AKIATRAP,aws_secret_access_key=x,Aws_Session_Token=y", "aws_profile=trap", "Aws_Default_Profile=trap",
-		"aws_config_file=Z:\\trap", "Aws_Shared_Credentials_File=Z:\\trap", "aws_container_credentials_relative_uri=/trap",
-		"aws_web_identity_token_file=Z:\\trap,aws_role_arn=arn:aws:iam::123456789012:role/trap", "http_proxy=http://127.0.0.1:1",
-		"Aws_Container_Credentials_Full_Uri=http://127.0.0.1:1/x", "aws_endpoint_url=http://127.0.0.1:1",
+		"access_key_id=AKIATRAP,secret_access_key=x,session_token=y", "access_key_id=AKIATRAP,secret_access_key=x", "profile=trap",
+		"default_profile=trap", `config_file=Z:\trap`, `shared_credentials_file=Z:\trap`, "container_credentials_relative_uri=/trap",
+		"web_identity_token_file=Z:\\trap,role_arn=arn:aws:iam::123456789012:role/trap", "endpoint_url=http://127.0.0.1:1",
+		"container_credentials_full_uri=http://127.0.0.1:1/x,container_authorization_token=t", "endpoint_url_sts=http://127.0.0.1:1",
+		`container_authorization_token_file=Z:\trap`,
 	} {
-		w := *m
-		w.env = append(slices.Clone(m.env), strings.Split(trap, ",")...)
-		if out, errs, status := w.run(under(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) {
-			t.Errorf("%s: status %d, %q, %q", trap, status, out, errs)
+		for _, spell := range spell {
+			w := *m
+			for setting := range strings.SplitSeq(trap, ",") {
+				name, value, _ := strings.Cut("aws_"+setting, "=")
+				w.env = append(slices.Clone(w.env), spell(name)+"="+value)
+			}
+			if out, errs, status := w.run(under(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) {
+				t.Errorf("%q: status %d, %q, %q", w.env[len(m.env):], status, out, errs)
+			}
 		}
 	}
+	m.env = append(m.env, "http_proxy=http://127.0.0.1:1")
+	if out, errs, status := m.run(under(`.\whois.exe`)...); status != 0 || !strings.HasPrefix(out, asSandbox) {
+		t.Errorf("http_proxy: status %d, %q, %q", status, out, errs)
+	}
+}
+
+// mixedCase makes Aws_Profile of aws_profile.
+func mixedCase(name string) string {
+	words := strings.Split(name, "_")
+	for i, word := range words {
+		words[i] = strings.ToUpper(word[:1]) + word[1:]
+	}
+	return strings.Join(words, "_")
 }
 
 // batch runs a batch file.
@@ -196,7 +219,7 @@ func TestCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	typed := `"` + seen(`dir with space\keys.exe`) + `" keys AKIAIOSFODNN7EXAMPLE "b c"`
-	_, errs, _ := m.run(`.\brs-exec.exe`, "--credential-command", typed, "--sts-endpoint-url", "http://127.0.0.1:1", "--start-timeout", "2",
+	_, errs, _ := m.run(`.\brs-exec.exe`, "--credential-command", typed, "--sts-endpoint-url", "http://127.0.0.1:1", "--start-timeout", "6",
 		"--", `.\whois.exe`)
 	if !strings.Contains(errs, typed) || strings.Contains(errs, "9009") {
 		t.Error(errs)
