@@ -4,8 +4,6 @@ package scale
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -40,14 +38,4 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// holds checks that a section of docs/SCALE.md has this line, in a block of its own.
-func holds(t *testing.T, section, line string) {
-	t.Helper()
-	_, text, _ := strings.Cut(read(t, filepath.Join("..", "docs", "SCALE.md")), "\n## "+section+"\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	if !strings.Contains(text, "\n    "+line+"\n") {
-		t.Errorf("docs/SCALE.md, section %s, has not the line that is typed here: %s", section, line)
-	}
 }
