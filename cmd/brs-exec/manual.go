@@ -56,7 +56,7 @@ func (c *cli) roleFlags() group {
 		{"role-session-name", "NAME",
 			"Name of the session in CloudTrail; default $AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST-JOB",
 			&o.RoleSessionName},
-		{"duration-seconds", "DURATION", "Lifetime to ask for; default 3600 s", &o.Duration},
+		{"duration-seconds", "DURATION", "Lifetime of the credentials to ask for; default 3600 s", &o.Duration},
 		{"external-id", "ID", "External ID that the role's trust policy asks for", &o.ExternalID},
 		{"policy", "JSON", "Session policy that narrows the role: JSON, or file://PATH", &o.Policy},
 		{"policy-arns", "ARN", "Managed policy that narrows the role, as ARN or arn=ARN; repeatable", &o.PolicyARNs},
@@ -135,7 +135,8 @@ func (c *cli) serverFlags() group {
 			&s.MaxTTL},
 		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
 		{"lazy", "", "Refresh only when the command asks, not in the background", &c.refresh.Lazy},
-		{"token-in", "WHERE", "How the command gets the endpoint token: by variable (env), by file, or both; default both",
+		{"token-in", "WHERE",
+			"How the command gets the endpoint token: by variable (env), by file, or both; default both",
 			&c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
 		{"allow-host", "NAME", "Another Host header to answer; repeatable", &s.AllowHosts},
@@ -151,7 +152,8 @@ func (c *cli) commandFlags() group {
 		{"kill-after", "DURATION", "Send KILL so long after the first TERM, INT, HUP or QUIT that was passed on",
 			&run.KillAfter},
 		{"on-wrapper-death", "SIGNAL",
-			"Signal to the command and all it started if brs-exec is killed: term, hup, kill or none; default term (Linux)",
+			"Signal to the command and all it started if brs-exec is killed: term, hup, kill or none; " +
+				"default term (Linux)",
 			&run.OnWrapperDeath},
 		{"no-isolation", "", "Leave the AWS files visible, for a command that needs other profiles of them",
 			&c.child.NoIsolation},
@@ -171,8 +173,8 @@ func (c *cli) otherFlags() group {
 
 func (c *cli) sharingFlags() group {
 	return group{"Sharing", []*option{
-		{"share", "DIR", "Serve from a folder as well: a socket, and a file of variables for docker, systemd and shells " +
-			"(not on Windows)", &c.share},
+		{"share", "DIR", "Serve from a folder as well: a socket, and a file of variables for docker, systemd " +
+			"and shells (not on Windows)", &c.share},
 		{"from-share", "DIR", "Take the credentials from the folder of another brs-exec's --share, or its socket " +
 			"(not on Windows)", &c.source.FromShare},
 		{"listen", "ADDR", "Serve for containers as well, at the address of their network: " +
@@ -180,15 +182,15 @@ func (c *cli) sharingFlags() group {
 		{"serve", "", "Serve the folder of --share without a command, until INT or TERM; HUP refreshes now", &c.serve},
 		{"ready", "", "Fail unless --from-share, or the endpoint in the environment, has valid credentials now; " +
 			"runs no command", &c.ready},
-		{"linger", "DURATION", "Serve on after the command's end while processes that it left use the endpoint, " +
-			"so long at most (Linux)", &c.linger},
+		{"linger", "DURATION", "Longest time to serve on after the command's end, while processes that it left " +
+			"use the endpoint (Linux)", &c.linger},
 	}}
 }
 
 func (c *cli) profileFlags() group {
 	return group{"Profiles", []*option{
-		{"with-profile", "NAME", "Another profile that the command may use by its name; * and ? match several; repeatable",
-			&c.withProfile},
+		{"with-profile", "NAME",
+			"Another profile that the command may use by its name; * and ? match several; repeatable", &c.withProfile},
 	}}
 }
 
