@@ -21,6 +21,8 @@ var completions = []struct{ typed, want string }{
 	{"brs-exec --profile dev", "brs-exec --profile dev-etl"},
 	{"brs-exec --profile=pro", "brs-exec --profile=prod-etl"},
 	{"brs-exec --profile two", `brs-exec --profile two\ words`},
+	{`brs-exec --profile "two w`, `brs-exec --profile "two words"`},
+	{"~/bin/brs-exec --profile dev", "brs-exec --profile dev-etl"},
 	{"brs-exec --sandbox --with-profile dev", "brs-exec --sandbox --with-profile dev-etl"},
 	{"brs-exec --region eu-no", "brs-exec --region eu-north-1"},
 	{"brs-exec --role-arn arn:aws:iam::1:role/x --log-format js", "role/x --log-format json"},
@@ -36,6 +38,7 @@ var completions = []struct{ typed, want string }{
 var ofTheTool = []struct{ typed, want string }{
 	{"brs-exec --region=eu-north-1 -- our-tool --alp", "-- our-tool --alpha"},
 	{"brs-exec --region eu-north-1 our-tool --alp", "eu-north-1 our-tool --alpha"},
+	{"brs-exec --sandbox -- brs-exec --profile=dev", "-- brs-exec --profile=dev-etl"},
 }
 
 // TestCompletion types into real shells.

@@ -18,8 +18,13 @@ _brs_exec() {
 		fi
 		rest=${rest#"$piece"}
 	done
-	local current=${words[last]} replaced=$piece line value prefix option
+	local current=${words[last]} replaced=$piece quoted= line value prefix option
 	[[ $replaced == [=:]* ]] && replaced= # readline replaces what is behind them
+	if [[ $replaced == [\"\']* ]]; then # and what is in open quotes
+		quoted=yes replaced=${replaced:1}
+		words[last]=${current%"$piece"}$replaced
+		current=${words[last]}
+	fi
 	local kept=${current%"$replaced"}
 	while IFS= read -r line; do
 		value=${line%%$'\t'*}
@@ -39,11 +44,11 @@ _brs_exec() {
 			;;
 		"$current"*)
 			value=${value#"$kept"}
-			[[ $value == *[!a-zA-Z0-9_.,:/@%+=-]* ]] && printf -v value %q "$value"
+			[[ -z $quoted && $value == *[!a-zA-Z0-9_.,:/@%+=-]* ]] && printf -v value %q "$value"
 			COMPREPLY+=("$value")
 			;;
 		esac
-	done < <("$1" --complete "${words[@]:1}" 2>/dev/null)
+	done < <("${1/#~/$HOME}" --complete "${words[@]:1}" 2>/dev/null)
 }
 
 # The words from $1 on are the command: its own completion takes over.

@@ -7,7 +7,8 @@
 function __brs_exec_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    for line in ($words[1] --complete $words[2..] "$current" 2>/dev/null)
+    set -l program (string replace -r '^~/' $HOME/ -- $words[1])
+    for line in ($program --complete $words[2..] "$current" 2>/dev/null)
         switch $line
             case ':command *'
                 set -l first (math 2 + (string replace ':command ' '' -- $line))
