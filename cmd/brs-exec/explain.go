@@ -22,6 +22,7 @@ import (
 	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
+	"brs-exec/internal/share"
 	"brs-exec/internal/source"
 )
 
@@ -61,6 +62,12 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 		err = trace.moreTelling(s.askFor(ctx, page, env))
 		page.Steps = trace.report(src.Steps(), err)
 		err = cmp.Or(err, s.tellProfiles(ctx, page, env))
+	}
+	if flags.share != "" {
+		var refused error
+		if page.Share, refused = share.Look(flags.share); refused != nil {
+			err = cmp.Or(err, fmt.Errorf("%s: %w", flags.given("share"), refused))
+		}
 	}
 	config, credentials, tooLarge := awsconfig.Locate(env).Read()
 	if err == nil {
@@ -122,6 +129,7 @@ func askOnce(flags *cli, src *source.Source, log *slog.Logger) refresh.Options {
 func (s *session) askFor(ctx context.Context, page *explain.Page, env []string) error {
 	page.Source, page.STS = s.src.Describe(), s.src.STS()
 	err := s.firstCredentials(ctx)
+	page.ServedBy = s.src.ServedBy()
 	page.ClockAhead = clockAhead(s.src)
 	page.RenewableUntil = toSeconds(s.src.RenewableUntil())
 	if err != nil {
@@ -141,7 +149,7 @@ func (s *session) askFor(ctx context.Context, page *explain.Page, env []string) 
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.flags.source.ReadTimeout, 10*time.Second))
 	defer cancel()
 	page.Account, page.Arn, page.UserId, err = s.src.CallerIdentity(ctx, creds)
-	page.ClockAhead = clockAhead(s.src)
+	page.ClockAhead, page.Sandbox = clockAhead(s.src), inSandbox(page.Account)
 	if err != nil && !refusedByAWS(err) {
 		s.log.Warn("the credentials are there, but STS doesn't say whose they are", "error", err)
 		page.Account, err = creds.AccountID, nil

@@ -33,7 +33,7 @@ func (c *cli) listenRules() []rule {
 	}
 	given := c.given("listen")
 	return []rule{
-		{c.runsNothing(), given + " needs a run that serves", "give a command, or drop it"},
+		{c.runsNothing() && !c.explain, given + " needs a run that serves", "give a command, or drop it"},
 		{c.share == "" && !c.delivery.served(), given + " is the endpoint's, which this --deliver leaves out",
 			"add --share DIR, or drop " + given},
 		{c.source.NoSession, c.given("no-session") + " hands the keys over as variables, and an endpoint has none",

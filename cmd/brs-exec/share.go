@@ -22,7 +22,7 @@ func (c *cli) shareRules() []rule {
 	given := c.given("share")
 	return []rule{
 		{!share.Supported, given + ": there are no shares on this system", "leave it out"},
-		{c.runsNothing(), given + " needs a run that serves", "give a command, or drop it"},
+		{c.runsNothing() && !c.explain, given + " needs a run that serves", "give a command, or drop it"},
 		{c.source.NoSession, c.given("no-session") + " hands the keys over as variables, and a share has none",
 			"drop " + given + ", or " + c.given("no-session")},
 	}

@@ -13,6 +13,8 @@ import (
 type identity struct {
 	Account, Arn, UserId string //nolint:revive // AWS's spelling
 	Source               string
+	ServedBy             string     `json:",omitempty"` // who serves the share that is the source
+	Sandbox              bool       `json:",omitempty"` // it is no AWS account
 	Expiration           *time.Time `json:",omitempty"` // absent: never, as far as is known
 	RenewableUntil       *time.Time `json:",omitempty"` // without a person's help; absent: no end is known
 
@@ -32,12 +34,17 @@ func (s *session) whoami(ctx context.Context, w io.Writer) error {
 	if id.Account, id.Arn, id.UserId, err = s.src.CallerIdentity(ctx, creds); err != nil {
 		return err
 	}
+	id.ServedBy, id.Sandbox = s.src.ServedBy(), inSandbox(id.Account)
 	if creds.CanExpire {
 		id.Expiration = toSeconds(creds.Expires)
 	}
 	id.RenewableUntil, id.Profiles = toSeconds(s.src.RenewableUntil()), s.further.facts(ctx)
 	return printJSON(w, id)
 }
+
+// inSandbox tells whether an account is --sandbox's, whoever hands its credentials on: AWS has none
+// of this number.
+func inSandbox(account string) bool { return account == "000000000000" }
 
 // toSeconds is t as AWS writes times; nil if there is none.
 func toSeconds(t time.Time) *time.Time {

@@ -20,7 +20,10 @@ type Page struct {
 	Remedy []string // what to type, or that there is nothing to do; never empty
 
 	Account, Arn, UserId string     `json:",omitempty"` //nolint:revive // AWS's spelling, as in --whoami
+	Sandbox              bool       `json:",omitempty"` // it is no AWS account
 	Source               string     `json:",omitempty"`
+	ServedBy             string     `json:",omitempty"`            // who serves the share that is the source
+	Share                string     `json:",omitempty"`            // how the folder stands that the run would serve from
 	STS                  string     `json:",omitempty"`            // which one is asked
 	AccessKeyID          string     `json:"AccessKeyId,omitempty"` // its last four characters
 	Expiration           *time.Time `json:",omitempty"`            // absent: never, as far as is known
@@ -88,7 +91,7 @@ type Rival struct {
 
 // Clean replaces every text t of the page by oneLine(t).
 func (p *Page) Clean(oneLine func(string) string) {
-	for _, s := range []*string{&p.Error, &p.Account, &p.Arn, &p.UserId, &p.Source, &p.STS, &p.AccessKeyID} {
+	for _, s := range []*string{&p.Error, &p.Account, &p.Arn, &p.UserId, &p.Source, &p.ServedBy, &p.Share, &p.STS, &p.AccessKeyID} {
 		*s = oneLine(*s)
 	}
 	for _, list := range [][]string{p.Remedy, p.Messages} {
@@ -150,13 +153,20 @@ func (p *Page) Text(coloured bool) string {
 
 // facts are the lines below the verdict.
 func (p *Page) facts() [][2]string {
-	facts := [][2]string{{"Source", p.Source}, {"Account", p.Account}, {"Key", p.AccessKeyID}}
+	facts := [][2]string{{"Source", p.Source}, {"Served by", p.ServedBy}, {"Account", p.account()}, {"Key", p.AccessKeyID}}
 	if p.AccessKeyID != "" {
 		facts = append(facts, [2]string{"Expires", p.expires()}, [2]string{"Refreshed", p.refreshed()},
 			[2]string{"Renewable", p.renewable()})
 	}
-	return append(facts, [2]string{"STS", p.STS}, [2]string{"Clock", p.Clock()},
+	return append(facts, [2]string{"Share", p.Share}, [2]string{"STS", p.STS}, [2]string{"Clock", p.Clock()},
 		[2]string{"brs-exec", p.Version + ", " + p.Platform})
+}
+
+func (p *Page) account() string {
+	if p.Sandbox {
+		return p.Account + ", of a sandbox: no AWS account"
+	}
+	return p.Account
 }
 
 func (p *Page) expires() string {

@@ -112,6 +112,28 @@ func Open(dir string) (*Folder, error) {
 	return f, nil
 }
 
+// Look says how a folder stands that Open would take, without taking it.
+func Look(dir string) (text string, err error) {
+	path, err := usable(dir)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return path + ", which would be made", nil
+	case err == nil:
+		err = ownFolder(path, info)
+	}
+	if err == nil {
+		err = unlocked(path)
+	}
+	if err != nil {
+		return "", err
+	}
+	return path + ", which nobody serves from", nil
+}
+
 // usable returns an absolute path, if its characters are those that need no quoting in env, for a
 // shell, docker and systemd alike, and if the socket's path is not too long.
 func usable(dir string) (string, error) {

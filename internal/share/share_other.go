@@ -18,6 +18,10 @@ func openFolder(string) (*os.Root, bool, error) {
 	return nil, false, errors.ErrUnsupported
 }
 
+func ownFolder(string, fs.FileInfo) error { return errors.ErrUnsupported }
+
+func unlocked(string) error { return errors.ErrUnsupported }
+
 func (f *Folder) takeLock() error { return nil }
 
 func oursAlone(fs.FileInfo) bool { return false }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -93,7 +94,7 @@ func (f *Folder) takeLock() error {
 	err = unix.Flock(int(f.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
-		return refuse("end it, or choose another folder", "%s is served already, by process %s", f.path, pid)
+		return servedAlready(f.path, pid)
 	case err != nil:
 		return fmt.Errorf("lock %s: %w", f.Path(lockName), err)
 	}
@@ -105,6 +106,28 @@ func (f *Folder) takeLock() error {
 		_, err = f.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return err
+}
+
+func servedAlready(path, pid string) error {
+	return refuse("end it, or choose another folder", "%s is served already, by process %s", path, pid)
+}
+
+// unlocked refuses a folder that another process serves from. A lock file that can't be opened is
+// Open's to tell of.
+func unlocked(path string) error {
+	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	defer lock.Close()
+	if !errors.Is(unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK) {
+		return nil
+	}
+	pid, err := io.ReadAll(io.LimitReader(lock, 20))
+	if err != nil {
+		return err
+	}
+	return servedAlready(path, strings.TrimSpace(string(pid)))
 }
 
 // readLock returns the process id in the lock file, which may be empty, and refuses a file that is

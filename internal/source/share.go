@@ -1,9 +1,11 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -85,6 +87,7 @@ func (h shareClient) ask(ctx context.Context, what string) (path string, status 
 	if err := h.checkPeer(path, conn); err != nil {
 		return path, 0, nil, err
 	}
+	h.notePeer(conn)
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
@@ -160,6 +163,19 @@ func (h shareClient) checkPeer(path string, conn net.Conn) error {
 	hint := h.o.Names.Hint(`run as that user (docker run --user "$(id -u)"), `+
 		"or %v ID says which account it must be, and STS is asked", problem.ExpectAccount)
 	return problem.Bad(hint, "%s is served by user %d, who is neither you nor root", path, uid)
+}
+
+// notePeer is for people who ask who serves. A process in another PID namespace has no number here.
+func (h shareClient) notePeer(conn net.Conn) {
+	uid, pid, err := procfs.Peer(conn.(*net.UnixConn))
+	if err != nil || h.s == nil {
+		return
+	}
+	by := fmt.Sprintf("user %d", uid)
+	if pid != 0 {
+		by = fmt.Sprintf("process %d (%s) of %s", pid, cmp.Or(procfs.Comm(pid), "?"), by)
+	}
+	h.s.servedBy.Store(&by)
 }
 
 func (h shareClient) parse(path string, status int, body []byte) (none aws.Credentials, err error) {

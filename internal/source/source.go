@@ -49,6 +49,7 @@ type Source struct {
 	sts         *stsapi.Client
 	region      string
 	regionTold  atomic.Pointer[string] // by the base, if it tells one
+	servedBy    atomic.Pointer[string] // see ServedBy
 	names       problem.Names
 	log         *slog.Logger
 	trace       func(Step) // nil: nobody wants to know
@@ -93,6 +94,15 @@ func (s *Source) note(creds aws.Credentials, owner string) {
 func (s *Source) Owner(creds aws.Credentials) string {
 	if o := s.owned.Load(); o != nil && o.keyID == creds.AccessKeyID && o.token == creds.SessionToken {
 		return o.owner
+	}
+	return ""
+}
+
+// ServedBy is the process that served a share when it was last asked, and whose it is; "" before
+// that, and for other sources.
+func (s *Source) ServedBy() string {
+	if by := s.servedBy.Load(); by != nil {
+		return *by
 	}
 	return ""
 }
