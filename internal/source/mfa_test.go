@@ -85,7 +85,7 @@ func TestMFARenewal(t *testing.T) {
 	s.mfas[0].bought = time.Now().Add(-36 * time.Hour)
 	mustRetrieve(t, s)
 	mustRetrieve(t, s)
-	if n := strings.Count(log.String(), "can't be renewed"); n != 1 {
+	if n := strings.Count(log.String(), "can't be refreshed"); n != 1 {
 		t.Errorf("%d warnings that it ends; want one:\n%s", n, log.String())
 	}
 	s.mfas[0].session.Expires = time.Now().Add(-time.Second)
