@@ -46,14 +46,15 @@ events_logger = "none"
 // makeEngine runs in the engine's folder.
 const makeEngine = `
 mkdir -p home/.aws tmp bin python store image/usr image/tmp image/etc
-for name in bin lib lib64 sbin; do ln -s usr/$name image/$name; done
-ln -s lib image/usr/lib64 && ln -s bin image/usr/sbin && test ! -d /usr/lib64 || { rm image/usr/lib64 && cp -r /usr/lib64 image/usr/lib64; }
+for name in bin lib lib64; do ln -s usr/$name image/$name; done
+cp -r /usr/lib64 image/usr/
 echo root:x:0:0::/:/bin/sh >image/etc/passwd
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out image/ca.pem -days 2 -subj /CN=sts \
-	-addext subjectAltName=IP:10.1.1.1 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out image/ca.pem -days 2 \
+	-subj /CN=sts -addext subjectAltName=IP:10.1.1.1 2>/dev/null
 cp "$1" bin/brs-exec && cp "$2" "$3" "$4"/*.py image/
 printf '[storage]\ndriver = "overlay"\ngraphroot = "/run/graph"\nrunroot = "/run/runroot"\n' >root.conf
-printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s/store"\nrunroot = "/run/user/4242/run"\n' "$PWD" >user.conf
+printf '[storage]\ndriver = "overlay"\nrootless_storage_path = "%s/store"\n' "$PWD" >user.conf
+echo 'runroot = "/run/user/4242/run"' >>user.conf
 printf '#!/bin/sh\nexec podman --remote --url unix:///run/podman.sock "$@"\n' >bin/docker && chmod +x bin/docker
 chmod -R go+rX image && chmod 1777 image/tmp && tar -C image -cf image.tar . && chown -R 4242:4242 home tmp store
 `
@@ -63,7 +64,8 @@ func newEngine(t *testing.T, life time.Duration, seconds int) *engine {
 	t.Helper()
 	needPython(t)
 	need.That(t, os.Getuid() == 0, "root", "run the tests as root")
-	need.Tools(t, "podman", "crun", "/usr/lib/podman/netavark", "slirp4netns", "newuidmap", "setpriv", "ip", "nsenter", "unshare", "openssl", "tar")
+	need.Tools(t, "podman", "crun", "/usr/lib/podman/netavark", "slirp4netns", "newuidmap")
+	need.Tools(t, "setpriv", "ip", "nsenter", "unshare", "openssl", "tar")
 	e := &engine{w: newWorld(t, sandbox.Options{TTL: life}), dir: openDir(t, 0o755)}
 	prefix, err := exec.CommandContext(t.Context(), tools.python, "-c", "import sys; print(sys.base_prefix)").Output()
 	if err != nil {
@@ -77,19 +79,33 @@ func newEngine(t *testing.T, life time.Duration, seconds int) *engine {
 	e.env = []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + filepath.Join(e.dir, "home"),
 		"TMPDIR=" + filepath.Join(e.dir, "tmp"), "XDG_RUNTIME_DIR=/run/user/4242", "LANG=C.UTF-8",
-		"CONTAINERS_CONF=" + filepath.Join(e.dir, "containers.conf"), "CONTAINERS_STORAGE_CONF=" + filepath.Join(e.dir, "user.conf"),
+		"CONTAINERS_CONF=" + filepath.Join(e.dir, "containers.conf"),
+		"CONTAINERS_STORAGE_CONF=" + filepath.Join(e.dir, "user.conf"),
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=us-east-1",
 		"AWS_ENDPOINT_URL_STS=https://10.1.1.1", "AWS_CA_BUNDLE=" + filepath.Join(e.dir, "image", "ca.pem"),
 	}
 	e.boot(t, strings.TrimSpace(string(prefix)))
 	image := ""
-	for _, entry := range []string{"PATH=/opt/python/bin:/usr/local/bin:/usr/bin", "LD_LIBRARY_PATH=/opt/python/lib", "AWS_ENDPOINT_URL_STS=https://10.1.1.1",
-		"AWS_CA_BUNDLE=/ca.pem", "ETL_SECONDS=" + strconv.Itoa(seconds)} {
+	for _, entry := range []string{"PATH=/opt/python/bin:/usr/local/bin:/usr/bin", "LD_LIBRARY_PATH=/opt/python/lib",
+		"AWS_ENDPOINT_URL_STS=https://10.1.1.1", "AWS_CA_BUNDLE=/ca.pem", "ETL_SECONDS=" + strconv.Itoa(seconds)} {
 		image += " --change ENV=" + entry
 	}
 	image += " " + filepath.Join(e.dir, "image.tar") + " image"
 	e.user(t, "docker import"+image+" && podman import"+image)
 	return e
+}
+
+// serverImage is the Dockerfile of an image that has nothing but brs-exec, and what is the machine's here.
+const serverImage = `FROM scratch
+COPY brs-exec ca.pem /
+ENV AWS_CA_BUNDLE=/ca.pem AWS_ENDPOINT_URL_STS=https://10.1.1.1
+`
+
+// build makes an image of a Dockerfile, beside which is brs-exec.
+func (e *engine) build(t *testing.T, name, dockerfile string) {
+	t.Helper()
+	e.here(t, `mkdir "$1" && cp image/ca.pem bin/brs-exec "$1" && printf %s "$2" >"$1/Dockerfile"`, name, dockerfile)
+	e.user(t, "docker build -q -t "+name+" "+filepath.Join(e.dir, name))
 }
 
 // here runs a script in the engine's folder, outside of its namespaces.
@@ -117,7 +133,8 @@ func (e *engine) boot(t *testing.T, python string) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command("unshare", "-m", "-n", "-p", "-f", "--mount-proc", "--kill-child", "sh", script("containers/boot.sh"), e.dir, python)
+	cmd := exec.Command("unshare", "-m", "-n", "-p", "-f", "--mount-proc", "--kill-child",
+		"sh", script("containers/boot.sh"), e.dir, python)
 	cmd.Env = append(e.env, "HOME=/root", "CONTAINERS_STORAGE_CONF="+filepath.Join(e.dir, "root.conf"))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -200,9 +217,9 @@ func (e *engine) try(t *testing.T, text string) (stdout, stderr string, err erro
 func (e *engine) serve(t *testing.T, flags string) {
 	t.Helper()
 	e.user(t, "setsid brs-exec --role-arn "+role+" --serve --share ~/.etl "+flags+" >log 2>&1 </dev/null & "+
-		"until brs-exec --ready --from-share ~/.etl; do sleep 0.1; test -d /proc/$! || { cat log; exit 1; }; done 2>/dev/null")
+		"until brs-exec --ready --from-share ~/.etl 2>/dev/null; do sleep 0.1; test -d /proc/$! || exit; done")
 	t.Cleanup(func() {
-		exec.Command("nsenter", "-t", e.pid, "-m", "-p", "sh", "-c", "kill $(cat "+variableOf(e.env, "HOME")+"/.etl/lock)").Run()
+		e.shell(context.Background(), "kill $(cat ~/.etl/lock)").Run()
 	})
 }
 
@@ -248,10 +265,22 @@ func TestContainers(t *testing.T) {
 		seconds, keys = 32, 6
 	}
 	e := newEngine(t, 10*time.Second, seconds)
-	for _, r := range recipes(t, "REACH.md", "Containers") {
-		t.Run(r.title, func(t *testing.T) {
-			t.Parallel()
-			wantETL(t, e.newHome(t).user(t, r.text), keys)
+	list := recipes(t, "REACH.md", "Containers")
+	for _, cli := range []string{"docker", "podman"} { // one after the other: they want the same subnet
+		t.Run(cli, func(t *testing.T) {
+			n := 0
+			for _, r := range list {
+				if strings.Contains(r.text, cli+" run") {
+					n++
+					t.Run(r.title, func(t *testing.T) {
+						t.Parallel()
+						wantETL(t, e.newHome(t).user(t, r.text), keys)
+					})
+				}
+			}
+			if n != 3 {
+				t.Errorf("%d lines for %s; want 3", n, cli)
+			}
 		})
 	}
 }
@@ -268,19 +297,21 @@ func TestContainerUsers(t *testing.T) {
 		says string // in its refusal; "": it is the role
 	}{
 		"you":                       {`docker run --rm --user "$(id -u)"` + fromShare, ""},
-		"root":                      {"docker run --rm" + fromShare, "is served by user 4242, who is neither you nor root"},
+		"root":                      {"docker run --rm" + fromShare, "is served by user 4242, who is"},
 		"root, account expected":    {"docker run --rm" + fromShare + "--expect-account 000000000000 ", ""},
-		"another":                   {"docker run --rm --user 4343" + fromShare, "aws.sock may not be opened by user 4343"},
+		"another":                   {"docker run --rm --user 4343" + fromShare, "may not be opened by user 4343"},
 		"rootless":                  {"podman run --rm" + fromShare, ""},
 		"rootless, your uid inside": {"podman run --rm --userns keep-id" + fromShare, ""},
-		"rootless, another":         {"podman run --rm --user 4343" + fromShare, "aws.sock may not be opened by user 4343"},
+		"rootless, another":         {"podman run --rm --user 4343" + fromShare, "may not be opened by user 4343"},
 	} {
+		const hint = `docker run --user "$(id -u)"`
 		out, errs, err := e.try(t, c.run+"-- /whois")
 		exit, _ := errors.AsType[*exec.ExitError](err)
 		switch {
 		case c.says == "" && (err != nil || !strings.Contains(out, ":assumed-role/etl/")):
 			t.Errorf("%s: %v: %s%s", name, err, out, errs)
-		case c.says != "" && (exit == nil || exit.ExitCode() != 125 || !strings.Contains(errs, c.says) || !strings.Contains(errs, `docker run --user "$(id -u)"`)):
+		case c.says == "":
+		case exit == nil || exit.ExitCode() != 125 || !strings.Contains(errs, c.says) || !strings.Contains(errs, hint):
 			t.Errorf("%s: %v: %s%s", name, err, out, errs)
 		}
 	}
@@ -310,7 +341,8 @@ func TestContainersOfOneServer(t *testing.T) {
 // --listen at a bridge: a container without the token, one of another network with the token, and 256 clients at once.
 func TestContainersListen(t *testing.T) {
 	e := newEngine(t, time.Hour, 1)
-	e.user(t, "docker network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws; docker network create other")
+	e.user(t, "docker network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws")
+	e.user(t, "docker network create other")
 	e.serve(t, "--listen 169.254.170.2")
 	e.user(t, "docker run -d --network aws image sleep 600") // the bridge is there as long as one of its containers
 	ask := func(flags, n string) string {
@@ -325,4 +357,32 @@ func TestContainersListen(t *testing.T) {
 			t.Errorf("%s: %s; want %s", c.flags, got, c.want)
 		}
 	}
+}
+
+// examples/compose as it stands there, by docker-compose. Its health checks are run here: podman leaves them to
+// systemd.
+func TestContainersCompose(t *testing.T) {
+	need.Asked(t, long(), ".ci/long containers")
+	need.Tools(t, "docker-compose")
+	e := newEngine(t, 10*time.Second, 16)
+	e.build(t, "etl-credentials", serverImage)
+	e.build(t, "etl", "FROM image\nCMD [\"python3\", \"/etl.py\"]\n")
+	config := "[profile etl]\nrole_arn = " + role + "\nsource_profile = default\nregion = eu-west-1\n"
+	if err := os.WriteFile(filepath.Join(e.dir, "home", ".aws", "config"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file, err := filepath.Abs(filepath.Join("..", "examples", "compose", "compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compose := "export DOCKER_HOST=unix:///run/podman.sock COMPOSE_PROJECT_NAME=job COMPOSE_FILE=" + file + "; "
+	said := e.user(t, compose+`(while sleep 0.5; do docker healthcheck run job_credentials_1; done) >/dev/null 2>&1 &
+docker-compose up --no-color --exit-code-from etl 2>&1; status=$?; kill $!; exit $status`)
+	var out strings.Builder
+	for line := range strings.Lines(said) {
+		if name, text, ok := strings.Cut(line, " | "); ok && strings.TrimSpace(name) == "etl_1" {
+			out.WriteString(text)
+		}
+	}
+	wantETL(t, out.String(), 4)
 }

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,7 +42,8 @@ for document in yaml.safe_load_all(open(sys.argv[1])):
     if "template" in spec:
         json.dump(spec["template"], sys.stdout)
 `
-	text, err := exec.CommandContext(t.Context(), tools.python, "-c", toJSON, filepath.Join("..", "examples", "kubernetes", file)).Output()
+	path := filepath.Join("..", "examples", "kubernetes", file)
+	text, err := exec.CommandContext(t.Context(), tools.python, "-c", toJSON, path).Output()
 	var p pod
 	if err == nil {
 		err = json.Unmarshal([]byte(strings.ReplaceAll(string(text), "123456789012", "000000000000")), &p)
@@ -59,29 +60,35 @@ type node struct {
 	asked atomic.Int64 // for the credentials of an agent
 }
 
+// Where a pod's tokens are, under /var/run/secrets.
+const (
+	irsaToken = "eks.amazonaws.com/serviceaccount/token"
+	podToken  = "pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"
+)
+
 // Who a container is by what its platform put into it.
 var (
-	irsa = []string{"AWS_ROLE_ARN=arn:aws:iam::000000000000:role/pod", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1",
-		"AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/eks.amazonaws.com/serviceaccount/token"}
-	podIdentity = []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials", "AWS_REGION=eu-west-1",
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"}
-	task = []string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/etl", "AWS_REGION=eu-west-1"}
+	irsa = []string{"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1",
+		"AWS_ROLE_ARN=arn:aws:iam::000000000000:role/pod",
+		"AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/secrets/" + irsaToken}
+	podIdentity = []string{"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/var/run/secrets/" + podToken}
+	task = []string{"AWS_REGION=eu-west-1", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/etl"}
 )
 
 func newNode(t *testing.T, life time.Duration, seconds int) *node {
 	t.Helper()
 	n := &node{engine: newEngine(t, life, seconds)}
-	token := sandbox.WebIdentityToken("system:serviceaccount:default:etl", "sts.amazonaws.com", time.Now().Add(time.Hour))
-	n.here(t, `for dir in eks.amazonaws.com pods.eks.amazonaws.com; do mkdir -p secrets/$dir/serviceaccount; done
-printf %s "$1" >secrets/eks.amazonaws.com/serviceaccount/token
-printf pod-token >secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token
-mkdir build && cp image/ca.pem bin/brs-exec build
-printf 'FROM scratch\nCOPY brs-exec ca.pem /\nENV AWS_CA_BUNDLE=/ca.pem AWS_ENDPOINT_URL_STS=https://10.1.1.1\n' >build/Dockerfile.credentials`,
-		token)
-	if err := os.WriteFile(filepath.Join(n.dir, "build", "Dockerfile"), []byte(dockerfile(t)), 0o644); err != nil {
-		t.Fatal(err)
+	ends := time.Now().Add(time.Hour)
+	for name, text := range map[string]string{
+		irsaToken: sandbox.WebIdentityToken("system:serviceaccount:default:etl", "sts.amazonaws.com", ends),
+		podToken:  "pod-token",
+	} {
+		n.here(t, `mkdir -p "$(dirname "secrets/$1")" && printf %s "$2" >"secrets/$1"`, name, text)
 	}
-	n.user(t, "cd "+n.dir+"/build && docker build -q -t etl . && docker build -q -t etl-credentials -f Dockerfile.credentials .")
+	n.build(t, "etl", dockerfile(t))
+	n.build(t, "etl-credentials", serverImage)
 	n.sh(t, "for address in 169.254.170.2 169.254.170.23; do ip address add $address/32 dev lo; done")
 	for _, address := range []string{"169.254.170.2:80", "169.254.170.23:80"} {
 		n.serveAgent(t, address)
@@ -100,23 +107,25 @@ func dockerfile(t *testing.T) string {
 // serveAgent is ECS's agent and EKS's: a new session of role/host at each question.
 func (n *node) serveAgent(t *testing.T, address string) {
 	t.Helper()
-	base := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return n.w.sts.BaseCredentials(), nil })
-	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &n.w.url, Credentials: base})
+	base := func(context.Context) (aws.Credentials, error) { return n.w.sts.BaseCredentials(), nil }
+	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &n.w.url,
+		Credentials: aws.CredentialsProviderFunc(base)})
+	arn, name := "arn:aws:iam::000000000000:role/host", "task"
 	agent := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if who := r.URL.Path + " " + r.Header.Get("Authorization"); who != "/v2/credentials/etl " && who != "/v1/credentials pod-token" {
+		who := r.URL.Path + " " + r.Header.Get("Authorization")
+		if who != "/v2/credentials/etl " && who != "/v1/credentials pod-token" {
 			http.Error(w, who, http.StatusForbidden)
 			return
 		}
 		n.asked.Add(1)
-		out, err := client.AssumeRole(r.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/host"),
-			RoleSessionName: aws.String("task")})
+		out, err := client.AssumeRole(r.Context(), &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: &name})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 		c := out.Credentials
-		json.NewEncoder(w).Encode(map[string]any{"AccessKeyId": c.AccessKeyId, "SecretAccessKey": c.SecretAccessKey, "Token": c.SessionToken,
-			"Expiration": c.Expiration.UTC().Format(time.RFC3339)})
+		json.NewEncoder(w).Encode(map[string]any{"AccessKeyId": c.AccessKeyId, "SecretAccessKey": c.SecretAccessKey,
+			"Token": c.SessionToken, "Expiration": c.Expiration.UTC().Format(time.RFC3339)})
 	})}
 	err := n.do(func() error {
 		ln, err := net.Listen("tcp", address)
@@ -150,21 +159,20 @@ func (n *node) newPod(t *testing.T, name string) []string {
 		"-v", filepath.Join(n.dir, "secrets") + ":/var/run/secrets:ro", "--user", "1000"}
 }
 
-// flags are a container's, as a kubelet takes them from its manifest; identity is what the platform's webhook adds.
-func (c container) flags(p pod, identity, flags []string) []string {
-	for _, name := range strings.Split(p.Metadata.Annotations["eks.amazonaws.com/skip-containers"], ",") {
-		if name == c.Name {
-			identity = nil
+// start starts a container of a pod as its manifest has it; identity is what the platform's webhook adds.
+func (n *node) start(t *testing.T, p pod, c container, identity, flags []string, how ...string) string {
+	t.Helper()
+	args := slices.Concat([]string{"run"}, how, flags)
+	skipped := strings.Split(p.Metadata.Annotations["eks.amazonaws.com/skip-containers"], ",")
+	if !slices.Contains(skipped, c.Name) {
+		for _, entry := range identity {
+			args = append(args, "-e", entry)
 		}
 	}
-	for _, entry := range identity {
-		flags = append(flags, "-e", entry)
-	}
 	for _, entry := range c.Env {
-		flags = append(flags, "-e", entry.Name+"="+entry.Value)
+		args = append(args, "-e", entry.Name+"="+entry.Value)
 	}
-	flags = append(flags, "--entrypoint", c.Command[0], c.Image)
-	return append(append(flags, c.Command[1:]...), c.Args...)
+	return n.docker(t, slices.Concat(args, []string{"--entrypoint", c.Command[0], c.Image}, c.Command[1:], c.Args)...)
 }
 
 // The manifests of examples/kubernetes, as a kubelet would start them: with brs-exec as the entry point.
@@ -180,52 +188,50 @@ func TestPodEntryPoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := readPod(t, c.file)
-			flags := n.newPod(t, name)
-			wantETL(t, n.docker(t, append([]string{"run", "--rm"}, p.Spec.Containers[0].flags(p, c.identity, flags)...)...), 2)
+			wantETL(t, n.start(t, p, p.Spec.Containers[0], c.identity, n.newPod(t, name), "--rm"), 2)
 		})
 	}
 }
 
-// A native sidecar, and a program that begins when its startup probe says so; then a program with brs-exec in its image,
-// which begins before there is any sidecar; and one that was not skipped by the webhook, whose own identity wins.
+// A native sidecar, and the program that begins when its startup probe says so. Beside them is one with brs-exec in its
+// image, which begins before there is any sidecar. Where the webhook is not told to skip the program, IRSA's role wins.
 func TestPodSidecar(t *testing.T) {
 	n := newNode(t, 10*time.Second, 12)
 	for name, identity := range map[string][]string{"irsa": irsa, "pod-identity": podIdentity} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := readPod(t, "sidecar.yaml")
+			p, flags := readPod(t, "sidecar.yaml"), n.newPod(t, name)
 			sidecar, app := p.Spec.InitContainers[0], p.Spec.Containers[0]
-			flags := n.newPod(t, name)
-			first := n.docker(t, append(append([]string{"run", "-d", "-e", "AWS_REGION=eu-west-1", "--entrypoint", "brs-exec"},
-				flags...), "etl", "--from-share", "/share/aws", "--", "python3", "/etl.py")...)
-			n.docker(t, append([]string{"run", "-d", "--name", name + "-sidecar"}, sidecar.flags(p, identity, flags)...)...)
-			probe := strings.Join(sidecar.StartupProbe.Exec.Command, " ")
-			if _, errs, err := n.try(t, "until docker exec "+name+"-sidecar "+probe+"; do sleep 0.2; done"); err != nil {
-				t.Fatalf("the startup probe: %.1000s; %s", errs, n.user(t, "docker logs "+name+"-sidecar 2>&1"))
+			early := container{Image: "etl", Command: []string{"brs-exec"},
+				Args: []string{"--from-share", "/share/aws", "--", "python3", "/etl.py"}}
+			first := strings.TrimSpace(n.start(t, p, early, nil, flags, "-d", "-e", "AWS_REGION=eu-west-1"))
+			called := name + "-sidecar"
+			n.start(t, p, sidecar, identity, flags, "-d", "--name", called)
+			probe := "docker exec " + called + " " + strings.Join(sidecar.StartupProbe.Exec.Command, " ")
+			if _, errs, err := n.try(t, "until "+probe+"; do sleep 0.2; done"); err != nil {
+				t.Fatalf("the startup probe: %.1000s; %s", errs, n.user(t, "docker logs 2>&1 "+called))
 			}
-			wantETL(t, n.docker(t, append([]string{"run", "--rm"}, app.flags(p, identity, flags)...)...), 2)
-
-			if status := n.docker(t, "wait", strings.TrimSpace(first)); status != "0\n" {
+			wantETL(t, n.start(t, p, app, identity, flags, "--rm"), 2)
+			if status := n.docker(t, "wait", first); status != "0\n" {
 				t.Errorf("the program that was first ended with %s", status)
 			}
-			wantETL(t, n.user(t, "docker logs "+strings.TrimSpace(first)+" 2>/dev/null"), 2)
-
-			app.Command = []string{"/whois"}
-			p.Metadata.Annotations = nil
+			wantETL(t, n.user(t, "docker logs 2>/dev/null "+first), 2)
 			if name == "irsa" {
-				if out := n.docker(t, append([]string{"run", "--rm"}, app.flags(p, identity, flags)...)...); !strings.Contains(out, ":assumed-role/pod/") {
+				p.Metadata.Annotations, app.Command = nil, []string{"/whois"}
+				if out := n.start(t, p, app, identity, flags, "--rm"); !strings.Contains(out, ":assumed-role/pod/") {
 					t.Errorf("without skip-containers: %s; want IRSA's role", out)
 				}
 			}
-			if status := n.user(t, "docker stop -t 20 "+name+"-sidecar >/dev/null; docker wait "+name+"-sidecar"); status != "0\n" {
+			n.docker(t, "stop", "-t", "20", called)
+			if status := n.docker(t, "wait", called); status != "0\n" {
 				t.Errorf("the sidecar's TERM ended with %s", status)
 			}
 		})
 	}
 }
 
-// The image of docs/SCALE.md, whose entry point is brs-exec, in a task of ECS or AWS Batch: the endpoint of the task is the
-// base, over rotations of both; TERM, the status and orphans are those of any process 1.
+// The image of docs/SCALE.md, whose entry point is brs-exec, in a task of ECS or AWS Batch: the endpoint of the task is
+// the base, over rotations of both; TERM, the status and orphans are those of any process 1.
 func TestTask(t *testing.T) {
 	n := newNode(t, 10*time.Second, 12)
 	run := func(flags ...string) []string {
