@@ -157,7 +157,7 @@ func (c *cloud) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		c.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -27,12 +27,22 @@ func (c *cloud) engine(name string) (venv string) {
 	for _, e := range entries {
 		c.write(e.Name(), read(c.t, filepath.Join(source, e.Name())))
 	}
-	venv = cached(c.t, name, read(c.t, filepath.Join(source, "requirements.txt")), func(dir string) {
-		tool(c.t, dir, "python3", "-m", "venv", ".")
-		tool(c.t, dir, filepath.Join(dir, "bin", "pip"), "install", "--quiet", "--no-deps", "-r", filepath.Join(c.dir, "requirements.txt"))
-	})
+	venv = makeVenv(c.t, name)
 	c.set("PATH=" + filepath.Join(venv, "bin") + ":" + filepath.Dir(brsExec) + ":" + os.Getenv("PATH"))
 	return venv
+}
+
+// makeVenv makes it in the user's cache, if it isn't there.
+func makeVenv(t *testing.T, name string) (dir string) {
+	t.Helper()
+	requirements, err := filepath.Abs(filepath.Join("engines", name, "requirements.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cached(t, name, read(t, requirements), func(dir string) {
+		tool(t, dir, "python3", "-m", "venv", ".")
+		tool(t, dir, filepath.Join(dir, "bin", "pip"), "install", "--quiet", "--no-deps", "-r", requirements)
+	})
 }
 
 // cached returns a folder of the user's cache that build has filled for this text.

@@ -19,7 +19,7 @@ func typedFile(t *testing.T, section, name string) string {
 	text, _, _ = strings.Cut(text, "\n## ")
 	for block := range strings.SplitSeq(text, "\n\n") {
 		block = strings.TrimPrefix(strings.ReplaceAll("\n"+block, "\n    ", "\n"), "\n") + "\n"
-		if strings.Contains(block, "\n# "+name+"\n") || strings.Contains(block, "\n# "+name+": ") {
+		if top := "\n" + block; strings.Contains(top, "\n# "+name+"\n") || strings.Contains(top, "\n# "+name+": ") {
 			return strings.ReplaceAll(block, "123456789012", "000000000000")
 		}
 	}

@@ -29,7 +29,7 @@ func spark(t *testing.T) *cloud {
 		tool(t, dir, "mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies")
 	})
 	const quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" // several JVMs on two processors
-	c.write("conf/spark-defaults.conf", fmt.Sprintf(`
+	c.write("conf/spark-defaults.conf", typedFile(t, "Spark", "spark-defaults.conf")+fmt.Sprintf(`
 spark.driver.extraClassPath %[1]s/lib/*
 spark.executor.extraClassPath %[1]s/lib/*
 spark.driver.extraJavaOptions %[3]s
@@ -136,7 +136,7 @@ func TestSparkStandalone(t *testing.T) {
 	}
 }
 
-// What is said of a worker that leaves its wrapper; a worker that had no wrapper at all, told by spark.executorEnv.
+// What is said of a worker that leaves its wrapper; a worker that had no wrapper, but keys, told by spark.executorEnv.
 func TestSparkWorkerOutside(t *testing.T) {
 	c := spark(t)
 	port := freePort(t)
@@ -153,7 +153,7 @@ func TestSparkWorkerOutside(t *testing.T) {
 	}
 	c.gone("worker.Worker")
 
-	c.shell(`SPARK_NO_DAEMONIZE=1 env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY start-worker.sh "$MASTER"`)
+	c.shell(`SPARK_NO_DAEMONIZE=1 start-worker.sh "$MASTER"`)
 	c.write("submit.sh", typedFile(t, "Spark", "submit.sh"))
 	out, status := c.run("Spark", `brs-exec --role-arn "$ROLE" -- sh submit.sh`)
 	if status != 0 {
