@@ -80,15 +80,17 @@ func cached(t *testing.T, name, text string, build func(dir string)) string {
 	return dir
 }
 
-// tool runs a build step in dir.
+// tool runs a build step in dir. Where a registry can't be reached the test is skipped; in CI it fails.
 func tool(t *testing.T, dir, name string, args ...string) {
 	t.Helper()
 	need.Tools(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(string(out)))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Logf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(string(out)))
 	}
+	need.That(t, err == nil, "what "+filepath.Base(name)+" downloads", "see -v")
 }
 
 // holds checks that a section of docs/SCALE.md has this line, in a block of its own.
