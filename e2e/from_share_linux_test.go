@@ -143,7 +143,7 @@ func TestFromShareInNamespace(t *testing.T) {
 	}
 }
 
-// Many at once under one outer: one AssumeRole call in all, and the outer's memory stays.
+// Many at once under one outer, by the line of docs/REACH.md: one AssumeRole call in all, and the outer's memory stays.
 func TestFromShareMany(t *testing.T) {
 	need.Tools(t, "xargs")
 	w := newWorld(t, sandbox.Options{}).base()
@@ -154,10 +154,11 @@ func TestFromShareMany(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "aws")
 	s := w.start(t, dir, nil)
 	before := rss(t, s.Process.Pid)
-	cmd := exec.CommandContext(t.Context(), "sh", "-c",
-		`seq "$1" | AWS_ACCESS_KEY_ID= AWS_SECRET_ACCESS_KEY= xargs -P "$1" -I{} "$2" --from-share "$3" -- "$4"`,
-		"sh", many, tools.brsExec, dir, tools.whois)
-	cmd.Env = w.env
+	_, row, _ := strings.Cut(read(t, filepath.Join("..", "docs", "REACH.md")), "| many processes at once, one AssumeRole call in all | ")
+	line, _, _ := strings.Cut(row, " | `")
+	line = strings.NewReplacer(`\|`, "|", "200", many, "DIR", dir, "COMMAND", tools.whois, "brs-exec", tools.brsExec).Replace(line)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+	cmd.Env = append(w.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=")
 	begun := time.Now()
 	out, err := cmd.CombinedOutput()
 	if got := strings.Count(string(out), "assumed-role/etl/"); err != nil || strconv.Itoa(got) != many {

@@ -19,7 +19,7 @@ type away struct {
 	why      string
 	order    string // what to type instead, with words in capitals (fillIn)
 
-	takes  string // letters of its options that take a value
+	takes  string // options whose value is a word of its own: letters, and after a space long ones
 	before int    // words that are no options, before the program that it runs; unknown: can't be told
 }
 
@@ -42,11 +42,11 @@ const (
 // was tested of them; e2e.TestHints types what is told.
 var outOfReach = []away{
 	{commands: "sudo", why: drops, order: "brs-exec … --token-in env -- sudo -E ARGS"},
-	{commands: "doas pkexec", why: drops, takes: "Cu",
+	{commands: "doas pkexec", why: drops, takes: "Cu --user",
 		order: "brs-exec … --share DIR -- NAME brs-exec --from-share DIR --expect-account ID -- COMMAND"},
 	{commands: "su runuser", words: "- -l --login", why: "a login shell drops the environment",
-		takes: "cCgGsTw", before: 1, order: "brs-exec … --token-in env -- NAME USER -c COMMAND"},
-	{commands: "env", words: "- -i --ignore-environment", why: "-i drops the environment", takes: "uCS",
+		takes: "cCgGsTw --command --group --supp-group --shell", before: 1, order: "brs-exec … --token-in env -- NAME USER -c COMMAND"},
+	{commands: "env", words: "- -i --ignore-environment", why: "-i drops the environment", takes: "uCS --unset --chdir",
 		order: `brs-exec … --share DIR -- env -i PATH="$PATH" brs-exec --from-share DIR -- COMMAND`},
 	{commands: "tmux", why: "a server that runs already has the environment of its own start",
 		order: "brs-exec … -- tmux -L aws new-session"},
@@ -78,7 +78,7 @@ var outOfReach = []away{
 		before: unknown, order: "NAME exec POD -- brs-exec … -- COMMAND"},
 	{commands: "ip", words: "netns", why: namespace, before: 3,
 		order: "brs-exec … --share DIR -- ip netns exec NS brs-exec --from-share DIR -- COMMAND"},
-	{commands: "unshare nsenter", words: "-n --net -a --all", why: namespace, takes: "tSG",
+	{commands: "unshare nsenter", words: "-n --net -a --all", why: namespace, takes: "tSG --target --setuid --setgid",
 		order: "brs-exec … --share DIR -- NAME OPTIONS brs-exec --from-share DIR -- COMMAND"},
 	{commands: "systemd-run", why: ofItsOwn,
 		order: "brs-exec … --share DIR -- systemd-run -p Type=oneshot -p EnvironmentFile=DIR/env ARGS"},
@@ -125,8 +125,9 @@ func (c *cli) instead(row *away, command []string, home string) string {
 }
 
 // split returns "… " if a command line begins with options, and what comes after them and after
-// assignments. takes are the letters of those options whose value is a word of its own.
+// assignments. takes is as in away.
 func split(args []string, takes string) (options string, operands []string) {
+	letters, long, _ := strings.Cut(takes, " ")
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch isOption := strings.HasPrefix(arg, "-"); {
@@ -134,7 +135,7 @@ func split(args []string, takes string) (options string, operands []string) {
 			return options, args[i+1:]
 		case !isOption && !strings.Contains(arg, "="):
 			return options, args[i:]
-		case isOption && len(arg) == 2 && strings.Contains(takes, arg[1:]):
+		case isOption && len(arg) == 2 && strings.Contains(letters, arg[1:]), slices.Contains(strings.Fields(long), arg):
 			i++
 		}
 		options = "… "

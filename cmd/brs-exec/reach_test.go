@@ -77,6 +77,8 @@ func TestReachHint(t *testing.T) {
 		{"unshare -r make -n", ""},
 		{"nsenter -t 1 -n make", "nsenter: a network namespace has"},
 		{"nsenter -t 1 -m make", ""},
+		{"nsenter --target 1 --net make", "nsenter: a network namespace has a loopback of its own; try brs-exec FLAGS --share /h/.aws-share -- " +
+			"nsenter … brs-exec --from-share /h/.aws-share -- make"},
 		{"ip netns exec ns1 make", "ip: a network namespace has a loopback of its own; try brs-exec FLAGS --share /h/.aws-share -- " +
 			"ip netns exec ns1 brs-exec --from-share /h/.aws-share -- make"},
 		{"su user -c make", ""},
