@@ -216,11 +216,21 @@ func TestPodSidecar(t *testing.T) {
 				t.Errorf("the program that was first ended with %s", status)
 			}
 			wantETL(t, n.user(t, "docker logs 2>/dev/null "+first), 2)
+			app.Command, app.Args = []string{"/whois"}, nil
 			if name == "irsa" {
-				p.Metadata.Annotations, app.Command = nil, []string{"/whois"}
+				p.Metadata.Annotations = nil
 				if out := n.start(t, p, app, identity, flags, "--rm"); !strings.Contains(out, ":assumed-role/pod/") {
 					t.Errorf("without skip-containers: %s; want IRSA's role", out)
 				}
+			}
+			n.docker(t, "kill", "-s", "KILL", called) // the kubelet starts it again, in the same folder
+			n.docker(t, "start", called)
+			if out := n.user(t, "until "+probe+"; do sleep 0.2; done 2>/dev/null"); out != "" {
+				t.Errorf("the probe says %q", out)
+			}
+			p = readPod(t, "sidecar.yaml")
+			if out := n.start(t, p, app, identity, flags, "--rm"); !strings.Contains(out, ":assumed-role/etl/") {
+				t.Errorf("after a kill of the sidecar: %s", out)
 			}
 			n.docker(t, "stop", "-t", "20", called)
 			if status := n.docker(t, "wait", called); status != "0\n" {

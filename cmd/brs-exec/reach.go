@@ -22,7 +22,9 @@ func (s *session) adviseReach(w io.Writer, command, env []string, status runner.
 	stopped := status < 0 || status > 128 && status <= 192
 	// 125 to 127 is what docker, sudo, env and the like say when they ran nothing.
 	nothing := status >= 125 && status <= 127 || !findsOne(command)
-	if stopped || nothing || came(asked) || !s.log.Enabled(context.Background(), slog.LevelWarn) {
+	d := s.flags.delivery
+	unseen := d.file || d.env || d.json // whoever has these asks nobody
+	if stopped || nothing || unseen || came(asked) || !s.log.Enabled(context.Background(), slog.LevelWarn) {
 		return
 	}
 	if row := rowOf(command); row != nil && (status != 0 || row.why == later) {
