@@ -98,6 +98,7 @@ BatchStartTimeout=120
 MessageTimeout=100
 Prolog=/srv/prolog
 Epilog=/srv/epilog
+TaskProlog=/srv/taskprolog
 NodeName=NODE1 NodeAddr=10.77.0.11 CPUs=64
 NodeName=NODE2 NodeAddr=10.77.0.12 CPUs=64
 PartitionName=all Nodes=ALL Default=YES MaxTime=1:00:00

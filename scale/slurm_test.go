@@ -29,7 +29,8 @@ func typedFile(t *testing.T, section, name string) string {
 
 // slurmFiles are those that the page has, where the cluster wants them.
 func slurmFiles(t *testing.T) map[string]string {
-	files := map[string]string{"prolog": typedFile(t, "Slurm", "prolog"), "epilog": typedFile(t, "Slurm", "epilog")}
+	files := map[string]string{"prolog": typedFile(t, "Slurm", "prolog"), "epilog": typedFile(t, "Slurm", "epilog"),
+		"taskprolog": typedFile(t, "Slurm", "taskprolog")}
 	for _, name := range []string{"job.sh", "array.sh", "around.sh", "steps.sh", "limit.sh"} {
 		files["home/ann/"+name] = typedFile(t, "Slurm", name)
 	}
@@ -136,8 +137,9 @@ func TestSlurmEnds(t *testing.T) {
 		do("exit.sh", "DO=exit 3"):        {"FAILED", "3:0", ""},
 		do("exit.sh", "DO=kill -SEGV $$"): {"FAILED", "0:11", ""},
 		do("exit.sh", "DO=whois"):         {"COMPLETED", "0:0", "assumed-role"},
-		do("job.sh", "ROLE=none"):         {"FAILED", "125:0", "brs-exec: "},
-		s.underBrsExec("dead.sh"):         {"FAILED", "125:0", "this environment is of a brs-exec that has ended"},
+		s.sbatch([]string{"AWS_ENDPOINT_URL_STS=http://127.0.0.1:8080", "AWS_REGION=us-east-1"}, "-p", "etl", "--wrap", "srun whois"): {"COMPLETED", "0:0", "assumed-role/etl/"},
+		do("job.sh", "ROLE=none"): {"FAILED", "125:0", "brs-exec: "},
+		s.underBrsExec("dead.sh"): {"FAILED", "125:0", "this environment is of a brs-exec that has ended"},
 	}
 	for id, want := range ends {
 		j := s.await(id, "COMPLETED", "FAILED", "NODE_FAIL")[0]
