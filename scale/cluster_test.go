@@ -472,6 +472,15 @@ func (s *slurm) running(node string, want int) {
 	})
 }
 
+// memory is that of all brs-exec on a node, in MB; what they share is counted once.
+func (s *slurm) memory(node string) string {
+	s.t.Helper()
+	const sum = `for p in $(pgrep -x brs-exec); do cat /proc/$p/smaps_rollup; done | awk '/^Pss:/ {kib += $2} END {print int(kib / 1024)}'`
+	out, err := s.on(node, nil, "sh", "-c", sum).Output()
+	s.must(err)
+	return strings.TrimSpace(string(out))
+}
+
 // dump shows the daemons' logs of a test that failed.
 func (s *slurm) dump() {
 	if !s.t.Failed() {

@@ -68,6 +68,7 @@ func TestSlurmArrays(t *testing.T) {
 	}
 	for _, node := range s.nodes {
 		s.running(node, tasks)
+		t.Logf("%d tasks: the brs-exec of %s have %s MB", tasks, node, s.memory(node))
 	}
 	s.scancel(inside, served)
 	for _, id := range []string{inside, served} {

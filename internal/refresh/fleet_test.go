@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"flag"
 	"fmt"
@@ -31,6 +32,8 @@ type fleet struct {
 	took     time.Duration // how long it takes to
 	span     time.Duration // simulated
 	naive    bool          // exponential backoff instead: 1 s doubled up to 60 s, U(0.5, 1)
+	size     int           // 0: fleetSize
+	start    time.Duration // 0: fleetSpan
 }
 
 type wrapper struct {
@@ -56,10 +59,10 @@ type trace struct {
 func (f fleet) run(seed uint64) (tr trace) {
 	u := rand.New(rand.NewPCG(seed, 0)).Float64
 	tr.calls, tr.refused = make([]int, f.span/time.Second), make([]int, f.span/time.Second)
-	q := make(byNext, fleetSize)
+	q := make(byNext, cmp.Or(f.size, fleetSize))
 	lost := map[*wrapper]bool{}
 	for i := range q {
-		at := t0.Add(between(fleetSpan, 0, 1, u()))
+		at := t0.Add(between(cmp.Or(f.start, fleetSpan), 0, 1, u()))
 		q[i] = &wrapper{next: at, expires: at}
 	}
 	heap.Init(&q)
@@ -175,7 +178,7 @@ func TestFleet(t *testing.T) {
 // TestFleetDocs holds docs/evidence/fleet.* to what the schedule does now.
 func TestFleetDocs(t *testing.T) {
 	dir := filepath.Join("..", "..", "docs", "evidence")
-	for name, want := range map[string][]byte{"fleet.md": fleetTable(), "fleet.svg": fleetPicture()} {
+	for name, want := range map[string][]byte{"fleet.md": fleetTable(), "fleet.svg": fleetPicture(), "array.svg": arrayPicture()} {
 		path := filepath.Join(dir, name)
 		if *update {
 			if err := os.WriteFile(path, want, 0o644); err != nil {
@@ -211,6 +214,7 @@ func fleetTable() []byte {
 	for m := 0; m < 75; m += 5 {
 		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", m, mean(well.calls, m*60), mean(down.calls, m*60), mean(plain.calls, m*60))
 	}
+	b.Write(arrayTable())
 	return b.Bytes()
 }
 
@@ -236,29 +240,48 @@ credentials, children are failing, healing soon is worth more than sparing an ST
 quiet window can hold; the quota then refuses some, and those slow down.
 `
 
-// fleetPicture draws ten-second means.
+// A chart shows ten-second means of calls per second.
+type chart struct {
+	title string
+	most  int // calls/s at its top
+	down  bool
+	lines []line
+}
+
+type line struct {
+	name, color string
+	f           fleet
+}
+
 func fleetPicture() []byte {
-	const width, height, left, top, minutes, most = 860, 360, 52, 46, 80, 400
+	return chart{"AssumeRole calls per second from 10,000 wrappers (quota: 600)", 400, true, []line{
+		{"plain backoff, 60 s at most", "#c60", beyond[2]}, {"brs-exec, STS down for 10 minutes", "#06c", fleets[2]},
+		{"brs-exec, STS well", "#2a2", fleets[0]},
+	}}.draw()
+}
+
+func (c chart) draw() []byte {
+	const width, height, left, top, minutes = 860, 360, 52, 46, 80
+	most := c.most
 	x := func(second int) int { return left + second*(width-left-20)/(minutes*60) }
 	y := func(tenths int) int { return top + (height-top-46)*(most*10-min(tenths, most*10))/(most*10) }
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\">\n", width, height)
 	fmt.Fprintf(&b, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", width, height)
-	fmt.Fprintf(&b, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#f3e6e6\"/>\n", x(25*60), top, x(35*60)-x(25*60), y(0)-top)
-	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#844\" text-anchor=\"middle\">STS down</text>\n", x(30*60), top+14)
-	for n := 0; n <= most; n += 100 {
+	if c.down {
+		fmt.Fprintf(&b, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#f3e6e6\"/>\n", x(25*60), top, x(35*60)-x(25*60), y(0)-top)
+		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#844\" text-anchor=\"middle\">STS down</text>\n", x(30*60), top+14)
+	}
+	for n := 0; n <= most; n += most / 4 {
 		fmt.Fprintf(&b, "<path d=\"M%d %dH%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%d</text>\n", left, y(n*10), width-20, left-6, y(n*10)+4, n)
 	}
 	for m := 0; m <= minutes; m += 10 {
 		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%d</text>\n", x(m*60), height-28, m)
 	}
 	fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">minutes since the first start</text>\n", (left+width)/2, height-8)
-	fmt.Fprintf(&b, "<text x=\"%d\" y=\"16\">AssumeRole calls per second from 10,000 wrappers (quota: 600)</text>\n", left)
+	fmt.Fprintf(&b, "<text x=\"%d\" y=\"16\">%s</text>\n", left, c.title)
 	legend := left
-	for _, l := range []struct {
-		name, color string
-		f           fleet
-	}{{"plain backoff, 60 s at most", "#c60", beyond[2]}, {"brs-exec, STS down for 10 minutes", "#06c", fleets[2]}, {"brs-exec, STS well", "#2a2", fleets[0]}} {
+	for _, l := range c.lines {
 		fmt.Fprintf(&b, "<text x=\"%d\" y=\"34\" fill=\"%s\">— %s</text>\n", legend, l.color, l.name)
 		legend += 40 + 7*len(l.name)
 		calls := l.f.trace().calls
@@ -271,3 +294,54 @@ func fleetPicture() []byte {
 	b.WriteString("</svg>\n")
 	return b.Bytes()
 }
+
+const (
+	perNode = 64
+	nodes   = (fleetSize + perNode - 1) / perNode
+)
+
+// arrays are 10,000 tasks of an array, by a wrapper in each, and by one server a node.
+var arrays = []fleet{
+	{name: "a wrapper in each of 10,000 tasks", span: fleetRun},
+	{name: fmt.Sprintf("one `--serve` on each of %d nodes", nodes), size: nodes, span: fleetRun},
+	{name: "a wrapper in each, all started within ten seconds", start: 10 * time.Second, span: fleetRun},
+	{name: "one `--serve` a node, all started within ten seconds", size: nodes, start: 10 * time.Second, span: fleetRun},
+}
+
+func arrayPicture() []byte {
+	return chart{"AssumeRole calls per second from an array of 10,000 tasks (quota: 600)", 200, false, []line{
+		{"a wrapper in each task", "#06c", arrays[0]}, {"one server a node", "#2a2", arrays[1]},
+	}}.draw()
+}
+
+func arrayTable() []byte {
+	var b bytes.Buffer
+	b.WriteString(arrayWords)
+	for _, f := range arrays {
+		tr, last := f.trace(), int(cmp.Or(f.start, fleetSpan)/time.Second)
+		first, later := peak(tr.calls, 0, 120), peak(tr.calls, 120, len(tr.calls))
+		served := fmt.Sprintf("%ds", last)
+		if tr.lastHealed > 0 {
+			served = tr.lastHealed.Round(time.Second).String()
+		}
+		fmt.Fprintf(&b, "| %s | %d (%.1f %%) | %d (%.1f %%) | %d | %s |\n", f.name, first, float64(first)*100/fleetQuota,
+			later, float64(later)*100/fleetQuota, total(tr.refused), served)
+	}
+	return b.Bytes()
+}
+
+const arrayWords = `
+## An array of 10,000 tasks
+
+The same simulation for a job array on nodes of 64 tasks: brs-exec in each task, or one server a node
+([SCALE.md](../SCALE.md#slurm)). STS is well.
+
+![calls per second over time](array.svg)
+
+Memory, measured with 64 on one machine (`scale.TestSlurmArrays` says it): a brs-exec has 2.3 MB of its own (12 MB with the program itself, which all share), so 64
+in their tasks are about 150 MB a node, whether they assume the role or take it from the node's server. A server alone, with the
+endpoint in the tasks' environment (TaskProlog), is 3 MB.
+
+| | peak at the start, calls/s (of the quota) | peak later | refused in 2.5 h | the last has credentials after |
+|---|---|---|---|---|
+`
