@@ -282,7 +282,8 @@ func (s *slurm) on(name string, ann []string, args ...string) *exec.Cmd {
 	env := []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SLURM_CONF=/srv/slurm.conf", "LANG=C.UTF-8", "TZ=UTC"}
 	if ann != nil {
 		argv = append(argv, "--wdns=/srv/home/ann", "setpriv", fmt.Sprintf("--reuid=%d", annUID), fmt.Sprintf("--regid=%d", annUID), "--clear-groups")
-		env = append(append(env, "HOME=/srv/home/ann", "USER=ann", "AWS_EC2_METADATA_DISABLED=true"), ann...)
+		env = append(append(env, "HOME=/srv/home/ann", "USER=ann", "AWS_EC2_METADATA_DISABLED=true",
+			"AWS_ENDPOINT_URL_STS=http://127.0.0.1:8080", "AWS_REGION=us-east-1"), ann...)
 	}
 	cmd := exec.CommandContext(s.t.Context(), "nsenter", append(argv, args...)...)
 	cmd.Env = env

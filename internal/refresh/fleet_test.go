@@ -338,7 +338,7 @@ The same simulation for a job array on nodes of 64 tasks: brs-exec in each task,
 
 ![calls per second over time](array.svg)
 
-Memory, measured with 64 on one machine (`scale.TestSlurmArrays` says it): a brs-exec has 2.3 MB of its own (12 MB with the program itself, which all share), so 64
+Memory, measured with 64 on one machine (by scale.TestSlurmArrays, with SCALE=full and -v): a brs-exec has 2.3 MB of its own (12 MB with the program itself, which all share), so 64
 in their tasks are about 150 MB a node, whether they assume the role or take it from the node's server. A server alone, with the
 endpoint in the tasks' environment (TaskProlog), is 3 MB.
 
