@@ -134,13 +134,13 @@ func TestSlurmEnds(t *testing.T) {
 	s.put("home/ann/dead.sh", "#!/bin/bash\nbrs-exec -- true\n", 0o755)
 	s.put("home/ann/apart.sh", "#!/bin/bash\nexec brs-exec --role-arn \"$ROLE\" -- srun brs-exec -- whois\n", 0o755)
 	ends := map[string]struct{ state, exit, says string }{
-		s.sbatch(nil, "-N2", "apart.sh"):  {"FAILED", "125:0", "or runs on another machine"},
-		do("exit.sh", "DO=exit 3"):        {"FAILED", "3:0", ""},
-		do("exit.sh", "DO=kill -SEGV $$"): {"FAILED", "0:11", ""},
-		do("exit.sh", "DO=whois"):         {"COMPLETED", "0:0", "assumed-role"},
+		s.sbatch(nil, "-N2", "apart.sh"):                   {"FAILED", "125:0", "or runs on another machine"},
+		do("exit.sh", "DO=exit 3"):                         {"FAILED", "3:0", ""},
+		do("exit.sh", "DO=kill -SEGV $$"):                  {"FAILED", "0:11", ""},
+		do("exit.sh", "DO=whois"):                          {"COMPLETED", "0:0", "assumed-role"},
 		s.sbatch(nil, "-p", "etl", "--wrap", "srun whois"): {"COMPLETED", "0:0", "assumed-role/etl/"},
-		do("job.sh", "ROLE=none"): {"FAILED", "125:0", "brs-exec: "},
-		s.underBrsExec("dead.sh"): {"FAILED", "125:0", "this environment is of a brs-exec that has ended"},
+		do("job.sh", "ROLE=none"):                          {"FAILED", "125:0", "brs-exec: "},
+		s.underBrsExec("dead.sh"):                          {"FAILED", "125:0", "this environment is of a brs-exec that has ended"},
 	}
 	for id, want := range ends {
 		j := s.await(id, "COMPLETED", "FAILED", "NODE_FAIL")[0]
