@@ -41,7 +41,7 @@ func TestChecksums(t *testing.T) {
 	dist := filepath.Join(clone(t), "dist")
 	sums := text(t, filepath.Join(dist, "checksums.txt"))
 	must(t, dist, "sha256sum", "--strict", "--check", "checksums.txt")
-	found, err := filepath.Glob(filepath.Join(dist, "brs-exec[_-]*"))
+	found, err := filepath.Glob(filepath.Join(dist, `brs-exec[_\-]*`))
 	if err != nil || len(found) < 18 {
 		t.Fatalf("%d files (%v), want 6 archives, 6 packages and 6 lists of parts: %q", len(found), err, found)
 	}
