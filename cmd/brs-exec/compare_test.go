@@ -136,6 +136,7 @@ func TestNoHabit(t *testing.T) {
 		"brs-exec -x etl":                           "unknown flag -x",
 		"brs-exec --frobnicate exec etl -- true":    "unknown flag --frobnicate",
 		"brs-exec exec --duration-seconds":          "exec: no such file",
+		"brs-exec exec --help":                      "exec: no such file",
 		"brs-exec --profile etl -t":                 "unknown flag -t",
 		"brs-exec --profile etl exec etl -- true":   "no subcommands such as exec",
 		"brs-exec --mfa-command 'echo a b' -d 1h x": "--mfa-command … --duration-seconds 1h -- x",

@@ -60,7 +60,7 @@ func likeOther(err error, args, env []string) error {
 	if !t.runsNothing() {
 		check = append(check, "--", "true")
 	}
-	if _, _, wrong := parse(check, nil, io.Discard); wrong != nil {
+	if c, _, wrong := parse(check, nil, io.Discard); wrong != nil || c == nil { // nil: --help or the like
 		return err
 	}
 	return message.Errorf("brs-exec "+t.String(), "%s", t.foreign)
