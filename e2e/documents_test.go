@@ -115,18 +115,22 @@ func TestWordCounts(t *testing.T) {
 	if n := words(read(t, filepath.Join("..", "docs", "SOURCES.md"))); n > 900 {
 		t.Errorf("SOURCES.md has %d words; want 900 at most", n)
 	}
-	all := words(readme)
+	all := 0
 	for _, page := range documents(t) {
 		name := filepath.Base(page)
 		if filepath.Dir(page) != filepath.Join("..", "docs") || slices.Contains(notForUsers, name) {
 			continue
 		}
-		n := words(read(t, page))
+		text := read(t, page)
+		if slices.Contains(heldToCode, name) {
+			text = regexp.MustCompile(`(?m)^\|.*\n`).ReplaceAllString(text, "")
+		}
+		n := words(text)
 		t.Logf("%5d %s", n, name)
 		all += n
 	}
-	if t.Logf("%5d in all", all); all > mostWords {
-		t.Errorf("the pages for users have %d words; want %d at most", all, mostWords)
+	if t.Logf("%5d in all", all); all > 9000 {
+		t.Errorf("the pages for users have %d words; want 9000 at most", all)
 	}
 }
 
@@ -151,11 +155,12 @@ func TestRecipesAreNear(t *testing.T) {
 	}
 }
 
-// notForUsers are the developers' pages, FLAGS, which is made from the flags and looked into rather than read, and SCALE,
-// whose sections are of one engine each.
-var notForUsers = []string{"CLIENTS.md", "DESIGN.md", "PROCESS.md", "FLAGS.md", "SCALE.md"}
-
-const mostWords = 12000
+// notForUsers are the developers' pages, FLAGS, which is made from the flags, and SCALE, whose sections are of one engine
+// each. heldToCode have tables that tests hold to the code or name a test in each row: they are looked into, not read.
+var (
+	notForUsers = []string{"CLIENTS.md", "DESIGN.md", "PROCESS.md", "FLAGS.md", "SCALE.md"}
+	heldToCode  = []string{"MACHINE.md", "REACH.md", "THREATS.md"}
+)
 
 // Nothing cites a document that isn't in the repository: not a page of the documentation, not a comment, not a message.
 // A name in capitals without .md (DESIGN §4, PROCESS (b), CLIENTS §1) is a page of docs; the section that is named has to
