@@ -436,7 +436,7 @@ func TestBatchFile(t *testing.T) {
 	}
 	times := "6"
 	if os.Getenv("WINE_RUNS") != "" {
-		times = "60"
+		times = "30"
 	}
 	_, errs, status := m.run(`.\brs-exec.exe`, "--sandbox", "--sandbox-ttl", "6s", "--", `.\job.bat`, times)
 	if status != 0 || errs != "" {
