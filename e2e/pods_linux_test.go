@@ -30,6 +30,11 @@ type container struct {
 	Command, Args []string
 	Env           []struct{ Name, Value string }
 	StartupProbe  struct{ Exec struct{ Command []string } }
+
+	SecurityContext struct {
+		AllowPrivilegeEscalation *bool
+		ReadOnlyRootFilesystem   bool
+	}
 }
 
 // readPod reads the pod of a Job or CronJob of examples/kubernetes.
@@ -163,6 +168,12 @@ func (n *node) newPod(t *testing.T, name string) []string {
 func (n *node) start(t *testing.T, p pod, c container, identity, flags []string, how ...string) string {
 	t.Helper()
 	args := slices.Concat([]string{"run"}, how, flags)
+	if allowed := c.SecurityContext.AllowPrivilegeEscalation; allowed != nil && !*allowed {
+		args = append(args, "--security-opt", "no-new-privileges")
+	}
+	if c.SecurityContext.ReadOnlyRootFilesystem {
+		args = append(args, "--read-only", "--read-only-tmpfs=false")
+	}
 	skipped := strings.Split(p.Metadata.Annotations["eks.amazonaws.com/skip-containers"], ",")
 	if !slices.Contains(skipped, c.Name) {
 		for _, entry := range identity {
