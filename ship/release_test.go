@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"brs-exec/need"
 )
 
 func must(t *testing.T, dir, name string, args ...string) string {
@@ -79,6 +81,15 @@ func unpack(t *testing.T, archive, dir string) {
 		return
 	}
 	must(t, dir, "tar", "-xzf", archive)
+}
+
+// The program for arm64 starts at its entry point, too.
+func TestArm64(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	unpack(t, artefact(t, "brs-exec_*_linux_arm64.tar.gz"), dir)
+	need.Tools(t, "qemu-aarch64-static")
+	wants(t, "emulated", must(t, dir, "qemu-aarch64-static", "./brs-exec", "--version"), "linux/arm64", "early entry point: yes")
 }
 
 // Each manifest names the archives by their right sums.
