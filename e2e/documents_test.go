@@ -155,6 +155,25 @@ func TestRecipesAreNear(t *testing.T) {
 	}
 }
 
+// A figure names the command that gives it: in each promise of README, and in each section of evidence/FRESH.md.
+func TestFiguresNameTheirCommands(t *testing.T) {
+	_, promises, ok := strings.Cut(read(t, filepath.Join("..", "README.md")), "\n## What it promises\n")
+	promises, _, _ = strings.Cut(promises, "\n## ")
+	paragraphs := strings.Split(strings.TrimSpace(promises), "\n\n")
+	fresh, _, _ := strings.Cut(read(t, filepath.Join("..", "docs", "evidence", "FRESH.md")), "\n## Not established\n")
+	sections := strings.Split(fresh, "\n## ")[1:]
+	if !ok || len(paragraphs) != 3 || len(sections) < 5 {
+		t.Fatalf("%d promises, %d sections", len(paragraphs), len(sections))
+	}
+	figure := regexp.MustCompile(`[0-9]+ (ms|s|seconds|minutes|clients|GET)|\| [0-9]`)
+	command := regexp.MustCompile("(?m)(?:`|^)(?:[A-Z]+=[a-z]+ )?go (run|test) ")
+	for _, text := range slices.Concat(paragraphs, sections) {
+		if figure.MatchString(text) && !command.MatchString(text) {
+			t.Errorf("no command gives these figures: %.100s", text)
+		}
+	}
+}
+
 // notForUsers are the developers' pages, FLAGS, which is made from the flags, and SCALE, whose sections are of one engine
 // each. heldToCode have tables that tests hold to the code or name a test in each row: they are looked into, not read.
 var (
