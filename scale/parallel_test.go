@@ -99,8 +99,18 @@ func (d *desk) types(line string) (cmd *exec.Cmd, out *bytes.Buffer) {
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); cmd.Wait() })
+	d.t.Cleanup(func() { killSession(cmd.Process.Pid); cmd.Wait() })
 	return cmd, out
+}
+
+// killSession reaches what parallel has put into process groups of their own, too.
+func killSession(sid int) {
+	left, _ := exec.Command("pgrep", "-s", strconv.Itoa(sid)).Output()
+	for _, field := range strings.Fields(string(left)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // way is a line of docs/SCALE.md for 200 jobs, 50 at a time.
