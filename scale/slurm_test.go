@@ -147,6 +147,9 @@ func TestSlurmEnds(t *testing.T) {
 		if j.state != want.state || j.exit != want.exit || !strings.Contains(s.said(id), want.says) {
 			t.Errorf("got %+v; want %+v: %s", j, want, s.said(id))
 		}
+		if said, err := s.on("ctl", nil, "sacct", "-c", "-n", "-P", "-o", "state", "-j", id).Output(); strings.TrimSpace(string(said)) != want.state {
+			t.Errorf("%s: sacct says %q, %v; want %s", id, said, err, want.state)
+		}
 	}
 	for _, id := range []string{linger, bare} {
 		s.await(id, "RUNNING")
