@@ -24,7 +24,7 @@ func TestDeb(t *testing.T) {
 		dpkg-deb --raw-extract /mnt/brs-exec_*_amd64.deb /tmp/old
 		sed -i 's/^Version: .*/Version: 0.0.0~0/' /tmp/old/DEBIAN/control
 		touch /tmp/old/usr/share/doc/brs-exec/of-old
-		dpkg-deb --build /tmp/old /tmp/old.deb
+		dpkg-deb -Znone --build /tmp/old /tmp/old.deb
 		dpkg --install /tmp/old.deb
 		rm -r /tmp/old /tmp/old.deb
 		dpkg --install /mnt/brs-exec_*_amd64.deb
