@@ -201,6 +201,11 @@ func (c *cloud) shell(line string) *typed {
 		c.t.Fatal(err)
 	}
 	go func() { p.cmd.Wait(); close(p.done) }()
+	c.t.Cleanup(func() { // what the others said, when one was in vain
+		if c.t.Failed() {
+			c.t.Logf("%s:\n%s", line, tail(p.text()))
+		}
+	})
 	return p
 }
 

@@ -110,11 +110,11 @@ func TestSparkStandalone(t *testing.T) {
 	c.shell(`spark-class org.apache.spark.deploy.master.Master --host 127.0.0.1 --port "$PORT" --webui-port 0`)
 	await(t, "the master", func() bool { return open(port) })
 
-	first := c.start("Spark", `SPARK_NO_DAEMONIZE=1 brs-exec --role-arn "$ROLE" -- start-worker.sh "$MASTER"`)
+	first := c.start("Spark", `brs-exec --role-arn "$ROLE" -- spark-class org.apache.spark.deploy.worker.Worker "$MASTER"`)
 	job := c.start("Spark", `brs-exec --role-arn "$ROLE" -- spark-submit --master "$MASTER" job.py`)
 	job.await("rounds: 1\n")
 	server := c.start("Spark", `brs-exec --role-arn "$ROLE" --serve --share "$SHARE"`)
-	second := c.start("Spark", `SPARK_NO_DAEMONIZE=1 brs-exec --from-share "$SHARE" -- start-worker.sh "$MASTER"`)
+	second := c.start("Spark", `brs-exec --from-share "$SHARE" -- spark-class org.apache.spark.deploy.worker.Worker "$MASTER"`)
 	await(t, "a second executor", func() bool { return len(c.left(executor)) == 2 })
 	if status := first.end(syscall.SIGTERM); status != 143 {
 		t.Errorf("the first worker: status %d:\n%s", status, tail(first.text()))
@@ -153,7 +153,7 @@ func TestSparkWorkerOutside(t *testing.T) {
 	}
 	c.gone("worker.Worker")
 
-	c.shell(`SPARK_NO_DAEMONIZE=1 start-worker.sh "$MASTER"`)
+	c.shell(`spark-class org.apache.spark.deploy.worker.Worker "$MASTER"`)
 	c.write("submit.sh", typedFile(t, "Spark", "submit.sh"))
 	out, status := c.run("Spark", `brs-exec --role-arn "$ROLE" -- sh submit.sh`)
 	if status != 0 {
