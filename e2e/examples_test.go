@@ -64,7 +64,7 @@ func TestExampleETL(t *testing.T) {
 // examples/testscript is a module of its own, which knows brs-exec by PATH alone.
 func TestExampleTestscript(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(runtime.GOROOT(), "bin", "go"), "test", "-count=1", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "./...")
 	cmd.Dir = filepath.Join("..", "examples", "testscript")
 	goEnv, err := exec.Command("go", "env", "GOMODCACHE", "GOCACHE", "GOPROXY").Output()
 	if err != nil {
