@@ -42,7 +42,7 @@ func slurmFiles(t *testing.T) map[string]string {
 func TestSlurmArrays(t *testing.T) {
 	tasks, life, etl := 12, 10*time.Second, "14s 1s"
 	if full() {
-		tasks, life, etl = 64, 20*time.Second, "26s 1s"
+		tasks, life, etl = 64, 40*time.Second, "45s 2s" // a machine that starts 128 of them at once stalls
 	}
 	s := newSlurm(t, life, slurmFiles(t))
 	defer s.dump()
@@ -62,7 +62,7 @@ func TestSlurmArrays(t *testing.T) {
 	s.checkInside(tasks)
 	s.checkServed(tasks)
 
-	inside, served = submit("10m 1s")
+	inside, served = submit("10m 2s")
 	for _, id := range []string{inside, served} {
 		s.await(id, "RUNNING")
 	}
