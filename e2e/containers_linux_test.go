@@ -321,11 +321,12 @@ func TestContainerUsers(t *testing.T) {
 // the server is killed and started again, and nobody meets an expired credential or a call that fails.
 func TestContainersOfOneServer(t *testing.T) {
 	need.Asked(t, long(), ".ci/long containers")
-	e := newEngine(t, 20*time.Second, 50)
+	e := newEngine(t, 20*time.Second, 45)
 	e.serve(t, "")
 	start := func(name string) string {
-		return "docker run -d --name " + name + ` --user "$(id -u)"` + fromShare + "-- python3 etl.py; "
+		return "docker run -d --name " + name + ` --network container:net --user "$(id -u)"` + fromShare + "-- python3 etl.py; "
 	}
+	e.user(t, "docker run -d --name net image sleep 600") // a restart that takes a network down and up stops the other's packets
 	e.user(t, start("one")+start("two"))
 	e.user(t, "sleep 5; docker restart -t 5 one; kill -9 $(cat ~/.etl/lock)")
 	e.serve(t, "")
