@@ -16,7 +16,8 @@ import (
 	"brs-exec/internal/share"
 )
 
-// teardownLimit is how long the caller of brs-exec waits at most once the command has ended.
+// teardownLimit is how long the caller of brs-exec waits at most once the command has ended, on a
+// machine that has a processor for it.
 const teardownLimit = time.Second
 
 // findCommand is what is to run, if anything is. That comes before all that could fail in getting
@@ -82,8 +83,18 @@ func (s *session) runCommand(
 	if err == nil && status == runner.RunFailed {
 		err = context.Cause(refused) // nil: the command's own status happens to be ours
 	}
-	time.AfterFunc(teardownLimit, status.Exit) // whatever hangs from here on
+	go exitInTime(status)
 	return status, err
+}
+
+// exitInTime ends the process, whatever hangs in its teardown. It counts its naps, not the clock: a
+// machine that is too busy for the teardown makes them longer, too, and files would stay.
+func exitInTime(status runner.Status) {
+	const nap = 20 * time.Millisecond
+	for range teardownLimit / nap {
+		time.Sleep(nap)
+	}
+	status.Exit()
 }
 
 // equipment is what the command has its credentials from.

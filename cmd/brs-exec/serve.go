@@ -70,7 +70,7 @@ func (s *session) serve(
 	if !signalled {
 		status, err = runner.Failed, context.Cause(ctx)
 	}
-	time.AfterFunc(teardownLimit, status.Exit)
+	go exitInTime(status)
 	v.tell("STOPPING=1")
 	stop()
 	s.tellSummary(v.e.srv)
