@@ -60,8 +60,13 @@ func TestMain(m *testing.M) {
 		"buildkite-agent": buildkiteAgent,
 	}
 	maps.Copy(commands, systemCommands)
-	testscript.Main(m, commands)
+	testscript.Main(telling{m}, commands)
 }
+
+// telling tells at the end what was skipped.
+type telling struct{ *testing.M }
+
+func (m telling) Run() int { return need.Run(m.M) }
 
 // TestScripts drives the real binary. Each script has a sandbox STS of its own, its base
 // credentials in the environment, and nothing else of AWS.
