@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"brs-exec/need"
 )
 
 // shareLives are how long a loop by a share or --listen goes on.
@@ -45,6 +47,7 @@ func (w *world) outer(flags ...string) (kill func()) {
 // fromShare: a loop under brs-exec --from-share, while the outer one is killed and started again; and it is the outer's
 // role in a trap: in one, or with REPEAT in all.
 func fromShare(t *testing.T, c *client) {
+	need.Asked(t, full, "CONFORMANCE=full")
 	lives, life := shareLives()
 	t.Run("rotation", func(t *testing.T) {
 		defer take(waits)()
@@ -75,6 +78,7 @@ func fromShare(t *testing.T, c *client) {
 
 // atListen: a loop without any brs-exec around it, in the environment of the share's env, which names another address.
 func atListen(t *testing.T, c *client) {
+	need.Asked(t, full, "CONFORMANCE=full") // that makes the namespace in which the address is nobody's
 	if !onlyLo {
 		skip(t, errors.New("an address of ECS: needs a namespace with nothing but loopback"))
 	}
