@@ -16,9 +16,12 @@ import (
 	"brs-exec/internal/share"
 )
 
-// teardownLimit is how long the caller of brs-exec waits at most once the command has ended, on a
-// machine that has a processor for it.
-const teardownLimit = time.Second
+// Once the command has ended, its caller waits teardownLimit at most, whatever hangs; for files and
+// port longer, for a disk may be slow, and who comes next would find them.
+const (
+	teardownLimit = time.Second
+	clearLimit    = 5 * time.Second
+)
 
 // findCommand is what is to run, if anything is. That comes before all that could fail in getting
 // credentials: a command that isn't there is 127, with credentials and without, as for env(1).
@@ -83,17 +86,18 @@ func (s *session) runCommand(
 	if err == nil && status == runner.RunFailed {
 		err = context.Cause(refused) // nil: the command's own status happens to be ours
 	}
-	go exitInTime(status)
+	go exitInTime(status, e.cleared)
 	return status, err
 }
 
-// exitInTime ends the process, whatever hangs in its teardown. It counts its naps, not the clock: a
-// machine that is too busy for the teardown makes them longer, too, and files would stay.
-func exitInTime(status runner.Status) {
-	const nap = 20 * time.Millisecond
-	for range teardownLimit / nap {
-		time.Sleep(nap)
+// exitInTime ends the process where its teardown hangs.
+func exitInTime(status runner.Status, cleared <-chan struct{}) {
+	limit := time.After(teardownLimit)
+	select {
+	case <-cleared:
+	case <-time.After(clearLimit):
 	}
+	<-limit
 	status.Exit()
 }
 
@@ -107,6 +111,8 @@ type equipment struct {
 	json  *keyFile        // nil without --deliver json
 	port  *keptPort       // nil without a command
 	keys  aws.Credentials // for variables; zero: none
+
+	cleared chan struct{} // closed when files and port are as they stay
 }
 
 // equip gets the first credentials, unless the command is to start early, and all through which it
@@ -119,7 +125,7 @@ func (s *session) equip(ctx context.Context, env []string) (e *equipment, err er
 			return nil, err
 		}
 	}
-	e = new(equipment)
+	e = &equipment{cleared: make(chan struct{})}
 	if err := s.flags.notTheBase(env); err != nil {
 		return nil, err
 	}
@@ -287,6 +293,7 @@ func (s *session) background(
 		s.closeShare(e.share)
 		s.logError(e.dir.Remove())
 		s.keep(e.port)
+		close(e.cleared)
 	}
 }
 

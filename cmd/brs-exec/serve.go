@@ -70,7 +70,7 @@ func (s *session) serve(
 	if !signalled {
 		status, err = runner.Failed, context.Cause(ctx)
 	}
-	go exitInTime(status)
+	go exitInTime(status, v.e.cleared)
 	v.tell("STOPPING=1")
 	stop()
 	s.tellSummary(v.e.srv)
