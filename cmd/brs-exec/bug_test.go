@@ -43,7 +43,8 @@ func TestBugInBackground(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	src := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, nil })
 	s := &session{flags: newCLI(), log: log, creds: refresh.New(src, refresh.Options{Log: log})}
-	e := &equipment{dir: childenv.NewDir(childenv.Options{Places: []string{t.TempDir()}, Log: log}), file: new(keyFile)}
+	dir := childenv.NewDir(childenv.Options{Places: []string{t.TempDir()}, Log: log})
+	e := &equipment{dir: dir, file: new(keyFile), cleared: make(chan struct{})}
 	failed := make(chan error, 1)
 	stop := s.background(e, nil, func(err error) { failed <- err })
 	defer stop()
