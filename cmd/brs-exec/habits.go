@@ -168,16 +168,17 @@ func (t *translation) String() string {
 	var words []string
 	for i, word := range t.line {
 		if i > 0 && strings.HasSuffix(t.line[i-1], "-command") {
-			word = "…"
+			words = append(words, "…")
+			continue
 		}
-		words = append(words, quoted(word))
+		words = append(words, shellWord(word))
 	}
 	switch {
 	case t.runsNothing():
 	case len(t.args) == 0:
 		words = append(words, shellExample)
 	default:
-		words = append(words, "--", quoted(t.args[0]))
+		words = append(words, "--", shellWord(t.args[0]))
 		if len(t.args) > 1 {
 			words = append(words, "…")
 		}
@@ -187,17 +188,4 @@ func (t *translation) String() string {
 
 func (t *translation) runsNothing() bool {
 	return slices.Contains(t.line, "--export") || slices.Contains(t.line, "--whoami")
-}
-
-// quoted is the word as a shell takes it.
-func quoted(word string) string {
-	special := func(r rune) bool { return !strings.ContainsRune("-_./:=,@%+…", r) && !isAlphanumeric(r) }
-	if word != "" && !strings.ContainsFunc(word, special) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-func isAlphanumeric(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
