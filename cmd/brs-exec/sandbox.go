@@ -18,7 +18,7 @@ import (
 
 const (
 	sandboxRegion = "us-east-1"
-	sandboxRole   = "arn:aws:iam::000000000000:role/sandbox"
+	sandboxRole   = "arn:aws:iam::" + sandbox.DefaultAccount + ":role/sandbox"
 	sandboxLife   = 15 * time.Minute
 )
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"brs-exec/internal/explain"
+	"brs-exec/internal/sandbox"
 )
 
 // identity is the JSON of --whoami; the first three are those of `aws sts get-caller-identity`.
@@ -44,7 +45,7 @@ func (s *session) whoami(ctx context.Context, w io.Writer) error {
 
 // inSandbox tells whether an account is --sandbox's, whoever hands its credentials on: AWS has none
 // of this number.
-func inSandbox(account string) bool { return account == "000000000000" }
+func inSandbox(account string) bool { return account == sandbox.DefaultAccount }
 
 // toSeconds is t as AWS writes times; nil if there is none.
 func toSeconds(t time.Time) *time.Time {

@@ -53,7 +53,10 @@ const (
 	maxBody = 1 << 20
 )
 
-// Options change what an STS answers; the zero value is AWS with the account 000000000000.
+// DefaultAccount is one that AWS gives nobody.
+const DefaultAccount = "000000000000"
+
+// Options change what an STS answers; the zero value is AWS with the account DefaultAccount.
 type Options struct {
 	// TTL caps the life that DurationSeconds asks for; it may be seconds, which AWS never gives. 0:
 	// no cap.
@@ -65,7 +68,7 @@ type Options struct {
 	// time.Now.
 	Now func() time.Time
 
-	// Account is the base user's, 12 digits. Default 000000000000.
+	// Account is the base user's, 12 digits. Default DefaultAccount.
 	Account string
 
 	// Fault is asked once a call's signature has been verified. Its error is answered instead of
@@ -99,7 +102,7 @@ type STS struct {
 
 // New returns an STS with new keys.
 func New(o Options) *STS {
-	o.Account = cmp.Or(o.Account, "000000000000")
+	o.Account = cmp.Or(o.Account, DefaultAccount)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
