@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,13 +202,17 @@ func TestURLAndToken(t *testing.T) {
 func TestListenRefuses(t *testing.T) {
 	taken := start(t, steady(), Options{})
 	port := taken.ln.Addr().(*net.TCPAddr).Port
+	inUse := syscall.EADDRINUSE
+	if runtime.GOOS == "windows" {
+		inUse = 10048 // WSAEADDRINUSE
+	}
 	for _, tt := range []struct {
 		name string
 		o    Options
 		want string
 		hint bool
 	}{
-		{"port taken", Options{Port: port}, fmt.Sprintf("Port %d: listen tcp4 127.0.0.1:%d: bind: ", port, port), true},
+		{"port taken", Options{Port: port}, fmt.Sprintf("Port %d: listen tcp4 127.0.0.1:%d: bind: %v", port, port, inUse), true},
 		{"port too large", Options{Port: 65536}, "Port 65536: ", false},
 		{"port negative", Options{Port: -1}, "Port -1: ", false},
 		{"life too short", Options{MaxTTL: time.Second - 1}, "MaxTTL 999.999999ms: ", false},
