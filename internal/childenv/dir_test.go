@@ -43,19 +43,6 @@ func asRoot(t *testing.T) {
 	need.That(t, os.Geteuid() == 0, "root, to be other users", "run the tests as root")
 }
 
-func entries(t *testing.T, dir string) []string {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range list {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
 func content(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

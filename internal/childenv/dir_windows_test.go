@@ -39,19 +39,6 @@ func hold(t *testing.T, path string, share uint32) windows.Handle {
 	return h
 }
 
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range list {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
 // W13: a client reads its token when the command ends: it is waited for.
 func TestRemoveWaits(t *testing.T) {
 	t.Parallel()
@@ -64,7 +51,7 @@ func TestRemoveWaits(t *testing.T) {
 	if err := d.Remove(); err != nil {
 		t.Error(err)
 	}
-	if left := names(t, place); len(left) > 0 {
+	if left := entries(t, place); len(left) > 0 {
 		t.Error(left)
 	}
 }
@@ -89,7 +76,7 @@ func TestRemoveEmpties(t *testing.T) {
 	if took := time.Since(start); took > 900*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
-	if left := names(t, filepath.Dir(token)); len(left) != 1 || left[0] != filepath.Base(token) {
+	if left := entries(t, filepath.Dir(token)); len(left) != 1 || left[0] != filepath.Base(token) {
 		t.Error(left)
 	}
 }
@@ -116,13 +103,13 @@ func TestSweepHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := time.Now().Add(-2 * tooYoung)
-	for _, name := range names(t, place) {
+	for _, name := range entries(t, place) {
 		if err := os.Chtimes(filepath.Join(place, name), before, before); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sweep(t.Context(), place)
-	if left := names(t, place); len(left) != 1 || left[0] != filepath.Base(live.path) {
+	if left := entries(t, place); len(left) != 1 || left[0] != filepath.Base(live.path) {
 		t.Errorf("%v; want %s alone", left, live.path)
 	}
 }
