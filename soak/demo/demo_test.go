@@ -2,14 +2,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"brs-exec/soak/svgtest"
 )
 
 const said = `An embedded STS gives credentials that live 4s. The program below is a plain AWS
@@ -27,7 +26,7 @@ func TestPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, svg)
+	svgtest.Check(t, svg)
 	for _, want := range []string{`class="typed" xml:space="preserve">$ brs-exec --sandbox<`, "key …R6SG  &lt;&amp;&gt;<",
 		`class="good" xml:space="preserve">57 calls,`, "<title>57 calls, 1 rotations, 0 failures: "} {
 		if !bytes.Contains(svg, []byte(want)) {
@@ -45,7 +44,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, svg)
+	svgtest.Check(t, svg)
 	var text []string
 	for _, m := range regexp.MustCompile(`<text x="\d+" y="(\d+)"[^>]*>([^<]*)</text>`).FindAllSubmatch(svg, -1) {
 		text = append(text, string(m[2]))
@@ -69,28 +68,5 @@ func TestDocument(t *testing.T) {
 	}
 	if want := "![" + text[len(text)-1] + "](docs/evidence/demo.svg)"; !bytes.Contains(page, []byte(want)) {
 		t.Errorf("README.md has not %s", want)
-	}
-}
-
-// check: well formed, nothing from elsewhere, and for dark pages, too.
-func check(t *testing.T, picture []byte) {
-	t.Helper()
-	d := xml.NewDecoder(bytes.NewReader(picture))
-	for {
-		_, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, foreign := range []string{"href", "url(", "@import", "<script", "<image"} {
-		if bytes.Contains(picture, []byte(foreign)) {
-			t.Errorf("the picture has %s", foreign)
-		}
-	}
-	if !bytes.Contains(picture, []byte("prefers-color-scheme:dark")) {
-		t.Error("nothing for dark pages")
 	}
 }

@@ -2,14 +2,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"brs-exec/soak/svgtest"
 )
 
 func readLog(t *testing.T) *night {
@@ -58,7 +57,7 @@ func TestReadBad(t *testing.T) {
 // What is drawn: three jumps, 3 s with nothing, one outage, two attempts, two seconds with GETs.
 func TestPicture(t *testing.T) {
 	picture := string(readLog(t).picture())
-	checkSVG(t, []byte(picture))
+	svgtest.Check(t, []byte(picture))
 	for text, times := range map[string]int{
 		"<title>20s under brs-exec: 3 credentials, 2 failed attempts in 1 outages, 2 GETs served, 1 answered 503</title>": 1,
 		`<rect class="bare" x="552.8" y="218" width="124.2" height="4"/>`:                                                 1,
@@ -80,7 +79,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkSVG(t, picture)
+	svgtest.Check(t, picture)
 	if len(picture) > 60<<10 {
 		t.Errorf("%d bytes", len(picture))
 	}
@@ -92,28 +91,5 @@ func TestDocument(t *testing.T) {
 	}
 	if want := "![" + string(title) + "](night.svg)"; !strings.Contains(string(page), want) {
 		t.Errorf("docs/evidence/FRESH.md has not %s", want)
-	}
-}
-
-// checkSVG: well formed, nothing from elsewhere, and for dark pages, too.
-func checkSVG(t *testing.T, picture []byte) {
-	t.Helper()
-	d := xml.NewDecoder(bytes.NewReader(picture))
-	for {
-		_, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, foreign := range []string{"href", "url(", "@import", "<script", "<image", "NaN", "Inf"} {
-		if bytes.Contains(picture, []byte(foreign)) {
-			t.Errorf("the picture has %s", foreign)
-		}
-	}
-	if !bytes.Contains(picture, []byte("prefers-color-scheme:dark")) {
-		t.Error("nothing for dark pages")
 	}
 }
