@@ -73,7 +73,9 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 	now, old := r.at(), r.held.Load()
 	switch {
 	case old.valid(now) && same(old.creds, c):
-		h.issued = old.issued
+		if !h.stated.After(old.stated) { // else it has begun a new life
+			h.issued = old.issued
+		}
 		r.keepSame(h, issued)
 	case old.valid(now) && old.creds.CanExpire && c.CanExpire && old.ends.Sub(now) > life:
 		r.d.due = now.Add(lookAgain(now, old.ends, old.ends.Sub(old.issued)))

@@ -494,6 +494,30 @@ func TestRepeated(t *testing.T) {
 	})
 }
 
+// A source that gives the same keys a new life at each call (moto's GetSessionToken, an instance role that is kept alive) is
+// asked again in time, however often it has done so.
+func TestMovedEnd(t *testing.T) {
+	for _, life := range []time.Duration{3 * sec, 12 * sec, time.Minute, time.Hour} {
+		t.Run(life.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					return issue(1, time.Now().Add(life)), nil
+				})
+				r := New(src, Options{})
+				defer running(t, r)()
+				poll(t, r, 50*life, life/100, func(c aws.Credentials, err error, _ time.Duration) {
+					if left := time.Until(c.Expires); err != nil || left < life/3 {
+						t.Fatalf("%v, %v left; want a third of %v", err, left, life)
+					}
+				})
+				if n := r.Stats().Fetches; n > 250 {
+					t.Errorf("%d calls in 50 lives", n)
+				}
+			})
+		})
+	}
+}
+
 // A cached answer of another life is not taken for a better one.
 func TestShorterLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
