@@ -8,7 +8,8 @@
 //
 // SDKs get these credentials from a credential process, and run it again at every call that is
 // signed while less than 15 minutes are left. An ask that would be told less than a little more
-// than that therefore waits for the successor; where lives are shorter, one in their second half.
+// than that therefore waits for the successor; where lives are shorter, one that would be told less
+// than two fifths of them.
 // https://github.com/boto/botocore/blob/develop/botocore/credentials.py (_advisory_refresh_timeout)
 //
 // # Concurrency
@@ -265,7 +266,8 @@ func (i *Identity) handOut(creds aws.Credentials) {
 }
 
 // wantsLonger says whether creds have so little left that their successor is worth a wait. Of lives
-// that are hardly longer than LeastLeft it is the second half.
+// that are hardly longer than LeastLeft it is the last two fifths: the Keeper fetches at about the
+// half, so that the successor is on its way then.
 func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 	if !creds.CanExpire {
 		return false
@@ -280,7 +282,7 @@ func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 	if l.longest > worthwhile {
 		return left < LeastLeft
 	}
-	return left < l.longest/2
+	return left < l.longest*2/5
 }
 
 // longer waits for credentials that last longer than creds, for one attempt at most, or until ctx

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"brs-exec/internal/refresh"
 	"brs-exec/need"
 )
 
@@ -53,7 +54,11 @@ func (w *world) make(_ context.Context, name string) (Keeper, error) {
 	if err := w.fail[name]; err != nil {
 		return nil, err
 	}
-	src := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return &keeper{w: w, name: name, src: w.source(name), news: make(chan struct{}), asked: make(chan struct{}, 1)}, nil
+}
+
+func (w *world) source(name string) aws.CredentialsProvider {
+	return w.set.Limit(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		n := w.add(w.calls, name, 1)
 		at := w.add(w.atOnce, "", 1)
 		w.mu.Lock()
@@ -61,9 +66,9 @@ func (w *world) make(_ context.Context, name string) (Keeper, error) {
 		w.mu.Unlock()
 		time.Sleep(w.slow)
 		w.add(w.atOnce, "", -1)
-		return aws.Credentials{AccessKeyID: name + strconv.Itoa(n), CanExpire: true, Expires: time.Now().Add(w.life)}, nil
-	})
-	return &keeper{w: w, name: name, src: w.set.Limit(src), news: make(chan struct{}), asked: make(chan struct{}, 1)}, nil
+		return aws.Credentials{AccessKeyID: name + strconv.Itoa(n), SecretAccessKey: "secret",
+			CanExpire: true, Expires: time.Now().Add(w.life)}, nil
+	}))
 }
 
 type keeper struct {
@@ -188,6 +193,32 @@ func TestAnAnswerLasts(t *testing.T) {
 			t.Errorf("%d calls in ten hours", n)
 		}
 	})
+}
+
+// Whoever waits for a successor waits for one that is under way: the refresher doesn't fetch at the half to the second.
+func TestNoAskWaitsInVain(t *testing.T) {
+	t.Parallel()
+	for _, life := range []time.Duration{12 * time.Second, 15 * time.Minute, 20 * time.Minute, time.Hour} {
+		t.Run(life.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const slow = 30 * time.Millisecond
+				w := newWorld(t, life, "a")
+				w.slow = slow
+				w.set.makes = func(_ context.Context, name string) (Keeper, error) {
+					return refresh.New(w.source(name), refresh.Options{Lazy: true, LeastLeft: LeastLeft}), nil
+				}
+				defer w.set.Close()
+				for range 2000 {
+					asked := time.Now()
+					w.ask(t, "a")
+					if took := time.Since(asked); took > slow {
+						t.Fatalf("an ask took %v", took)
+					}
+					time.Sleep(life / 97)
+				}
+			})
+		})
+	}
 }
 
 // One that nobody has asked for during a life is forgotten: no goroutine is left of it. The next ask makes it anew.
