@@ -124,8 +124,19 @@ type world struct {
 	env       []string
 	sts       *sandbox.STS
 
-	mu    sync.Mutex
-	calls []sandbox.Call
+	mu      sync.Mutex
+	calls   []sandbox.Call
+	expired []string // when those calls were signed that came too late
+}
+
+func (w *world) onCall(c sandbox.Call) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, c)
+	if c.Code == "ExpiredToken" {
+		w.expired = append(w.expired, fmt.Sprintf("%s of %s: signed %v before the end of its credentials, here %v after it",
+			c.Action, c.CallerARN, c.Expires.Sub(c.Signed), time.Since(c.Expires).Round(time.Millisecond)))
+	}
 }
 
 // newWorld starts a sandbox STS and makes an environment that points to it.
@@ -133,7 +144,12 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	t.Helper()
 	t.Parallel()
 	w := &world{home: t.TempDir(), tmp: openDir(t, 0o711)}
-	o.OnCall = func(c sandbox.Call) { w.mu.Lock(); w.calls = append(w.calls, c); w.mu.Unlock() }
+	o.OnCall = w.onCall
+	t.Cleanup(func() {
+		for _, late := range w.expired {
+			t.Log(late)
+		}
+	})
 	w.sts = sandbox.New(o)
 	srv := httptest.NewServer(w.sts)
 	t.Cleanup(srv.Close)

@@ -88,7 +88,9 @@ type Call struct {
 	AccessKeyID string     // what it was signed with
 	Region      string     // of the signature's scope
 	UserAgent   string
-	Code        string // how it ended: "" is success, else the error's code
+	Signed      time.Time // by the client's clock, in whole seconds
+	Expires     time.Time // of what it was signed with; zero: that doesn't
+	Code        string    // how it ended: "" is success, else the error's code
 }
 
 // STS is the service.

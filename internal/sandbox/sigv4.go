@@ -57,6 +57,9 @@ func (s *STS) authenticate(c *Call, r *http.Request, body []byte, now time.Time)
 	if err != nil {
 		return identity{}, err
 	}
+	if c.Signed = signed; id.Expires != 0 {
+		c.Expires = time.Unix(id.Expires, 0)
+	}
 	if err := sig.checkDate(signed, now); err != nil {
 		return identity{}, err
 	}
