@@ -155,7 +155,7 @@ func TestFromShareMany(t *testing.T) {
 	s := w.start(t, dir, nil)
 	before := rss(t, s.Process.Pid)
 	_, row, _ := strings.Cut(read(t, filepath.Join("..", "docs", "REACH.md")), "| many processes at once, one AssumeRole call in all | ")
-	line, _, _ := strings.Cut(row, " | `")
+	line, _, _ := strings.Cut(row, " |\n")
 	line = strings.NewReplacer(`\|`, "|", "200", many, "DIR", dir, "COMMAND", tools.whois, "brs-exec", tools.brsExec).Replace(line)
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 	cmd.Env = append(w.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=")

@@ -38,8 +38,8 @@ const (
 )
 
 // outOfReach are the commands that carry their program away from the environment or from this
-// machine's loopback. docs/REACH.md has the same rows, word for word (TestReachDocument), and what
-// was tested of them; e2e.TestHints types what is told.
+// machine's loopback. docs/REACH.md and its page of evidence have the same rows, word for word
+// (TestReachDocument); e2e.TestHints types what is told.
 var outOfReach = []away{
 	{commands: "sudo", why: drops, order: "brs-exec … --token-in env -- sudo -E ARGS"},
 	{commands: "doas pkexec", why: drops, takes: "Cu --user",
