@@ -242,35 +242,51 @@ func collect(said map[string]string, r record) {
 	}
 }
 
-// eventTable reads the document: "event field" to its levels.
+// eventTable reads the document's two tables: "event field" to the event's levels. A row of fields may have several of each;
+// where it has no event, it is of the events of the row above.
 func eventTable(t *testing.T) map[string]string {
 	t.Helper()
-	doc, err := os.ReadFile(filepath.Join("..", "docs", "MACHINE.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := make(map[string]string)
-	for line := range strings.Lines(string(doc)) {
+	levels, rows, events := map[string]string{"each": "–"}, make(map[string]string), []string(nil)
+	for line := range strings.Lines(read(t, filepath.Join("..", "docs", "MACHINE.md"))) {
 		cells := strings.Split(strings.ReplaceAll(line, "`", ""), "|")
-		if len(cells) != 7 || strings.HasPrefix(cells[1], "-") || strings.TrimSpace(cells[1]) == "event" {
-			continue
+		for i, cell := range cells {
+			cells[i] = strings.TrimSpace(cell)
 		}
-		if strings.Contains(cells[5], "(Linux") && runtime.GOOS != "linux" {
-			continue
+		switch {
+		case len(cells) < 5 || strings.HasPrefix(cells[1], "-") || cells[1] == "event":
+		case len(cells) == 5:
+			levels[cells[1]] = cells[2]
+		case len(cells) == 6:
+			if cells[1] != "" {
+				events = strings.Split(cells[1], ", ")
+			}
+			addRow(t, rows, levels, events, cells)
 		}
-		key := strings.TrimSpace(cells[1]) + " " + strings.TrimSpace(cells[3])
-		if rows[key] != "" {
-			t.Errorf("docs/MACHINE.md has %s twice", key)
-		}
-		if strings.TrimSpace(cells[4]) == "" || strings.TrimSpace(cells[5]) == "" {
-			t.Errorf("docs/MACHINE.md says nothing of %s", key)
-		}
-		rows[key] = strings.TrimSpace(cells[2])
 	}
-	if len(rows) < 20 {
-		t.Fatalf("only %d rows in docs/MACHINE.md", len(rows))
+	if len(rows) < 50 {
+		t.Fatalf("only %d fields in docs/MACHINE.md", len(rows))
 	}
 	return rows
+}
+
+// addRow adds the fields of one row to rows.
+func addRow(t *testing.T, rows, levels map[string]string, events, cells []string) {
+	t.Helper()
+	if strings.Contains(cells[4], "(Linux") && runtime.GOOS != "linux" {
+		return
+	}
+	for _, event := range events {
+		for field := range strings.SplitSeq(cells[2], ", ") {
+			key := event + " " + field
+			if rows[key] != "" {
+				t.Errorf("docs/MACHINE.md has %s twice", key)
+			}
+			if levels[event] == "" || cells[3] == "" || cells[4] == "" {
+				t.Errorf("docs/MACHINE.md says nothing of %s", key)
+			}
+			rows[key] = levels[event]
+		}
+	}
 }
 
 // Units: a duration is a number, a time RFC 3339.
