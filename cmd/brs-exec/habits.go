@@ -14,7 +14,9 @@ import (
 var verbs = []string{"exec", "assume", "export"}
 
 // habits are flags of these tools and of aws-runas, and what does the same here. "" is what
-// brs-exec always does. Those that have no like, such as a browser's, are not here.
+// brs-exec always does. Those that have no like, such as a browser's, are not here. They are
+// those of November 2026 in aws-vault's cli/exec.go, aws-runas's cli/flags.go, granted's
+// pkg/assume/entrypoint.go and saml2aws's cmd/saml2aws/main.go.
 var habits = []struct {
 	flags string
 	ours  string
