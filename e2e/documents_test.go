@@ -442,3 +442,34 @@ func documented(t *testing.T, document, text string) (line string) {
 	}
 	return line
 }
+
+// blockLines are the lines of a page's code blocks, indented or fenced; a cron job's without its times.
+func blockLines(page string) (lines []string) {
+	fenced := false
+	for line := range strings.Lines(strings.ReplaceAll(page, "\\\n", "")) {
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+		} else if fenced || strings.HasPrefix(line, "    ") {
+			lines = append(lines, cronJob.ReplaceAllString(strings.TrimSpace(line), ""))
+		}
+	}
+	return lines
+}
+
+var (
+	cronJob      = regexp.MustCompile(`^([0-9*/,-]+ ){5}`)
+	otherCommand = regexp.MustCompile(`^(?:[A-Z_]+=\S+ )*(?:COPY|aws|brew|cosign|curl|docker|gh|go|jq|kubectl|mkdir|podman|` +
+		`scoop|sha256sum|ssh|sudo|systemctl|tmux) `)
+)
+
+// commandsOfOthers are a page's commands that begin with another program: of its code blocks, and of a table with a
+// column "how".
+func commandsOfOthers(page string) (lines []string) {
+	_, table, _ := strings.Cut(page, " | how |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, m := range inCode.FindAllStringSubmatch(table, -1) {
+		lines = append(lines, m[1])
+	}
+	lines = append(lines, blockLines(page)...)
+	return slices.DeleteFunc(lines, func(line string) bool { return !otherCommand.MatchString(line) })
+}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"brs-exec/internal/sandbox"
+	"brs-exec/need"
 )
 
 // record is one line of --log-format json.
@@ -189,6 +190,9 @@ func TestEventsTable(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				log := filepath.Join(t.TempDir(), "log")
 				run(t, log)
+				if name == "an outage and its clients" {
+					readByJq(t, log)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				for _, r := range records(t, log) {
@@ -213,6 +217,19 @@ func TestEventsTable(t *testing.T) {
 		for level := range strings.FieldsSeq(said[key]) {
 			if want[key] != "–" && !slices.Contains(strings.Split(want[key], ", "), level) {
 				t.Errorf("%s came at %s; docs/MACHINE.md has %s", key, level, want[key])
+			}
+		}
+	}
+}
+
+// readByJq types the document's line that reads the log: it tells each failed refresh, with its time and error.
+func readByJq(t *testing.T, log string) {
+	need.Tools(t, "sh", "jq")
+	for _, line := range commandsOfOthers(read(t, filepath.Join("..", "docs", "MACHINE.md"))) {
+		if strings.HasPrefix(line, "jq ") {
+			out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "/var/log/etl.jsonl", log)).CombinedOutput()
+			if n := bytes.Count(out, []byte("Z\t")); err != nil || n == 0 || n != bytes.Count(out, []byte("\n")) {
+				t.Errorf("%s: %v: %s", line, err, out)
 			}
 		}
 	}

@@ -19,15 +19,49 @@ import (
 	"brs-exec/internal/sandbox"
 )
 
-// linesOf are the pages whose lines TestDocumentLines runs. Those of the others are held by tests of their own: REACH and
-// SCALE by the tests that their tables name, COMPARE and TESTING by cmd/brs-exec, INSTALL by .ci/ship.
+// linesOf are the pages whose lines TestDocumentLines runs. Those of the others are held by tests of their own: SCALE by
+// scale, COMPARE by cmd/brs-exec.TestCompare, TESTING by TestTestingPage. What stands in REACH's tables has its tests in
+// docs/evidence/REACH.md.
 var linesOf = []string{"README.md", "docs/RECIPES.md", "docs/DELIVER.md", "docs/PROFILES.md", "docs/REHEARSE.md",
-	"docs/SOURCES.md", "docs/MACHINE.md", "docs/TROUBLESHOOTING.md", "docs/PLATFORMS.md", "SECURITY.md"}
+	"docs/SOURCES.md", "docs/MACHINE.md", "docs/TROUBLESHOOTING.md", "docs/PLATFORMS.md", "docs/REACH.md", "docs/INSTALL.md",
+	"docs/README.md", "docs/THREATS.md", "SECURITY.md"}
 
-// runElsewhere are lines that need what this test doesn't have, and who runs them.
+// runElsewhere are lines that need what this test doesn't have, and who runs them. A key that ends with … is how they begin.
 var runElsewhere = map[string]string{
 	"brs-exec --sandbox":                          "demo.txtar",              // 15 seconds
 	"brs-exec --profile admin -- terraform apply": "source_mfa_prompt.txtar", // a terminal
+	"brs-exec --role-arn arn:aws:iam::123456789012:role/etl --share ~/.etl …": "e2e.TestContainers", // containers
+	"brs-exec … --port 9911 --token-in env -- …":                              "e2e.TestSSH",
+	"brs-exec … -- bwrap --dev-bind / / --tmpfs ~/.aws COMMAND":               "e2e.TestTheLineHidesTheFile",
+	`brs-exec … -- bwrap --dev-bind / / --dev-bind /dev/null "$PWD/.env" …`:   "conformance.TestLookPastTheEnvironment",
+}
+
+// otherCommands are the other commands of linesOf, in code blocks and in INSTALL's table: who runs them, or what they need
+// that can't be had here.
+var otherCommands = map[string]string{
+	`CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -E brs_exec_entry" …`:                "ship.TestReproducible",
+	`CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags "-s -w -E brs_exec_entry" …`: "ship.TestReproducible",
+	`CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags "-s -w" -o …`:                "ship.TestWindowsArchive",
+
+	"go install …":        "ship.TestGoInstall",
+	"sudo dpkg …":         "ship.TestDeb",
+	"sudo rpm …":          "ship.TestRpm",
+	"sudo apk …":          "needs Alpine; ship.TestApk looks at the package's parts",
+	"brew install":        "needs Homebrew and a public home; ship.TestManifests holds the sums",
+	"scoop install …":     "needs Windows and a public home; ship.TestManifests holds the sums",
+	"COPY --from=IMAGE …": "ship.TestImage",
+	"sha256sum …":         "ship.TestChecksums",
+	"cosign …":            "needs a release that GitHub has signed",
+	"gh …":                "needs a release that GitHub has signed",
+
+	"aws configure sso …": "needs Identity Center, a browser and a person",
+	"aws sso login …":     "needs Identity Center, a browser and a person; source_sso.txtar has what it writes",
+
+	"docker network create …":                    "e2e.TestContainers",
+	"podman network create …":                    "e2e.TestContainers",
+	"podman unshare --rootless-netns brs-exec …": "e2e.TestContainers",
+	"mkdir -p -m 700 ~/.etl …":                   "e2e.TestContainers",
+	"jq …":                                       "e2e.TestEventsTable",
 }
 
 // Every brs-exec line of a document, as it stands there, runs: its command is somebody by the word of STS, and the status is 0.
@@ -36,10 +70,7 @@ func TestDocumentLines(t *testing.T) {
 	ran := 0
 	for _, page := range linesOf {
 		for _, line := range commandLines(read(t, filepath.Join("..", page))) {
-			if test, ok := runElsewhere[line]; ok {
-				if !testExists(t, test) {
-					t.Errorf("%s: %q is run by %s, which isn't there", page, line, test)
-				}
+			if _, ok := elsewhere(runElsewhere, line); ok {
 				continue
 			}
 			ran++
@@ -48,6 +79,33 @@ func TestDocumentLines(t *testing.T) {
 	}
 	if ran < 35 {
 		t.Errorf("only %d lines: is this test looking?", ran)
+	}
+}
+
+// Every other command of the documents is run by a test that is there, or says what it needs; and nothing is told of
+// commands that are in no document.
+func TestOtherCommands(t *testing.T) {
+	var lines []string
+	for _, page := range linesOf {
+		text := read(t, filepath.Join("..", page))
+		lines = append(lines, commandLines(text)...)
+		for _, line := range commandsOfOthers(text) {
+			if _, ok := elsewhere(otherCommands, line); !ok {
+				t.Errorf("%s: no test is named for %q", page, line)
+			}
+			lines = append(lines, line)
+		}
+	}
+	for _, table := range []map[string]string{runElsewhere, otherCommands} {
+		for command, test := range table {
+			told := func(line string) bool { _, ok := elsewhere(map[string]string{command: test}, line); return ok }
+			if !slices.ContainsFunc(lines, told) {
+				t.Errorf("no document has %q", command)
+			}
+			if !strings.HasPrefix(test, "needs ") && !testExists(t, test) {
+				t.Errorf("%q is run by %s, which isn't there", command, test)
+			}
+		}
 	}
 }
 
@@ -127,29 +185,26 @@ func filledIn(line, dir string) string {
 		"/usr/local/bin/brs-exec", "brs-exec", "/var/log/", dir+"/", "/home/etl/", "./").Replace(line)
 }
 
-var (
-	inBlock = regexp.MustCompile(`^(?:- run: |- |credential_process = |\$ |srun )?((?:[A-Z_]+=\S+ )*(?:/usr/local/bin/)?brs-exec .*)$`)
-	cronJob = regexp.MustCompile(`^([0-9*/,-]+ ){5}`)
-)
+var inBlock = regexp.MustCompile(`^(?:- run: |- |credential_process = |\$ |srun )?((?:[A-Z_]+=\S+ )*(?:/usr/local/bin/)?brs-exec .*)$`)
 
-// commandLines are the lines of a page's code blocks, indented or fenced, that run brs-exec.
+// commandLines are the lines of a page's code blocks that run brs-exec.
 func commandLines(page string) (lines []string) {
-	fenced := false
-	page = strings.ReplaceAll(page, "\\\n", "")
-	for line := range strings.Lines(page) {
-		line = strings.TrimRight(line, "\n")
-		if strings.HasPrefix(line, "```") {
-			fenced = !fenced
-			continue
-		}
-		if !fenced && !strings.HasPrefix(line, "    ") {
-			continue
-		}
-		line = cronJob.ReplaceAllString(strings.TrimSpace(line), "")
+	for _, line := range blockLines(page) {
 		if m := inBlock.FindStringSubmatch(line); m != nil {
 			command, _, _ := strings.Cut(m[1], "  #")
 			lines = append(lines, strings.Join(strings.Fields(command), " "))
 		}
 	}
 	return lines
+}
+
+// elsewhere is what a table says of a line. A key of it is the line, or with … at its end how the line begins.
+func elsewhere(table map[string]string, line string) (test string, ok bool) {
+	for key, test := range table {
+		begins, isPrefix := strings.CutSuffix(key, "…")
+		if line == key || isPrefix && strings.HasPrefix(line, begins) {
+			return test, true
+		}
+	}
+	return "", false
 }
