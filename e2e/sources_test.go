@@ -28,7 +28,7 @@ type shortMoto struct {
 	calls []url.Values
 }
 
-const motoLife = 3 * time.Second
+const motoLife = 6 * time.Second
 
 var expiration = regexp.MustCompile(`<Expiration>[^<]*</Expiration>`)
 
@@ -113,7 +113,7 @@ func TestSourcesAgainstMoto(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name != "chain" {
-				need.Long(t, "15 seconds")
+				need.Long(t, "20 seconds")
 			}
 			w := newWorld(t, sandbox.Options{})
 			m := newShortMoto(t, moto(t))
@@ -123,7 +123,7 @@ func TestSourcesAgainstMoto(t *testing.T) {
 			}
 			w.write(t, filepath.Join(".aws", "config"), c.config)
 			began := time.Now()
-			out, errs, status := w.run(t, append(c.args, "--", tools.python, script("identity_loop.py"), "12", "0.2")...)
+			out, errs, status := w.run(t, append(c.args, "--", tools.python, script("identity_loop.py"), "18", "0.2")...)
 			// A life is refreshed at its half, and the last second of one counts for nothing.
 			rotations := int(time.Since(began)/(motoLife/3)) + 1
 			if status != 0 || c.warning == "" && errs != "" || !strings.Contains(errs, c.warning) || strings.Count(errs, "\n") > 1 {
