@@ -31,6 +31,7 @@ var runElsewhere = map[string]string{
 	"brs-exec --sandbox":                          "demo.txtar",              // 15 seconds
 	"brs-exec --profile admin -- terraform apply": "source_mfa_prompt.txtar", // a terminal
 	"brs-exec --role-arn arn:aws:iam::123456789012:role/etl --share ~/.etl …": "e2e.TestContainers", // containers
+	"brs-exec … -- sh -c 'tmux -L job new -d COMMAND; tmux -L job attach'":    "e2e.TestReachTmux",  // a terminal
 	"brs-exec … --port 9911 --token-in env -- …":                              "e2e.TestSSH",
 	"brs-exec … -- bwrap --dev-bind / / --tmpfs ~/.aws COMMAND":               "e2e.TestTheLineHidesTheFile",
 	`brs-exec … -- bwrap --dev-bind / / --dev-bind /dev/null "$PWD/.env" …`:   "conformance.TestLookPastTheEnvironment",
@@ -150,14 +151,16 @@ func runLine(t *testing.T, line string) {
 	}
 }
 
-// dockerRun stands in for docker run: what the image would run is run here, with the folder that is mounted in place of /aws.
+// dockerRun stands in for docker run: what the image would run is run here, with the variables of -e, and the folder that is mounted
+// in place of /aws.
 const dockerRun = `test "$1" = run || exit 1
 while shift; do case "$1" in
 -v) folder=${2%%:*};;
+-e) given="$given $2=$(printenv "$2")";;
 IMAGE) shift; break;;
 esac; done
 for arg; do shift; case "$arg" in /aws) arg=$folder;; esac; set -- "$@" "$arg"; done
-exec env -i PATH="$PATH" HOME=/nonexistent AWS_REGION="$AWS_REGION" AWS_ENDPOINT_URL_STS="$AWS_ENDPOINT_URL_STS" "$@"`
+exec env -i PATH="$PATH" HOME=/nonexistent AWS_REGION="$AWS_REGION" AWS_ENDPOINT_URL_STS="$AWS_ENDPOINT_URL_STS" $given "$@"`
 
 func standIn(t *testing.T, path, script string) {
 	t.Helper()
@@ -181,7 +184,7 @@ var documentProfiles = func() string {
 
 // filledIn has the names of this machine in place of those that stand in a document.
 func filledIn(line, dir string) string {
-	return strings.NewReplacer(`"$ROLE"`, role, "ROLE", role, "HUB", "arn:aws:iam::000000000000:role/hub", "DIR", filepath.Join(dir, "share"),
+	return strings.NewReplacer(" … ", " --role-arn "+role+" ", "COMMAND", "cmd", `"$ROLE"`, role, "ROLE", role, "HUB", "arn:aws:iam::000000000000:role/hub", "DIR", filepath.Join(dir, "share"),
 		"/usr/local/bin/brs-exec", "brs-exec", "/var/log/", dir+"/", "/home/etl/", "./").Replace(line)
 }
 

@@ -82,6 +82,7 @@ func TestReachNetworkNamespace(t *testing.T) {
 // its own, brs-exec reaches the program.
 func TestReachTmux(t *testing.T) {
 	tmux := needTool(t, "tmux")
+	need.Tools(t, "script")
 	w := newWorld(t, sandbox.Options{}).base()
 	out := filepath.Join(w.home, "out")
 	w.set("TMUX_TMPDIR="+w.home, "SHELL=/bin/sh", "TERM=dumb")
@@ -118,6 +119,17 @@ func TestReachTmux(t *testing.T) {
 	// The session outlives its signal: a server that ends just then leaves the one who waits for it waiting.
 	w.run(t, asRole("sh", "-c", tmux+` -L own new-session -d "`+tools.whois+` >`+out+`; `+tmux+` -L own wait-for -S done; sleep 600"; `+
 		tmux+` -L own wait-for done; `+tmux+` -L own kill-server`)...)
+	wrote(me)
+
+	command := filepath.Join(w.home, "command") // it ends when somebody has attached
+	standIn(t, command, "until "+tmux+" list-clients | grep -q .; do sleep 0.05; done; "+tools.whois+" >"+out)
+	ours := tools.brsExec + " --role-session-name me --role-arn " + role
+	line := strings.NewReplacer("brs-exec …", ours, "COMMAND", command).Replace(documented(t, "REACH.md", "tmux -L job"))
+	typed := exec.Command("script", "-qec", line, "/dev/null")
+	typed.Env = append(w.env, "TERM=vt100", "PATH="+os.Getenv("PATH"))
+	if text, err := typed.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v: %s", line, err, text)
+	}
 	wrote(me)
 }
 
