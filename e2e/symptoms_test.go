@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,43 +109,38 @@ except Exception as e:
 	}
 }
 
-// docs/TROUBLESHOOTING.md: every symptom names its tests, each of them is there, and one of them has the text that the
-// symptom's heading shows.
+// Every symptom of docs/TROUBLESHOOTING.md is a row of evidence/TROUBLESHOOTING.md, in the same order: each test that stands
+// there exists, and one of them has the text that the symptom's heading shows.
 func TestSymptomsNameTheirTests(t *testing.T) {
-	doc, err := os.ReadFile(filepath.Join("..", "docs", "TROUBLESHOOTING.md"))
-	if err != nil {
-		t.Fatal(err)
+	var symptoms, rows []string
+	for _, m := range regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(read(t, filepath.Join("..", "docs", "TROUBLESHOOTING.md")), -1) {
+		symptoms = append(symptoms, m[1])
 	}
 	code := regexp.MustCompile("`[^`]+`")
-	sections := strings.Split(strings.ReplaceAll(string(doc), "\r\n", "\n"), "\n### ")[1:]
-	for _, section := range sections {
-		heading, body, _ := strings.Cut(section, "\n")
-		body, _, _ = strings.Cut(body, "\n## ")
-		_, tested, ok := strings.Cut(body, "\nTest: ")
-		tested, _, _ = strings.Cut(tested, "\n")
-		names := code.FindAllString(tested, -1)
-		if !ok || len(names) == 0 {
-			t.Errorf("%s: no test", heading)
-			continue
-		}
+	evidence := read(t, filepath.Join("..", "docs", "evidence", "TROUBLESHOOTING.md"))
+	for _, m := range regexp.MustCompile("(?m)^\\| (.*) \\| (`.*`) \\|$").FindAllStringSubmatch(evidence, -1) {
+		rows = append(rows, m[1])
 		var sources strings.Builder
-		for _, name := range names {
+		for _, name := range code.FindAllString(m[2], -1) {
 			if name = strings.Trim(name, "`"); !testExists(t, name) {
-				t.Errorf("%s: there is no test %s", heading, name)
+				t.Errorf("%s: there is no test %s", m[1], name)
 				continue
 			}
 			sources.WriteString(testSource(t, name))
 		}
-		for _, text := range code.FindAllString(heading, -1) {
+		for _, text := range code.FindAllString(m[1], -1) {
 			for part := range strings.SplitSeq(strings.Trim(text, "`"), "…") {
 				if part = strings.TrimSpace(part); !strings.Contains(sources.String(), part) {
-					t.Errorf("%s: %q is in none of its tests", heading, part)
+					t.Errorf("%s: %q is in none of its tests", m[1], part)
 				}
 			}
 		}
 	}
-	if len(sections) < 15 {
-		t.Errorf("only %d symptoms", len(sections))
+	if !slices.Equal(symptoms, rows) {
+		t.Errorf("the symptoms\n%s\nthe tests are of\n%s", strings.Join(symptoms, "\n"), strings.Join(rows, "\n"))
+	}
+	if len(symptoms) < 15 {
+		t.Errorf("only %d symptoms", len(symptoms))
 	}
 }
 
