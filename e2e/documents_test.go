@@ -121,11 +121,7 @@ func TestWordCounts(t *testing.T) {
 		if filepath.Dir(page) != filepath.Join("..", "docs") || slices.Contains(notForUsers, name) {
 			continue
 		}
-		text := read(t, page)
-		if slices.Contains(heldToCode, name) {
-			text = regexp.MustCompile(`(?m)^\|.*\n`).ReplaceAllString(text, "")
-		}
-		n := words(text)
+		n := words(read(t, page))
 		t.Logf("%5d %s", n, name)
 		all += n
 	}
@@ -175,11 +171,8 @@ func TestFiguresNameTheirCommands(t *testing.T) {
 }
 
 // notForUsers are the developers' pages, FLAGS, which is made from the flags, and SCALE, whose sections are of one engine
-// each. heldToCode have tables that tests hold to the code or name a test in each row: they are looked into, not read.
-var (
-	notForUsers = []string{"CLIENTS.md", "DESIGN.md", "PROCESS.md", "FLAGS.md", "SCALE.md"}
-	heldToCode  = []string{"MACHINE.md", "THREATS.md"}
-)
+// each.
+var notForUsers = []string{"CLIENTS.md", "DESIGN.md", "PROCESS.md", "FLAGS.md", "SCALE.md"}
 
 // Nothing cites a document that isn't in the repository: not a page of the documentation, not a comment, not a message.
 // A name in capitals without .md (DESIGN §4, PROCESS (b), CLIENTS §1) is a page of docs; the section that is named has to
