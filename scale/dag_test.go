@@ -52,7 +52,7 @@ func TestSnakemakeEnds(t *testing.T) {
 		}
 		c.gone("")
 	}
-	if out, status := c.run(dag, line+" --rerun-incomplete"); status != 0 {
+	if out, status := c.run(dag, `brs-exec --role-arn "$ROLE" -- snakemake --cores 2 --rerun-incomplete`); status != 0 {
 		t.Errorf("after an interrupt: status %d:\n%s", status, tail(out))
 	}
 	c.seen()
