@@ -192,13 +192,19 @@ func TestParallel(t *testing.T) {
 	holds(t, "parallel, xargs, make", serveLine)
 	server, said := d.types("exec " + strings.TrimSuffix(serveLine, " &"))
 	await(t, "the share", func() bool { return exists(filepath.Join(d.home, ".aws-share", "env")) })
-	jobs := 200
+	if n := d.calls.Load(); n != 1 {
+		t.Errorf("the server: %d AssumeRole calls; want 1", n)
+	}
+	page, jobs := read(t, filepath.Join("..", "docs", "SCALE.md")), 200
 	if !full() {
 		jobs = 8
 		d.goJobs()
 	}
 	for _, w := range ways {
 		holds(t, "parallel, xargs, make", w.line)
+		if row := fmt.Sprintf("\n| %s | %d ", w.name, w.calls); !strings.Contains(page, row) {
+			t.Errorf("docs/SCALE.md has no row of %s with %d calls", w.name, w.calls)
+		}
 		took, memory := d.run(w, jobs)
 		t.Logf("%d jobs, %s: %d AssumeRole calls, %.1f s, brs-exec %d MB", jobs, w.name, w.calls, took.Seconds(), memory>>10)
 	}
