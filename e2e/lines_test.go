@@ -20,7 +20,7 @@ import (
 )
 
 // linesOf are the pages whose lines TestDocumentLines runs. Those of the others are held by tests of their own: SCALE by
-// scale, COMPARE by cmd/brs-exec.TestCompare, TESTING by TestTestingPage. What stands in REACH's tables has its tests in
+// scale.TestEveryLineIsTyped, COMPARE by cmd/brs-exec.TestCompare, TESTING by TestTestingPage. What stands in REACH's tables has its tests in
 // docs/evidence/REACH.md.
 var linesOf = []string{"README.md", "docs/RECIPES.md", "docs/DELIVER.md", "docs/PROFILES.md", "docs/REHEARSE.md",
 	"docs/SOURCES.md", "docs/MACHINE.md", "docs/TROUBLESHOOTING.md", "docs/PLATFORMS.md", "docs/REACH.md", "docs/INSTALL.md",

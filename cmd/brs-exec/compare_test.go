@@ -91,6 +91,8 @@ func TestCompare(t *testing.T) {
 			rows++
 			w.hints(t, m[1], m[2])
 			line = m[2]
+		} else if strings.HasPrefix(line, "| `") {
+			t.Errorf("no test reads this row: %s", line)
 		}
 		if strings.HasPrefix(line, "brs-exec ") || strings.HasPrefix(line, "eval ") {
 			lines++
