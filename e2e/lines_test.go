@@ -20,8 +20,8 @@ import (
 )
 
 // linesOf are the pages whose lines TestDocumentLines runs. Those of the others are held by tests of their own: SCALE by
-// scale.TestEveryLineIsTyped, COMPARE by cmd/brs-exec.TestCompare, TESTING by TestTestingPage. What stands in REACH's tables has its tests in
-// docs/evidence/REACH.md.
+// scale.TestEveryLineIsTyped, COMPARE by cmd/brs-exec.TestCompare, TESTING by TestTestingPage. What stands in REACH's
+// tables has its tests in docs/evidence/REACH.md.
 var linesOf = []string{"README.md", "docs/RECIPES.md", "docs/DELIVER.md", "docs/PROFILES.md", "docs/REHEARSE.md",
 	"docs/SOURCES.md", "docs/MACHINE.md", "docs/TROUBLESHOOTING.md", "docs/PLATFORMS.md", "docs/REACH.md", "docs/INSTALL.md",
 	"docs/README.md", "docs/THREATS.md", "SECURITY.md"}
