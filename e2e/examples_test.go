@@ -124,16 +124,6 @@ func TestTestingPage(t *testing.T) {
 			t.Errorf("%s\nstatus %d, want %d and %q: %s", tt.line, status, tt.status, tt.want, out)
 		}
 	}
-	// TestExampleTestscript runs the script of the Go section.
-	survives := read(t, filepath.Join("..", "examples", "testscript", "testdata", "script", "survives.txtar"))
-	_, golang, _ := strings.Cut(page, "\n## Go\n")
-	golang, _, _ = strings.Cut(golang, "\n## ")
-	if script := regexp.MustCompile("(?s)```\n(.*?)```").FindStringSubmatch(golang); script == nil || !strings.HasSuffix(survives, script[1]) {
-		t.Errorf("the script of the page, %q, is not that of examples/testscript", script)
-	}
-	if n := len(regexp.MustCompile("(?m)^```").FindAllString(page, -1)); n != 2*4 {
-		t.Errorf("%d code blocks, of which 4 are run", n/2)
-	}
 	rehearsal := regexp.MustCompile("`(brs-exec --sandbox --rehearse .*) \\./your-tool`").FindStringSubmatch(page)
 	if runtime.GOOS != "linux" {
 		return

@@ -110,6 +110,25 @@ func TestOtherCommands(t *testing.T) {
 	}
 }
 
+// The code blocks of docs/TESTING.md are four: TestTestingPage runs those before the section on Go, and TestExampleTestscript
+// runs the script that this section has.
+func TestTestingPageIsRun(t *testing.T) {
+	page := read(t, filepath.Join("..", "docs", "TESTING.md"))
+	before, golang, _ := strings.Cut(page, "\n## Go\n")
+	block := regexp.MustCompile("(?sm)^```([a-z]*)\n(.*?)^```$")
+	var languages []string
+	for _, m := range block.FindAllStringSubmatch(before, -1) {
+		languages = append(languages, m[1])
+	}
+	if want := []string{"", "sh", "python"}; !slices.Equal(languages, want) {
+		t.Errorf("blocks of %q before the section on Go; want %q", languages, want)
+	}
+	survives := read(t, filepath.Join("..", "examples", "testscript", "testdata", "script", "survives.txtar"))
+	if scripts := block.FindAllStringSubmatch(golang, -1); len(scripts) != 1 || !strings.HasSuffix(survives, "\n"+scripts[0][2]) {
+		t.Errorf("the section on Go has %q; want the end of survives.txtar", scripts)
+	}
+}
+
 func runLine(t *testing.T, line string) {
 	w := newWorld(t, sandbox.Options{})
 	w.write(t, ".aws/config", documentProfiles)
