@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"brs-exec/internal/refresh"
 	"brs-exec/need"
 )
 
@@ -25,6 +24,7 @@ type world struct {
 	set  *Set
 	life time.Duration
 	slow time.Duration // how long a fetch takes
+	late time.Duration // after the half of the life, when one is due
 	fail map[string]error
 
 	mu                           sync.Mutex
@@ -110,7 +110,7 @@ func (k *keeper) Run(ctx context.Context) error {
 func (k *keeper) due() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return time.Until(k.creds.Expires) < max(k.w.life/2, min(LeastLeft, k.w.life-time.Minute))
+	return time.Until(k.creds.Expires) < max(k.w.life/2-k.w.late, min(LeastLeft, k.w.life-time.Minute))
 }
 
 func (k *keeper) News() <-chan struct{} {
@@ -204,9 +204,7 @@ func TestNoAskWaitsInVain(t *testing.T) {
 				const slow = 30 * time.Millisecond
 				w := newWorld(t, life, "a")
 				w.slow = slow
-				w.set.makes = func(_ context.Context, name string) (Keeper, error) {
-					return refresh.New(w.source(name), refresh.Options{Lazy: true, LeastLeft: LeastLeft}), nil
-				}
+				w.late = life / 20 // package refresh's latest
 				defer w.set.Close()
 				for range 2000 {
 					asked := time.Now()
