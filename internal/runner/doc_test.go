@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -18,12 +17,12 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	var code strings.Builder
-	files, _ := filepath.Glob("*_test.go")
-	inner, _ := filepath.Glob("*/*_test.go")
-	whole, _ := filepath.Glob("../../e2e/*_test.go")
-	for _, f := range slices.Concat(files, inner, whole) {
-		text, _ := os.ReadFile(f)
-		code.Write(text)
+	for _, packages := range []string{".", "*", "../*", "../*/*", "../../*", "../../cmd/*"} {
+		files, _ := filepath.Glob(packages + "/*_test.go")
+		for _, f := range files {
+			text, _ := os.ReadFile(f)
+			code.Write(text)
+		}
 	}
 	for _, name := range regexp.MustCompile("`(Test\\w+|\\w+\\.txtar)`").FindAllStringSubmatch(string(page), -1) {
 		if strings.HasSuffix(name[1], ".txtar") {
