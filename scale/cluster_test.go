@@ -127,6 +127,7 @@ const annUID = 4711
 // newSlurm starts a cluster whose roles live for so long, with files in /srv and further lines of slurm.conf.
 func newSlurm(t *testing.T, life time.Duration, files map[string]string, conf ...string) *slurm {
 	t.Helper()
+	need.Long(t, "half a minute")
 	need.Tools(t, "slurmctld", "slurmd", "munged", "unshare", "nsenter", "ip", "setpriv")
 	need.That(t, exec.Command("unshare", "-m", "-n", "-u", "-p", "-f", "--mount-proc", "true").Run() == nil, "namespaces", "run the tests as root")
 	s := &slurm{t: t, life: life, hosts: make(map[string]*host)}
@@ -487,7 +488,7 @@ func (s *slurm) dump() {
 	if !s.t.Failed() {
 		return
 	}
-	logs, _ := filepath.Glob(filepath.Join(s.shared, "log", "*[0-9d]"))
+	logs, _ := filepath.Glob(filepath.Join(s.shared, "log", "*"))
 	for _, path := range logs {
 		f, err := os.Open(path)
 		if err != nil {
