@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-var baseCases = flag.Int("base-cases", 300, "how many environments TestBaseIsAws tries")
+var baseCases = flag.Int("base-cases", 60, "how many environments TestBaseIsAws tries")
 
 // baseSeed is that of the first of them: BASE_SEED, which .ci/long sets anew each time and prints.
 func baseSeed(t *testing.T) uint64 {

@@ -62,6 +62,7 @@ chmod -R go+rX image && chmod 1777 image/tmp && tar -C image -cf image.tar . && 
 // newEngine boots one, whose image's etl.py runs for that long, with credentials of such a life.
 func newEngine(t *testing.T, life time.Duration, seconds int) *engine {
 	t.Helper()
+	need.Long(t, "a minute of both processors, by podman")
 	needPython(t)
 	need.That(t, os.Getuid() == 0, "root", "run the tests as root")
 	need.Tools(t, "podman", "crun", "/usr/lib/podman/netavark", "slirp4netns", "newuidmap")

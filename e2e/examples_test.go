@@ -48,7 +48,7 @@ func TestExampleETL(t *testing.T) {
 		put("/example-etl/in/"+name, "one\ntwo\n")
 	}
 	out, errs, status := w.run(t, "--role-arn", role, "--must-last", "8h", "--", tools.python, filepath.Join("..", "examples", "etl", "etl.py"), "example-etl")
-	if status != 0 || out+errs != "" {
+	if status != 0 || out != "" {
 		t.Fatalf("status %d, stdout %q, stderr %q", status, out, errs)
 	}
 	cmd := exec.CommandContext(t.Context(), tools.python, "-m", "awscli", "s3", "cp", "s3://example-etl/out/c", "-")
@@ -79,6 +79,7 @@ func TestExampleTestscript(t *testing.T) {
 
 // The blocks of docs/TESTING.md do what it says.
 func TestTestingPage(t *testing.T) {
+	need.Long(t, "a minute")
 	t.Parallel()
 	needPython(t)
 	need.That(t, exec.Command(tools.python, "-c", "import pytest").Run() == nil, "pytest", "python3 -m pip install pytest")
