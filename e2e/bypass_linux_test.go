@@ -19,6 +19,7 @@ import (
 
 // However many brs-exec watch the user's files, he can start a program that needs inotify.
 func TestManyLeaveInotify(t *testing.T) {
+	need.Long(t, "15 seconds of a processor")
 	w := newWorld(t, sandbox.Options{}).base()
 	w.write(t, ".aws/credentials", "[default]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = secret\n")
 	const many = 200

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	flag.Parse()
-	parallel := "12" // they wait, mostly
+	parallel := "20" // they wait, mostly
 	if os.Getenv("LONG") != "" {
 		parallel = "4" // these don't
 	}
