@@ -9,7 +9,8 @@
 // SDKs get these credentials from a credential process, and run it again at every call that is
 // signed while less than 15 minutes are left. An ask that would be told less than a little more
 // than that therefore waits for the successor; where lives are shorter, one that would be told less
-// than two fifths of them.
+// than two fifths of them. What is all but over is not handed out: such a process, and then a call
+// that is signed, take their time.
 // https://github.com/boto/botocore/blob/develop/botocore/credentials.py (_advisory_refresh_timeout)
 //
 // # Concurrency
@@ -45,6 +46,8 @@ const (
 	mostFailing = 3
 	// worthwhile are the lives from which on LeastLeft is kept.
 	worthwhile = LeastLeft + 30*time.Second
+	// mostUseless is with how little left nothing is handed out; of a short life it is a quarter.
+	mostUseless = 3 * time.Second
 	// asking is more than an ask may take.
 	asking = time.Minute
 	// rolling is for how long credentials without an end are kept after an ask.
@@ -163,7 +166,10 @@ type life struct {
 	key     string
 }
 
-var errEnded = errors.New("the run has ended")
+var (
+	errEnded      = errors.New("the run has ended")
+	errNearlyOver = errors.New("no new credentials yet, and those held end")
+)
 
 // Retrieve returns valid credentials. It waits for them until ctx ends.
 func (i *Identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -179,11 +185,11 @@ func (i *Identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, l.err
 	}
 	creds, err := l.keeper.Retrieve(ctx)
-	if err != nil {
-		return creds, err
+	if err == nil && creds.CanExpire {
+		creds, err = i.lasting(ctx, l, creds)
 	}
-	if i.wantsLonger(l, creds) {
-		creds = longer(ctx, l.keeper, creds)
+	if err != nil {
+		return aws.Credentials{}, err
 	}
 	i.handOut(creds)
 	return creds, nil
@@ -265,13 +271,24 @@ func (i *Identity) handOut(creds aws.Credentials) {
 	}
 }
 
-// wantsLonger says whether creds have so little left that their successor is worth a wait. Of lives
-// that are hardly longer than LeastLeft it is the last two fifths: the Keeper fetches at about the
-// half, so that the successor is on its way then.
-func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
-	if !creds.CanExpire {
-		return false
+// lasting returns creds, or their successor if that is worth a wait, or an error where there is none
+// and creds are of no use any more.
+func (i *Identity) lasting(ctx context.Context, l *life, creds aws.Credentials) (aws.Credentials, error) {
+	least, useful := i.wanted(l, creds)
+	if time.Until(creds.Expires) >= least {
+		return creds, nil
 	}
+	creds = longer(ctx, l.keeper, creds, useful)
+	if left := time.Until(creds.Expires); left < useful {
+		return aws.Credentials{}, fmt.Errorf("%w in %v", errNearlyOver, left.Round(time.Millisecond))
+	}
+	return creds, nil
+}
+
+// wanted is how much creds should have left, else their successor is worth a wait, and without how
+// much they are of no use. Of lives that are hardly longer than LeastLeft the former is two fifths:
+// the Keeper fetches at about the half, so that the successor is on its way then.
+func (i *Identity) wanted(l *life, creds aws.Credentials) (least, useful time.Duration) {
 	left := time.Until(creds.Expires)
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -279,16 +296,17 @@ func (i *Identity) wantsLonger(l *life, creds aws.Credentials) bool {
 		l.key, l.longest = creds.AccessKeyID, left
 	}
 	l.longest = max(l.longest, left)
+	useful = min(mostUseless, l.longest/4)
 	if l.longest > worthwhile {
-		return left < LeastLeft
+		return LeastLeft, useful
 	}
-	return left < l.longest*2/5
+	return l.longest * 2 / 5, useful
 }
 
-// longer waits for credentials that last longer than creds, for one attempt at most, or until ctx
-// ends: creds are still valid.
-func longer(ctx context.Context, k Keeper, creds aws.Credentials) aws.Credentials {
-	for range 3 { // one attempt may be ending, one begins and ends
+// longer waits for credentials that last longer than creds: for one attempt at most while these are
+// useful, else until ctx ends.
+func longer(ctx context.Context, k Keeper, creds aws.Credentials, useful time.Duration) aws.Credentials {
+	for n := 0; n < 3 || time.Until(creds.Expires) < useful; n++ { // one attempt may be ending, one begins and ends
 		news := k.News()
 		if next, err := k.Retrieve(ctx); err == nil && next.Expires.After(creds.Expires) {
 			return next

@@ -3,6 +3,7 @@ package identities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,6 +214,30 @@ func TestNoAskWaitsInVain(t *testing.T) {
 						t.Fatalf("an ask took %v", took)
 					}
 					time.Sleep(life / 97)
+				}
+			})
+		})
+	}
+}
+
+// What is all but over is handed out to nobody, while its source hangs; what is of use is.
+func TestNearlyOver(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ life, after time.Duration }{
+		{12 * time.Second, 8 * time.Second}, {12 * time.Second, 11 * time.Second}, {time.Hour, time.Hour - 4*time.Second}, {time.Hour, time.Hour - time.Second},
+	} {
+		t.Run(fmt.Sprint(c.life, " after ", c.after), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, c.life, "a")
+				defer w.set.Close()
+				first := w.ask(t, "a")
+				w.slow = c.life // hangs
+				time.Sleep(c.after)
+				ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+				defer cancel()
+				creds, err := w.set.Identity(ID("a")).Retrieve(ctx)
+				if useful := c.life-c.after > 3*time.Second; useful != (creds.AccessKeyID == first.AccessKeyID) || useful != (err == nil) {
+					t.Errorf("got %q, %v", creds.AccessKeyID, err)
 				}
 			})
 		})
