@@ -46,8 +46,8 @@ const (
 	mostFailing = 3
 	// worthwhile are the lives from which on LeastLeft is kept.
 	worthwhile = LeastLeft + 30*time.Second
-	// mostUseless is with how little left nothing is handed out; of a short life it is a quarter.
-	mostUseless = 3 * time.Second
+	// mostUseless is with how little left nothing is handed out; of a short life it is a third.
+	mostUseless = 5 * time.Second
 	// asking is more than an ask may take.
 	asking = time.Minute
 	// rolling is for how long credentials without an end are kept after an ask.
@@ -296,7 +296,7 @@ func (i *Identity) wanted(l *life, creds aws.Credentials) (least, useful time.Du
 		l.key, l.longest = creds.AccessKeyID, left
 	}
 	l.longest = max(l.longest, left)
-	useful = min(mostUseless, l.longest/4)
+	useful = min(mostUseless, l.longest/3)
 	if l.longest > worthwhile {
 		return LeastLeft, useful
 	}

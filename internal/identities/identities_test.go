@@ -224,7 +224,8 @@ func TestNoAskWaitsInVain(t *testing.T) {
 func TestNearlyOver(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ life, after time.Duration }{
-		{12 * time.Second, 8 * time.Second}, {12 * time.Second, 11 * time.Second}, {time.Hour, time.Hour - 4*time.Second}, {time.Hour, time.Hour - time.Second},
+		{12 * time.Second, 7500 * time.Millisecond}, {12 * time.Second, 8 * time.Second},
+		{time.Hour, time.Hour - 6*time.Second}, {time.Hour, time.Hour - 5*time.Second},
 	} {
 		t.Run(fmt.Sprint(c.life, " after ", c.after), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -236,7 +237,7 @@ func TestNearlyOver(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 				defer cancel()
 				creds, err := w.set.Identity(ID("a")).Retrieve(ctx)
-				if useful := c.life-c.after > 3*time.Second; useful != (creds.AccessKeyID == first.AccessKeyID) || useful != (err == nil) {
+				if useful := c.life-c.after-400*time.Millisecond > min(5*time.Second, c.life/3); useful != (creds.AccessKeyID == first.AccessKeyID) || useful != (err == nil) {
 					t.Errorf("got %q, %v", creds.AccessKeyID, err)
 				}
 			})
