@@ -41,9 +41,10 @@ const (
 	// mostCalls are the calls to the outside at once, over all identities. The command's own is
 	// another one, which waits for none of them.
 	mostCalls = 7
-	// mostFailing are those of them that may be calls of identities whose last one failed: a
-	// source that hangs keeps no place from those that answer.
-	mostFailing = 3
+	// mostHanging are those of them that may be calls of identities whose last one was given up: a
+	// source that hangs keeps no place from those that answer. One that refuses does no harm, and
+	// after an outage of all they are many.
+	mostHanging = 3
 	// worthwhile are the lives from which on LeastLeft is kept.
 	worthwhile = LeastLeft + 30*time.Second
 	// mostUseless is with how little left nothing is handed out; of a short life it is a third.
@@ -73,7 +74,7 @@ type Set struct {
 	byID    map[string]*Identity
 	makes   Make
 	slots   chan struct{} // one is taken for each call
-	failing chan struct{} // and one of these, where the last one failed
+	hanging chan struct{} // and one of these, where the last one hung
 
 	ending context.Context
 	end    context.CancelFunc
@@ -91,7 +92,7 @@ func ID(profile string) string {
 func New(profiles []string, makeKeeper Make) (*Set, error) {
 	s := &Set{
 		names: profiles, byID: make(map[string]*Identity, len(profiles)), makes: makeKeeper,
-		slots: make(chan struct{}, mostCalls), failing: make(chan struct{}, mostFailing),
+		slots: make(chan struct{}, mostCalls), hanging: make(chan struct{}, mostHanging),
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, name := range profiles {
@@ -118,20 +119,20 @@ func (s *Set) Close() {
 
 // Limit lets p, the source of one identity, be asked only while few are asked at once.
 func (s *Set) Limit(p aws.CredentialsProvider) aws.CredentialsProvider {
-	var failed atomic.Bool
+	var hung atomic.Bool
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		if failed.Load() {
-			if err := take(ctx, s.failing); err != nil {
+		if hung.Load() {
+			if err := take(ctx, s.hanging); err != nil {
 				return aws.Credentials{}, err
 			}
-			defer func() { <-s.failing }()
+			defer func() { <-s.hanging }()
 		}
 		if err := take(ctx, s.slots); err != nil {
 			return aws.Credentials{}, err
 		}
 		defer func() { <-s.slots }()
 		creds, err := p.Retrieve(ctx)
-		failed.Store(err != nil)
+		hung.Store(err != nil && ctx.Err() != nil)
 		return creds, err
 	})
 }

@@ -347,6 +347,38 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// After an outage in which all are refused at once, they have all the places.
+func TestRefusedSources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		var all sync.WaitGroup
+		for range 300 {
+			p := s.Limit(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				if time.Since(begun) < time.Second { // the outage
+					return aws.Credentials{}, errors.New("refused")
+				}
+				time.Sleep(100 * time.Millisecond)
+				return aws.Credentials{}, nil
+			}))
+			if _, err := p.Retrieve(t.Context()); err == nil {
+				t.Error("not refused")
+			}
+			all.Go(func() {
+				time.Sleep(time.Second)
+				p.Retrieve(t.Context())
+			})
+		}
+		all.Wait()
+		if took := time.Since(begun); took > 6*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // Twenty sources that hang keep no place from one that answers, once each has failed.
 func TestHangingSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
