@@ -227,7 +227,7 @@ func readByJq(t *testing.T, log string) {
 	need.Tools(t, "sh", "jq")
 	for _, line := range commandsOfOthers(read(t, filepath.Join("..", "docs", "MACHINE.md"))) {
 		if strings.HasPrefix(line, "jq ") {
-			out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "/var/log/etl.jsonl", log)).CombinedOutput()
+			out, err := exec.Command("sh", "-c", strings.ReplaceAll(line, "etl.jsonl", log)).CombinedOutput()
 			if n := bytes.Count(out, []byte("Z\t")); err != nil || n == 0 || n != bytes.Count(out, []byte("\n")) {
 				t.Errorf("%s: %v: %s", line, err, out)
 			}

@@ -204,7 +204,7 @@ var documentProfiles = func() string {
 // filledIn has the names of this machine in place of those that stand in a document.
 func filledIn(line, dir string) string {
 	return strings.NewReplacer(" … ", " --role-arn "+role+" ", "COMMAND", "cmd", `"$ROLE"`, role, "ROLE", role, "HUB", "arn:aws:iam::000000000000:role/hub", "DIR", filepath.Join(dir, "share"),
-		"/usr/local/bin/brs-exec", "brs-exec", "/var/log/", dir+"/", "/home/etl/", "./").Replace(line)
+		"/usr/local/bin/brs-exec", "brs-exec", "/home/etl/", "./").Replace(line)
 }
 
 var inBlock = regexp.MustCompile(`^(?:- run: |- |credential_process = |\$ |srun )?((?:[A-Z_]+=\S+ )*(?:/usr/local/bin/)?brs-exec .*)$`)
