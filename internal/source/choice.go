@@ -201,6 +201,9 @@ func (b *builder) noCredentials(last string) error {
 		problem.Sandbox)
 	if names, _ := b.profileNames(); len(names) > 0 && b.shared.Profile == "" {
 		hint = b.names.Hint("%v NAME; there are: %s", problem.Profile, strings.Join(names[:min(len(names), 8)], ", "))
+		if b.o.Shared != nil { // another source of this run has a profile, by its name
+			hint = b.names.Hint("%v needs a main identity, too: ", problem.WithProfile) + hint
+		}
 	}
 	return problem.Bad(hint, "no AWS credentials: none in the environment, none in profile %s of %s, "+
 		"no container endpoint, and %s", cmp.Or(b.shared.Profile, awsconfig.Default), where, last)

@@ -28,6 +28,7 @@ type call struct {
 	keys     aws.Credentials // that signed it
 	withCode bool            // an MFA code went with it
 	roots    problem.Option  // what names the roots to trust; "": problem.CABundle
+	host     string          // what to type if the host isn't there; "": the region says which it is
 }
 
 // askedSTS says that the call went to STS.
@@ -82,7 +83,7 @@ func (s *Source) hint(c call, err error) string {
 	case awserr.NoSuchHost(err) && s.hasAnswered(c):
 		return "it was there before: is the VPN up, and its name server?"
 	case awserr.NoSuchHost(err):
-		return s.names.Hint("is the region right? %v, or %v", problem.Region, problem.STSEndpointURL)
+		return cmp.Or(c.host, s.names.Hint("is the region right? %v, or %v", problem.Region, problem.STSEndpointURL))
 	case c.hint != "":
 		return c.hint
 	case awserr.Foreign(err):

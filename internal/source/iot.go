@@ -81,7 +81,8 @@ func (i *iot) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	creds, err := i.ask(ctx)
 	if err != nil {
 		hint := i.o.Names.Hint("is %v right? %s shows it", problem.IoTEndpoint, describeEndpoint)
-		return aws.Credentials{}, i.s.explain(call{op: "IoT credentials", roots: problem.IoTCA, hint: hint}, err)
+		return aws.Credentials{}, i.s.explain(
+			call{op: "IoT credentials", roots: problem.IoTCA, hint: hint, host: hint}, err)
 	}
 	return creds, nil
 }

@@ -47,6 +47,7 @@ type login struct {
 	what, again string
 	cache       *loginCache
 	role        string // that SSO is asked for; "": none
+	host        string // what to type if the host isn't there; "": as of STS
 	late        bool   // it was told that it can't be renewed
 }
 
@@ -123,7 +124,7 @@ func (l *login) explain(err error) *problem.Error {
 		e.Hint = "aws sso list-account-roles shows yours; sso_account_id and sso_role_name of the profile choose"
 	case errors.Is(err, errNoKeys), status >= 500, status == http.StatusTooManyRequests,
 		status == 0 && awserr.FromNetwork(err):
-		return l.s.explain(call{op: l.what}, err)
+		return l.s.explain(call{op: l.what, host: l.host}, err)
 	case code != "" && message != "":
 		e.Text = l.what + ": the login has expired or was ended (" + code + ": " + problem.FirstLine(message) + ")"
 	case code != "":

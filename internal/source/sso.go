@@ -45,6 +45,7 @@ func (b *builder) fromSSO(c *chain, p *config.SharedConfig) error {
 	b.loggedIn(c, &login{
 		retrieve: r.retrieve, what: "SSO of profile " + p.Profile, cache: r.cache, until: ssoUntil,
 		again: "aws sso login --profile " + p.Profile, role: p.SSORoleName + " in account " + p.SSOAccountID,
+		host: "is sso_region = " + problem.Clip(cfg.Region) + " right, in the profile or its sso-session?",
 	})
 	return nil
 }

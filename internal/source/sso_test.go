@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -227,5 +228,18 @@ func TestSSOLoginNeeded(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:1")
 	if _, err := mustNew(t, Options{Profile: "s"}).Retrieve(t.Context()); err == nil || Permanent(err) || !strings.Contains(err.Error(), refused) {
 		t.Errorf("portal down: %v", err)
+	}
+}
+
+// The host of SSO is that of its own region, not of --region.
+func TestNoSuchHostOfSSO(t *testing.T) {
+	p := newPortal(t, newSandbox(t, sandbox.Options{}))
+	p.login(time.Hour, true)
+	nowhere := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
+	for profile, want := range map[string]string{"s": "sso_region = us-east-1 right", "legacy": "sso_region = us-east-1 right"} {
+		s := mustNew(t, Options{Profile: profile})
+		if got := hintOf(bottom(s).(*login).explain(sends(nowhere))); !strings.Contains(got, want) {
+			t.Errorf("profile %s: hint %q; want %q", profile, got, want)
+		}
 	}
 }
