@@ -131,7 +131,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		case o.isBool():
 			value = "true"
 		case len(args) == 0 || strings.HasPrefix(args[0], "-"): // most likely its value was forgotten
-			return message.Errorf(word+" "+o.placeholder+", or "+word+"=VALUE if it begins with a hyphen",
+			return message.Errorf(word+" "+o.placeholder+", or "+word+"="+o.placeholder+" if that begins with a hyphen",
 				"%s needs a value", word)
 		default:
 			value, args = args[0], args[1:]

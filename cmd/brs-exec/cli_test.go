@@ -117,6 +117,18 @@ func TestManual(t *testing.T) {
 			t.Errorf("--%s is no flag", name)
 		}
 	}
+	for _, o := range c.nothingFlags().flags { // variables says that these have none
+		if o.hasVariable() {
+			t.Errorf("--%s runs nothing, and has a variable", o.name)
+		}
+		delete(options, o.name)
+	}
+	told := strings.FieldsFunc(variables, func(r rune) bool { return r == ' ' || r == ',' })
+	for name, o := range options {
+		if name != "demo-client" && name != "role-arn" && o.hasVariable() == slices.Contains(told, "--"+name) {
+			t.Errorf("--%s: the sentence on variables says otherwise", name)
+		}
+	}
 }
 
 // Every flag that the README names exists.

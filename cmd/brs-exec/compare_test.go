@@ -138,6 +138,7 @@ func TestNoHabit(t *testing.T) {
 		"brs-exec -x etl":                           "unknown flag -x",
 		"brs-exec --frobnicate exec etl -- true":    "unknown flag --frobnicate",
 		"brs-exec exec --duration-seconds":          "exec: no such file",
+		"HOME=/ brs-exec exec -- true":              "--profile saml -- true", // saml2aws has not logged in yet
 		"brs-exec exec --help":                      "exec: no such file",
 		"brs-exec --profile etl -t":                 "unknown flag -t",
 		"brs-exec --profile etl exec etl -- true":   "no subcommands such as exec",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -43,7 +44,7 @@ type translation struct {
 	args    []string // what is left to read
 	env     []string
 	line    []string // what to type
-	verb    bool     // it began with one
+	verb    string   // that it began with; "": none
 	profile bool     // it has one
 	foreign string   // the first thing that isn't ours
 }
@@ -51,11 +52,14 @@ type translation struct {
 // likeOther returns an error that says what to type, if args are what another tool takes and
 // brs-exec doesn't; else err.
 func likeOther(err error, args, env []string) error {
+	if len(args) == 1 && strings.EqualFold(args[0], "-v") {
+		return message.Errorf("brs-exec --version", "unknown flag %s", args[0])
+	}
 	t := &translation{args: args, env: env}
 	if !t.flags() || t.foreign == "" {
 		return err
 	}
-	if t.verb && !t.profile && slices.Contains(profileNames(env), "saml") { // which saml2aws exec takes
+	if t.verb == "exec" && !t.profile && !slices.Contains(t.line, "--role-arn") { // only saml2aws takes none
 		t.line = append(t.line, "--profile", "saml")
 	}
 	check := slices.Clone(t.line)
@@ -80,8 +84,8 @@ func (t *translation) flags() bool {
 			if !t.flag() {
 				return false
 			}
-		case !t.verb && slices.Contains(verbs, word):
-			t.verb, t.foreign = true, "brs-exec has no subcommands such as "+word
+		case t.verb == "" && slices.Contains(verbs, word):
+			t.verb, t.foreign = word, "brs-exec has no subcommands such as "+word
 			if word == "export" {
 				t.line = append(t.line, "--export")
 			}
@@ -152,7 +156,7 @@ func (t *translation) isProfile(word string) bool {
 		return true
 	}
 	_, status, _ := runner.Find([]string{word}, t.env)
-	return t.verb && (status == runner.NotFound || len(t.args) > 1 && t.args[1] == "--")
+	return t.verb != "" && (status == runner.NotFound || len(t.args) > 1 && t.args[1] == "--")
 }
 
 func (t *translation) takeProfile(word string) {
@@ -190,4 +194,24 @@ func (t *translation) String() string {
 
 func (t *translation) runsNothing() bool {
 	return slices.Contains(t.line, "--export") || slices.Contains(t.line, "--whoami")
+}
+
+// ofShells are what a shell does itself: there is no such program, or it changes nothing.
+var ofShells = []string{"cd", "export", "source", ".", "alias", "set", "unset", "ulimit", "umask", "eval"}
+
+// mistaken says what to type for a command that isn't there, if it is known what was meant; else "".
+// Values may be secret.
+func mistaken(command []string) string {
+	name := command[0]
+	variable, _, assigns := strings.Cut(name, "=")
+	switch {
+	case len(command) == 1 && (name == "help" || name == "version"):
+		return "brs-exec --" + name
+	case runtime.GOOS == "windows": // has another shell
+	case slices.Contains(ofShells, name):
+		return "a shell does that itself: -- sh -c '" + name + " …'"
+	case assigns && len(command) > 1 && !strings.Contains(variable, "/"):
+		return "-- env " + variable + "=… " + shellWord(command[1])
+	}
+	return ""
 }

@@ -29,8 +29,8 @@ func TestHelpFits(t *testing.T) {
 			}
 		}
 	}
-	if len(common) != 20 {
-		t.Errorf("-h shows %d flags; want 20", len(common))
+	if len(common) != 21 {
+		t.Errorf("-h shows %d flags; want 21", len(common))
 	}
 }
 

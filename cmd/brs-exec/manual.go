@@ -15,7 +15,8 @@ type group struct {
 	flags []*option
 }
 
-// withoutVariable are the flags that ask for something once, and configure nothing.
+// withoutVariable are the flags that say what this one run does, and configure nothing; help.go's
+// variables names them.
 var withoutVariable = []string{
 	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox", "demo-client",
 	"serve", "ready", "completion",
@@ -35,9 +36,9 @@ var choices = map[string][]string{
 
 // common are the flags that -h shows, in the order of --help.
 var common = []string{
-	"role-arn", "duration-seconds", "external-id", "expect-account", "serial-number", "profile", "region",
-	"web-identity-token-file", "must-last", "pty", "deliver", "share", "from-share", "with-profile",
-	"whoami", "explain", "export", "log-level", "rehearse", "sandbox",
+	"role-arn", "duration-seconds", "external-id", "expect-account", "mfa-command", "profile", "region",
+	"web-identity", "must-last", "deliver", "share", "from-share", "serve", "with-profile",
+	"whoami", "explain", "export", "log-level", "log-file", "rehearse", "sandbox",
 }
 
 // groups are all flags but one, in the order of --help. Names are those of `aws sts assume-role`
@@ -173,7 +174,7 @@ func (c *cli) otherFlags() group {
 
 func (c *cli) sharingFlags() group {
 	return group{"Sharing", []*option{
-		{"share", "DIR", "Serve from a folder as well: a socket, and a file of variables for docker, systemd " +
+		{"share", "DIR", "Share the credentials by a folder: a socket, and a file of variables for docker, systemd " +
 			"and shells (not on Windows)", &c.share},
 		{"from-share", "DIR", "Take the credentials from the folder of another brs-exec's --share, or its socket " +
 			"(not on Windows)", &c.source.FromShare},
@@ -190,7 +191,7 @@ func (c *cli) sharingFlags() group {
 func (c *cli) profileFlags() group {
 	return group{"Profiles", []*option{
 		{"with-profile", "NAME",
-			"Another profile that the command may use by its name; * and ? match several; repeatable", &c.withProfile},
+			"Another profile that the command may name; * and ? match several; repeatable", &c.withProfile},
 	}}
 }
 
@@ -211,7 +212,7 @@ func (c *cli) nothingFlags() group {
 
 func (c *cli) loggingFlags() group {
 	return group{"Logging", []*option{
-		{"log-level", "LEVEL", "How much is told: error, warn, info or debug; default warn", &c.logLevel},
+		{"log-level", "LEVEL", "Log from error, warn, info or debug upward; default warn", &c.logLevel},
 		{"log-format", "FORMAT", "Format of messages: text or json; default text", &c.logFormat},
 		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr", &c.logFile},
 	}}
@@ -220,7 +221,7 @@ func (c *cli) loggingFlags() group {
 func (c *cli) rehearsalFlags() group {
 	return group{"Rehearsal", []*option{
 		{"rehearse", "DURATION",
-			"Tell the command that its credentials end so soon; say at the end which processes refreshed (Linux)",
+			"Tell the command that its credentials end after DURATION; say at the end which processes refreshed (Linux)",
 			&c.rehearse},
 		{"rehearse-fail", "", "Exit with 124 if a process of the rehearsal would fail", &c.rehearseFail},
 	}}

@@ -11,6 +11,7 @@ import (
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/message"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
 	"brs-exec/internal/share"
@@ -34,6 +35,9 @@ func (c *cli) findCommand(env []string) (run runner.Command, status runner.Statu
 		return run, runner.Failed, err
 	}
 	run.Path, status, err = runner.Find(run.Args, env)
+	if hint := mistaken(run.Args); status == runner.NotFound && hint != "" {
+		err = message.Errorf(hint, "%w", err)
+	}
 	return run, status, err
 }
 
