@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -117,14 +118,24 @@ func TestCtrlC(t *testing.T) {
 		notes = regexp.MustCompile(`^\d+\s+`).ReplaceAllString(noted(name), "") // without the process id
 		return status, strings.ReplaceAll(notes, "alive\n", "")
 	}
+	type end struct {
+		status int
+		notes  string
+	}
+	// Wine's cmd is of three minds, by itself, too: of 14 tries it died in 11, went on in 2, and was done in 1.
+	ofBatch := []end{{byCtrlC, ""}, {3, "after\r\n"}, {0, ""}}
 	for name, argv := range tries {
 		want, notes := try(name, argv)
+		ends := []end{{want, notes}}
+		if name == "batch" {
+			ends = ofBatch
+		}
 		runs := [][]string{under(argv...)}
 		if name == "dies" {
 			runs = append(runs, under(under(argv...)...))
 		}
 		for _, wrapped := range runs {
-			if status, got := try(name, wrapped); status != want || got != notes {
+			if status, got := try(name, wrapped); !slices.Contains(ends, end{status, got}) {
 				t.Errorf("%s: status %d, %q; bare %d, %q", name, status, got, want, notes)
 			}
 		}

@@ -16,10 +16,21 @@ func enter() (leave func(), err error) {
 		return nil, nil
 	}
 	dir = filepath.Join(root, "brs-exec")
-	if err := os.RemoveAll(dir); err != nil { // made below, by an earlier run
+	left, err := filepath.Glob(foldersInTemp()) // a run that was killed may have left one, and is swept after a minute
+	if err != nil {
 		return nil, err
 	}
+	for _, path := range append(left, dir) { // made by an earlier run
+		if err := os.RemoveAll(path); err != nil {
+			return nil, err
+		}
+	}
 	return func() {}, os.MkdirAll(dir, 0o755)
+}
+
+// foldersInTemp are those of brs-exec in TEMP, which wine takes from its registry.
+func foldersInTemp() string {
+	return filepath.Join(root, "prefix", "drive_c", "users", "*", "AppData", "Local", "Temp", "brs-exec-*")
 }
 
 func environment() []string {
@@ -37,10 +48,9 @@ func programFiles(*testing.T) (here, there string) {
 	return filepath.Join(root, "prefix", "drive_c", "Program Files", "brs exec"), `C:\Program Files\brs exec`
 }
 
-// leftInTemp are the folders of brs-exec in TEMP, which wine takes from its registry.
 func leftInTemp(t *testing.T) []string {
 	t.Helper()
-	left, err := filepath.Glob(filepath.Join(root, "prefix", "drive_c", "users", "*", "AppData", "Local", "Temp", "brs-exec-*"))
+	left, err := filepath.Glob(foldersInTemp())
 	if err != nil {
 		t.Fatal(err)
 	}
