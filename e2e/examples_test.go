@@ -48,7 +48,7 @@ func TestExampleETL(t *testing.T) {
 		put("/example-etl/in/"+name, "one\ntwo\n")
 	}
 	out, errs, status := w.run(t, "--role-arn", role, "--must-last", "8h", "--", tools.python, filepath.Join("..", "examples", "etl", "etl.py"), "example-etl")
-	if status != 0 || out != "" {
+	if status != 0 || out != "" || !onlySlow.MatchString(errs) {
 		t.Fatalf("status %d, stdout %q, stderr %q", status, out, errs)
 	}
 	cmd := exec.CommandContext(t.Context(), tools.python, "-m", "awscli", "s3", "cp", "s3://example-etl/out/c", "-")
