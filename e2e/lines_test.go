@@ -71,7 +71,7 @@ func TestDocumentLines(t *testing.T) {
 	ran := 0
 	for _, page := range linesOf {
 		for _, line := range commandLines(read(t, filepath.Join("..", page))) {
-			if _, ok := elsewhere(runElsewhere, line); ok {
+			if elsewhere(runElsewhere, line) {
 				continue
 			}
 			ran++
@@ -91,7 +91,7 @@ func TestOtherCommands(t *testing.T) {
 		text := read(t, filepath.Join("..", page))
 		lines = append(lines, commandLines(text)...)
 		for _, line := range commandsOfOthers(text) {
-			if _, ok := elsewhere(otherCommands, line); !ok {
+			if !elsewhere(otherCommands, line) {
 				t.Errorf("%s: no test is named for %q", page, line)
 			}
 			lines = append(lines, line)
@@ -99,8 +99,7 @@ func TestOtherCommands(t *testing.T) {
 	}
 	for _, table := range []map[string]string{runElsewhere, otherCommands} {
 		for command, test := range table {
-			told := func(line string) bool { _, ok := elsewhere(map[string]string{command: test}, line); return ok }
-			if !slices.ContainsFunc(lines, told) {
+			if !slices.ContainsFunc(lines, func(line string) bool { return isLine(command, line) }) {
 				t.Errorf("no document has %q", command)
 			}
 			if !strings.HasPrefix(test, "needs ") && !testExists(t, test) {
@@ -220,13 +219,18 @@ func commandLines(page string) (lines []string) {
 	return lines
 }
 
-// elsewhere is what a table says of a line. A key of it is the line, or with … at its end how the line begins.
-func elsewhere(table map[string]string, line string) (test string, ok bool) {
-	for key, test := range table {
-		begins, isPrefix := strings.CutSuffix(key, "…")
-		if line == key || isPrefix && strings.HasPrefix(line, begins) {
-			return test, true
+// elsewhere says whether a table has a line.
+func elsewhere(table map[string]string, line string) bool {
+	for key := range table {
+		if isLine(key, line) {
+			return true
 		}
 	}
-	return "", false
+	return false
+}
+
+// isLine says whether a key of such a table is the line, or with … at its end how the line begins.
+func isLine(key, line string) bool {
+	begins, isPrefix := strings.CutSuffix(key, "…")
+	return line == key || isPrefix && strings.HasPrefix(line, begins)
 }
