@@ -96,9 +96,7 @@ func tool(t *testing.T, dir, name string, args ...string) {
 // holds checks that a section of docs/SCALE.md has this line, in a block of its own.
 func holds(t *testing.T, section, line string) {
 	t.Helper()
-	_, text, _ := strings.Cut(read(t, filepath.Join("..", "docs", "SCALE.md")), "\n## "+section+"\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	if !strings.Contains(text, "\n    "+line+"\n") {
+	if !strings.Contains(sectionOf(t, section), "\n    "+line+"\n") {
 		t.Errorf("docs/SCALE.md, section %s, has not the line that is typed here: %s", section, line)
 	}
 }

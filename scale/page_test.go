@@ -67,6 +67,14 @@ func types(tests, block string) bool {
 	return true
 }
 
+// sectionOf is a section of docs/SCALE.md.
+func sectionOf(t *testing.T, name string) string {
+	t.Helper()
+	_, text, _ := strings.Cut(read(t, filepath.Join("..", "docs", "SCALE.md")), "\n## "+name+"\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	return text
+}
+
 // blocksOf are the indented blocks of a section, without their indentation.
 func blocksOf(text string) (blocks []string) {
 	for block := range strings.SplitSeq(text, "\n\n") {

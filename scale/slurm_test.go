@@ -3,7 +3,6 @@
 package scale
 
 import (
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,12 +14,11 @@ import (
 // typedFile is a file of docs/SCALE.md: the block of a section that says `# NAME` at its top.
 func typedFile(t *testing.T, section, name string) string {
 	t.Helper()
-	_, text, _ := strings.Cut(read(t, filepath.Join("..", "docs", "SCALE.md")), "\n## "+section+"\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	for block := range strings.SplitSeq(text, "\n\n") {
-		block = strings.TrimPrefix(strings.ReplaceAll("\n"+block, "\n    ", "\n"), "\n") + "\n"
-		if top := "\n" + block; strings.Contains(top, "\n# "+name+"\n") || strings.Contains(top, "\n# "+name+": ") {
-			return strings.ReplaceAll(block, "123456789012", "000000000000")
+	for _, block := range blocksOf(sectionOf(t, section)) {
+		for _, m := range fileBlock.FindAllStringSubmatch(block, -1) {
+			if m[1] == name {
+				return strings.ReplaceAll(block+"\n", "123456789012", "000000000000")
+			}
 		}
 	}
 	t.Fatalf("docs/SCALE.md, section %s, has no block %s", section, name)
