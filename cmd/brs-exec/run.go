@@ -35,8 +35,10 @@ func (c *cli) findCommand(env []string) (run runner.Command, status runner.Statu
 		return run, runner.Failed, err
 	}
 	run.Path, status, err = runner.Find(run.Args, env)
-	if hint := mistaken(run.Args); status == runner.NotFound && hint != "" {
-		err = message.Errorf(hint, "%w", err)
+	if status == runner.NotFound {
+		if hint := mistaken(run.Args); hint != "" {
+			err = message.Errorf(hint, "%w", err)
+		}
 	}
 	return run, status, err
 }
