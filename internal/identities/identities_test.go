@@ -55,11 +55,7 @@ func (w *world) make(_ context.Context, name string) (Keeper, error) {
 	if err := w.fail[name]; err != nil {
 		return nil, err
 	}
-	return &keeper{w: w, name: name, src: w.source(name), news: make(chan struct{}), asked: make(chan struct{}, 1)}, nil
-}
-
-func (w *world) source(name string) aws.CredentialsProvider {
-	return w.set.Limit(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	src := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		n := w.add(w.calls, name, 1)
 		at := w.add(w.atOnce, "", 1)
 		w.mu.Lock()
@@ -67,9 +63,9 @@ func (w *world) source(name string) aws.CredentialsProvider {
 		w.mu.Unlock()
 		time.Sleep(w.slow)
 		w.add(w.atOnce, "", -1)
-		return aws.Credentials{AccessKeyID: name + strconv.Itoa(n), SecretAccessKey: "secret",
-			CanExpire: true, Expires: time.Now().Add(w.life)}, nil
-	}))
+		return aws.Credentials{AccessKeyID: name + strconv.Itoa(n), CanExpire: true, Expires: time.Now().Add(w.life)}, nil
+	})
+	return &keeper{w: w, name: name, src: w.set.Limit(src), news: make(chan struct{}), asked: make(chan struct{}, 1)}, nil
 }
 
 type keeper struct {
