@@ -16,7 +16,7 @@ func enter() (leave func(), err error) {
 		return nil, nil
 	}
 	dir = filepath.Join(root, "brs-exec")
-	left, err := filepath.Glob(foldersInTemp()) // a run that was killed may have left one, and is swept after a minute
+	left, err := foldersInTemp() // a run that was killed may have left one, and is swept after a minute
 	if err != nil {
 		return nil, err
 	}
@@ -29,8 +29,8 @@ func enter() (leave func(), err error) {
 }
 
 // foldersInTemp are those of brs-exec in TEMP, which wine takes from its registry.
-func foldersInTemp() string {
-	return filepath.Join(root, "prefix", "drive_c", "users", "*", "AppData", "Local", "Temp", "brs-exec-*")
+func foldersInTemp() ([]string, error) {
+	return filepath.Glob(filepath.Join(root, "prefix", "drive_c", "users", "*", "AppData", "Local", "Temp", "brs-exec-*"))
 }
 
 func environment() []string {
@@ -50,7 +50,7 @@ func programFiles(*testing.T) (here, there string) {
 
 func leftInTemp(t *testing.T) []string {
 	t.Helper()
-	left, err := filepath.Glob(foldersInTemp())
+	left, err := foldersInTemp()
 	if err != nil {
 		t.Fatal(err)
 	}
