@@ -30,7 +30,7 @@ func (h *hop) checkDuration() error {
 	}
 	if h.viaRole && h.role.Duration > stsapi.MaxChainedDuration {
 		return problem.Bad(h.durationFrom.With("3600: the command may run longer, its credentials are refreshed in time"),
-			"%s %d: AWS gives a role that is assumed by another role's session one hour at most",
+			"%s %d: AWS gives one hour at most to a role that another role's session assumes",
 			h.durationFrom, h.role.Duration/time.Second)
 	}
 	return nil
