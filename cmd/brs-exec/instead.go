@@ -69,7 +69,7 @@ var outOfReach = []away{
 	{commands: "docker podman nerdctl", words: "build", why: container,
 		order: `brs-exec … --deliver file -- sh -c 'NAME build --secret id=aws,src="$AWS_SHARED_CREDENTIALS_FILE" ARGS'`},
 	{commands: "docker podman nerdctl", words: "run create", why: container,
-		order: "NAME network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws, and " +
+		order: "NAME network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws; " +
 			"brs-exec … --share DIR --listen 169.254.170.2 -- NAME WORD --network aws --env-file DIR/env ARGS"},
 	{commands: "docker podman nerdctl", words: "exec", why: container,
 		order: "brs-exec … --share DIR --listen 169.254.170.2 -- NAME exec --env-file DIR/env ARGS, " +

@@ -92,7 +92,7 @@ func TestReachHint(t *testing.T) {
 		{"parallel echo", ""},
 		{"parallel --sshlogin=host echo", "parallel: "},
 		{"docker run --rm build", "docker: a container has an environment and a loopback of its own; try " +
-			"docker network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws, and brs-exec FLAGS " +
+			"docker network create --subnet 169.254.170.0/24 --gateway 169.254.170.2 aws; brs-exec FLAGS " +
 			"--share /h/.aws-share --listen 169.254.170.2 -- docker run --network aws --env-file /h/.aws-share/env …"},
 		{"docker compose run job", "docker: a container has an environment and a loopback of its own; try a service that is brs-exec"},
 		{"docker ps", ""},
