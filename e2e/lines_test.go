@@ -48,7 +48,7 @@ var otherCommands = map[string]string{
 	"sudo dpkg …":         "ship.TestDeb",
 	"sudo rpm …":          "ship.TestRpm",
 	"sudo apk …":          "needs Alpine; ship.TestApk looks at the package's parts",
-	"brew install":        "needs Homebrew and a public home; ship.TestManifests holds the sums",
+	"brew install …":      "needs Homebrew and a public home; ship.TestManifests holds the sums",
 	"scoop install …":     "needs Windows and a public home; ship.TestManifests holds the sums",
 	"COPY --from=IMAGE …": "ship.TestImage",
 	"sha256sum …":         "ship.TestChecksums",
