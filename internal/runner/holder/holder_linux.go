@@ -10,7 +10,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -50,7 +49,8 @@ func Hold() {
 		return
 	}
 	signal.Ignore() // the Go runtime has taken some out of the mask that we came with
-	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(unsafe.StringData(Role+"\x00"))), 0, 0, 0)
+	// prctl(2) would name the thread that we are on, which isn't always the first.
+	os.WriteFile("/proc/self/comm", []byte(Role), 0)
 	os.Chdir("/") // a file system may be unmounted
 	var o Orders
 	pipe := os.NewFile(1, "orders")
