@@ -142,6 +142,7 @@ func outage(fault error, from, to time.Duration, ttl time.Duration) (sandbox.Opt
 
 // An outage that is shorter than the life that is left costs the client nothing.
 func TestOutageWithinTheLife(t *testing.T) {
+	t.Parallel()
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			if name != "hang" {
@@ -166,6 +167,7 @@ func TestOutageWithinTheLife(t *testing.T) {
 
 // An outage that is longer: 200 or 503 that names STS's error, never a timeout; healed soon.
 func TestOutageBeyondTheLife(t *testing.T) {
+	t.Parallel()
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			if name != "hang" {
@@ -297,6 +299,7 @@ func stampede(t *testing.T, e *endpoint, clients int) (busy bool) {
 // is told once. (The calls go to moto, which does not look at signatures' dates:
 // AWS would refuse what this machine signs.)
 func TestSkew(t *testing.T) {
+	t.Parallel()
 	needPython(t)
 	for name, offset := range map[string]time.Duration{"slow": time.Hour, "fast": -time.Hour} {
 		t.Run(name, func(t *testing.T) {

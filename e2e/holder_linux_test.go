@@ -156,6 +156,7 @@ var goingOn = map[string]string{
 // When brs-exec is killed, another user gets its port at no moment while somebody is left who would
 // send a token to it.
 func TestKilledKeepsThePort(t *testing.T) {
+	t.Parallel()
 	tries := 3
 	if os.Getenv("REPEAT") != "" {
 		tries = 67

@@ -96,6 +96,7 @@ func (n netns) serveSTS(t *testing.T, w *world, addr string) {
 // A container of a network whose bridge has an address of ECS, and an image without anything of ours: it has the
 // environment of the share's env, and the bridge comes after brs-exec.
 func TestListen(t *testing.T) {
+	t.Parallel()
 	needPython(t)
 	need.Tools(t, "ip", "nsenter", "unshare")
 	for name, a := range map[string]struct{ addr, prefix, client, outsider string }{
