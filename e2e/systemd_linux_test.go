@@ -162,7 +162,8 @@ func TestSystemd(t *testing.T) {
 		})
 	}
 	calls := w.count("AssumeRole")
-	m.do(t, "reload", "etl-credentials.service")
+	m.do(t, "reload", "etl-credentials.service") // Type=notify: over when the signal is sent
+	eventually(t, func() bool { return w.count("AssumeRole") > calls })
 	if n := w.count("AssumeRole") - calls; n != 1 {
 		t.Errorf("a reload made %d AssumeRole calls; want 1", n)
 	}
