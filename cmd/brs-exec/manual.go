@@ -132,7 +132,7 @@ func (c *cli) stsFlags() group {
 func (c *cli) serverFlags() group {
 	s := &c.server
 	return group{"Serving", []*option{
-		{"max-ttl", "DURATION", "Longest lifetime that the command is told of, so that it asks again sooner",
+		{"max-ttl", "DURATION", "Longest lifetime to tell the command, so that it asks again sooner",
 			&s.MaxTTL},
 		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
 		{"lazy", "", "Refresh only when the command asks, not in the background", &c.refresh.Lazy},
@@ -140,7 +140,7 @@ func (c *cli) serverFlags() group {
 			"How the command gets the endpoint token: by variable (env), by file, or both; default both",
 			&c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
-		{"allow-host", "NAME", "Another Host header to answer; repeatable", &s.AllowHosts},
+		{"allow-host", "NAME", "Host header to answer as well; repeatable", &s.AllowHosts},
 	}}
 }
 
@@ -150,7 +150,7 @@ func (c *cli) commandFlags() group {
 		{"pty", "", "Give the command a terminal of its own", &run.PTY},
 		{"start-early", "", "Start the command before the credentials are there; its first request waits",
 			&c.startEarly},
-		{"kill-after", "DURATION", "Send KILL so long after the first TERM, INT, HUP or QUIT that was passed on",
+		{"kill-after", "DURATION", "Send KILL this long after the first TERM, INT, HUP or QUIT that was passed on",
 			&run.KillAfter},
 		{"on-wrapper-death", "SIGNAL",
 			"Signal to the command and all it started if brs-exec is killed: term, hup, kill or none; " +
@@ -180,11 +180,11 @@ func (c *cli) sharingFlags() group {
 			"(not on Windows)", &c.source.FromShare},
 		{"listen", "ADDR", "Serve for containers as well, at the address of their network: " +
 			strings.Join(listenable, ", "), &c.listen},
-		{"serve", "", "Serve the folder of --share without a command, until INT or TERM; HUP refreshes now", &c.serve},
+		{"serve", "", "Serve the folder of --share without a command, until INT or TERM; without a terminal, HUP refreshes", &c.serve},
 		{"ready", "", "Fail unless --from-share, or the endpoint in the environment, has valid credentials now; " +
 			"runs no command", &c.ready},
-		{"linger", "DURATION", "Longest time to serve on after the command's end, while processes that it left " +
-			"use the endpoint (Linux)", &c.linger},
+		{"linger", "DURATION", "Longest time to keep serving after the command's end, until processes that it left " +
+			"have ended (Linux)", &c.linger},
 	}}
 }
 
