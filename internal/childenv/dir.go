@@ -323,7 +323,7 @@ func (d *Dir) remove() error {
 	defer d.close()
 	var errs error
 	left := slices.Clone(d.files)
-	busy := patiently(func() (busy error) {
+	busy := patiently(removePatience, func() (busy error) {
 		left = slices.DeleteFunc(left, func(f file) bool {
 			err := removeFile(d.root, f.name)
 			if inUse(err) {

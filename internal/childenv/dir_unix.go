@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,7 @@ const placeVariable = "TMPDIR"
 func makeFolder(path string) error { return os.Mkdir(path, 0o700) }
 
 // patiently does it once: nobody can keep us from it here.
-func patiently(do func() error) error { return do() }
+func patiently(_ time.Duration, do func() error) error { return do() }
 
 // inUse says of an error that another process has the file open: here that is none.
 func inUse(error) bool { return false }

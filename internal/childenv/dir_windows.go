@@ -51,17 +51,15 @@ func onlyOurs() (*windows.SecurityAttributes, error) {
 	return a, nil
 }
 
-// patience is how long something may be in use: a client that reads its token, a virus scanner. A
-// removal has it twice, for the files and for their folder, and brs-exec a second for its end.
-const patience = 400 * time.Millisecond
-
-// patiently does what fails while somebody has the file open.
-func patiently(do func() error) (err error) {
-	for end, pause := time.Now().Add(patience), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		if err = do(); !inUse(err) || time.Now().After(end) {
+// patiently does what fails while somebody has the file open: a client that reads its token, a
+// virus scanner. The pauses between its tries are that long in all.
+func patiently(long time.Duration, do func() error) (err error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if err = do(); !inUse(err) || long <= 0 {
 			return err
 		}
 		time.Sleep(pause)
+		long -= pause
 	}
 }
 

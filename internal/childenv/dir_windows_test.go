@@ -44,7 +44,7 @@ func TestRemoveWaits(t *testing.T) {
 	t.Parallel()
 	d, place, token := newWindowsDir(t)
 	h := hold(t, token, windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE)
-	time.AfterFunc(patience/2, func() { windows.CloseHandle(h) })
+	time.AfterFunc(removePatience/2, func() { windows.CloseHandle(h) })
 	if err := d.RemoveToken(); err != nil {
 		t.Error(err)
 	}

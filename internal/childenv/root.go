@@ -6,6 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
+)
+
+// How long a file may be in use on Windows, before it isn't replaced or removed. A removal has it
+// twice, for the files and for their folder, and brs-exec a second for its end.
+const (
+	replacePatience = time.Second
+	removePatience  = 400 * time.Millisecond
 )
 
 // All work in a private directory goes through an os.Root, never by a path: somebody may have put
@@ -47,7 +55,7 @@ func writeWhole(root *os.Root, f file) error {
 	_ = root.Remove(draft) // of an earlier look that failed, or somebody's symlink
 	err := writeNew(root, draft, f.content)
 	if err == nil {
-		err = patiently(func() error { return root.Rename(draft, f.name) })
+		err = patiently(replacePatience, func() error { return root.Rename(draft, f.name) })
 	}
 	if err != nil {
 		_ = root.Remove(draft)
@@ -95,7 +103,7 @@ func removeDir(root *os.Root, path string) error {
 	there, err := os.Lstat(path)
 	if err == nil && sameDirectory(root, path, there) == nil {
 		root.Close()
-		err = patiently(func() error { return rmdir(path) })
+		err = patiently(removePatience, func() error { return rmdir(path) })
 	}
 	return unlessMissing(err)
 }
