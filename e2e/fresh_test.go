@@ -242,10 +242,11 @@ func TestLazyStampede(t *testing.T) {
 		t.Fatal(a, err)
 	}
 	time.Sleep(time.Until(a.Expiration))
-	before := w.count("AssumeRole")
+	before, start := w.count("AssumeRole"), time.Now()
 	busy := stampede(t, e, 500)
-	if n := w.count("AssumeRole") - before; n > 1 {
-		t.Errorf("%d AssumeRole calls; want one at most", n)
+	most := 1 + int(time.Since(start)/(2*time.Second)) // a busy machine needs more than half a life for them
+	if n := w.count("AssumeRole") - before; n > most {
+		t.Errorf("%d AssumeRole calls; want %d at most", n, most)
 	}
 	askedOnce(t, busy)
 }
