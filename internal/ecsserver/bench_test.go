@@ -195,7 +195,7 @@ func BenchmarkHandler(b *testing.B) {
 		b.Fatal(err)
 	}
 	r.Host = "127.0.0.1"
-	r.Header = http.Header{"Authorization": {h.token}, "Accept": {"application/json"}, "User-Agent": {"x"}}
+	r.Header = http.Header{"Authorization": {h.o.Token}, "Accept": {"application/json"}, "User-Agent": {"x"}}
 	w := &sink{header: make(http.Header)}
 	b.ReportAllocs()
 	for b.Loop() {

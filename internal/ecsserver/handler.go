@@ -1,6 +1,7 @@
 package ecsserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -21,18 +22,12 @@ import (
 
 // handler answers requests; it needs no socket.
 type handler struct {
-	own       *identity
-	others    others
-	permanent func(error) bool
-	maxTTL    time.Duration
-	wait      time.Duration
-	token     string
-	hosts     map[string]bool // the Host headers that may come, in lower case
-	log       *slog.Logger
-	watch     func(Fetch)
-	first     func()           // before the first answer of 200
-	finder    *finder          // nil: nobody wants to know which process asks
-	now       func() time.Time // time.Now; a test's wall clock jumps
+	o      Options // with the defaults in place
+	own    *identity
+	others others
+	hosts  map[string]bool  // the Host headers that may come, in lower case
+	finder *finder          // nil: nobody wants to know which process asks
+	now    func() time.Time // time.Now; a test's wall clock jumps
 
 	warned [kinds]atomic.Bool // of a refusal of this kind
 
@@ -58,30 +53,22 @@ type Stats struct {
 }
 
 func newHandler(p aws.CredentialsProvider, o Options, port uint16) *handler {
+	o.Wait = cmp.Or(o.Wait, defaultWait)
+	if o.Permanent == nil {
+		o.Permanent = func(error) bool { return false }
+	}
 	h := &handler{
-		own:       &identity{provider: p, about: o.About},
-		others:    others{find: o.Named, names: o.Names},
-		permanent: o.Permanent,
-		maxTTL:    o.MaxTTL,
-		wait:      o.Wait,
-		token:     o.Token,
-		hosts:     allowed(o, port),
-		log:       o.Log,
-		watch:     o.Watch,
-		first:     o.FirstServed,
-		now:       time.Now,
+		o:      o,
+		own:    &identity{provider: p, about: o.About},
+		others: others{find: o.Named, names: o.Names},
+		hosts:  allowed(o, port),
+		now:    time.Now,
 	}
 	switch {
 	case o.Watch != nil:
 		h.finder = newFinder(findForWatch)
 	case o.Log.Enabled(context.Background(), slog.LevelInfo):
 		h.finder = newFinder(findForLog)
-	}
-	if h.wait == 0 {
-		h.wait = defaultWait
-	}
-	if h.permanent == nil {
-		h.permanent = func(error) bool { return false }
 	}
 	return h
 }
@@ -141,16 +128,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answerUnavailable(w, r, who, err)
 		return
 	}
-	pid := h.identify(r, who, a)                // before the answer: a client that has it may end
-	if h.served.Add(1) == 1 && h.first != nil { // and so may the run, which counts
-		h.first()
+	pid := h.identify(r, who, a)                        // before the answer: a client that has it may end
+	if h.served.Add(1) == 1 && h.o.FirstServed != nil { // and so may the run, which counts
+		h.o.FirstServed()
 	}
 	sendJSON(w, http.StatusOK, a.bodyFor(connOf(r.Context())))
 	if who.outage.CompareAndSwap(true, false) {
 		h.logBeside(slog.LevelInfo, "credentials are there again", who.attrs()...)
 	}
-	if h.log.Enabled(r.Context(), slog.LevelDebug) {
-		h.log.LogAttrs(r.Context(), slog.LevelDebug, "credentials served", h.detail(r, who, a, waited, pid)...)
+	if h.o.Log.Enabled(r.Context(), slog.LevelDebug) {
+		h.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "credentials served", h.detail(r, who, a, waited, pid)...)
 	}
 }
 
@@ -194,21 +181,21 @@ func (h *handler) identify(r *http.Request, who *identity, a *answer) (pid int) 
 	if c := connOf(r.Context()); c != nil {
 		pid = h.finder.client(c)
 	}
-	if h.watch == nil {
+	if h.o.Watch == nil {
 		return pid
 	}
 	f := Fetch{PID: pid, Profile: who.name, Expires: time.Unix(a.expires, 0)}
 	if a.creds.CanExpire {
 		f.Ends = a.creds.Expires.Round(0)
 	}
-	h.watch(f)
+	h.o.Watch(f)
 	return pid
 }
 
 // logBeside logs beside the request what is said once. What is said of each request (debug) is
 // logged within it, so that its number stays bounded.
 func (h *handler) logBeside(level slog.Level, message string, attrs ...slog.Attr) {
-	h.logging.Go(func() { h.log.LogAttrs(context.Background(), level, message, attrs...) })
+	h.logging.Go(func() { h.o.Log.LogAttrs(context.Background(), level, message, attrs...) })
 }
 
 // judge decides whether a request may have credentials, and whose; nil: it asks for the list of the
@@ -257,7 +244,7 @@ func (h *handler) judgeClaim(r *http.Request) kind {
 	switch sent := r.Header["Authorization"]; {
 	case len(sent) == 0 || len(sent) == 1 && sent[0] == "":
 		return noToken
-	case len(sent) > 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(h.token)) != 1:
+	case len(sent) > 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(h.o.Token)) != 1:
 		return wrongToken
 	}
 	return accepted
@@ -277,7 +264,7 @@ var errUnusable = errors.New("the provider's credentials have expired, or lack a
 // answer returns what to send now, or why there is nothing, and how long the provider made it wait.
 func (h *handler) answer(ctx context.Context, who *identity) (*answer, time.Duration, error) {
 	start := h.now()
-	ctx, cancel := context.WithTimeout(ctx, h.wait)
+	ctx, cancel := context.WithTimeout(ctx, h.o.Wait)
 	defer cancel()
 	creds, now, err := h.retrieve(ctx, who.provider)
 	waited := now.Sub(start)
@@ -286,7 +273,7 @@ func (h *handler) answer(ctx context.Context, who *identity) (*answer, time.Dura
 		return nil, waited, err
 	}
 	last := who.last.Load()
-	expires := advertise(&creds, now.Unix(), h.maxTTL)
+	expires := advertise(&creds, now.Unix(), h.o.MaxTTL)
 	left := max(int64(time.Unix(expires, 0).Sub(now.Round(0))), 1)
 	replace(&h.leastLeft, left, func(least int64) bool { return least == 0 || left < least })
 	if last.fits(&creds, expires) {

@@ -49,7 +49,7 @@ func do(t testing.TB, h *handler, raw string) *httptest.ResponseRecorder {
 func plainGET(h *handler) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", path, nil)
 	r.Host = "127.0.0.1"
-	r.Header.Set("Authorization", h.token)
+	r.Header.Set("Authorization", h.o.Token)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	h.logging.Wait()
@@ -288,7 +288,7 @@ func TestEndingReleasesWaiters(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, cancel)
 		r := httptest.NewRequest("GET", path, nil).WithContext(ctx)
 		r.Host = "127.0.0.1"
-		r.Header.Set("Authorization", h.token)
+		r.Header.Set("Authorization", h.o.Token)
 		w := httptest.NewRecorder()
 		began := time.Now()
 		h.ServeHTTP(w, r)

@@ -302,7 +302,7 @@ func elsewhere(t *testing.T, env ...string) (s *Server, pid int, stop func() Sta
 		return st
 	})
 	t.Cleanup(func() { stop() })
-	return &Server{url: url, handler: &handler{token: token}}, cmd.Process.Pid, stop
+	return &Server{url: url, handler: &handler{o: Options{Token: token}}}, cmd.Process.Pid, stop
 }
 
 func (s *Server) addr() string {

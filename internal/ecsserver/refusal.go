@@ -54,8 +54,8 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, k kind) {
 	// The SDK for JS asks without a token when it can't read the token file. That is no attack.
 	if k != noToken && h.warned[k].CompareAndSwap(false, true) {
 		h.logBeside(slog.LevelWarn, "request refused", h.describe(r, k, true)...)
-	} else if h.log.Enabled(r.Context(), slog.LevelDebug) {
-		h.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", h.describe(r, k, false)...)
+	} else if h.o.Log.Enabled(r.Context(), slog.LevelDebug) {
+		h.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", h.describe(r, k, false)...)
 	}
 	if k == wrongMethod {
 		w.Header().Set("Allow", http.MethodGet)
@@ -140,7 +140,7 @@ func (h *handler) answerUnavailable(w http.ResponseWriter, r *http.Request, who 
 	if mine && r.Context().Err() == nil && !early && who.outage.CompareAndSwap(false, true) {
 		h.logBeside(slog.LevelWarn, message, attrs...)
 	} else {
-		h.log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)
+		h.o.Log.LogAttrs(r.Context(), slog.LevelDebug, message, attrs...)
 	}
 	if p.message == "" {
 		p.message = "there are no valid credentials at present; brs-exec says why on its stderr"
@@ -156,7 +156,7 @@ func (h *handler) explain(ctx context.Context, err error) problem {
 		return problem{503, "Ending", "the command that brs-exec ran has ended"}
 	}
 	p := problem{503, "CredentialsUnavailable", ""}
-	if h.permanent(err) {
+	if h.o.Permanent(err) {
 		p.status = 403
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" {

@@ -324,7 +324,7 @@ func (s *Server) Drawn() []*net.TCPListener { return s.drawn }
 func (s *Server) Addr() netip.AddrPort { return s.ln.Addr().(*net.TCPAddr).AddrPort() }
 
 // Token is what AWS_CONTAINER_AUTHORIZATION_TOKEN has to say.
-func (s *Server) Token() string { return s.handler.token }
+func (s *Server) Token() string { return s.handler.o.Token }
 
 // Serve answers until ctx ends, and then until the requests in flight have their answer, half a
 // second at most. It returns nil after that, else why a listener failed. The listeners are closed
