@@ -129,8 +129,7 @@ func (s *session) listen(folder *share.Folder) (*ecsserver.Server, *rehearse.Wat
 
 // serverFlags are the flags that the server's options come from.
 var serverFlags = map[string]string{
-	"MaxTTL": "max-ttl", "Port": "port", "SameUser": "same-user", "AllowHosts": "allow-host",
-	"Inherited": "serve",
+	"Port": "port", "SameUser": "same-user", "AllowHosts": "allow-host", "Inherited": "serve",
 }
 
 // childConfig returns the profile that was chosen, perhaps one without credentials of its own, and
