@@ -38,22 +38,23 @@ func encode(c aws.Credentials, expires int64, about func() About) *answer {
 		Expiration: time.Unix(expires, 0).UTC().Format("2006-01-02T15:04:05Z"),
 		AccountId:  c.AccountID,
 	}
-	a := &answer{creds: c, expires: expires, body: d.encode()}
+	a := &answer{creds: c, expires: expires, body: encodeJSON(d)}
 	if about != nil {
 		more := about()
 		d.Region = more.Region
 		if !more.RenewableUntil.IsZero() {
 			d.RenewableUntil = more.RenewableUntil.UTC().Format(time.RFC3339)
 		}
-		a.further = d.encode()
+		a.further = encodeJSON(d)
 	}
 	return a
 }
 
-func (d document) encode() []byte {
-	body, err := json.Marshal(d)
+// encodeJSON is for what holds nothing but strings, which always marshal.
+func encodeJSON(v any) []byte {
+	body, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings always marshal
+		panic(err)
 	}
 	return body
 }

@@ -1,7 +1,6 @@
 package ecsserver
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -49,13 +48,7 @@ func (o *others) get(id string) *identity {
 }
 
 // list is what the socket's clients get at /credentials/.
-func (o *others) list() []byte {
-	body, err := json.Marshal(struct{ Profiles []string }{o.names})
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return body
-}
+func (o *others) list() []byte { return encodeJSON(struct{ Profiles []string }{o.names}) }
 
 // whose is the identity that is served at a request's path; nil: there is none.
 func (h *handler) whose(r *http.Request) *identity {

@@ -2,7 +2,6 @@ package ecsserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -177,11 +176,7 @@ func firstLine(s string, n int) string {
 
 // send writes both spellings: Go and Java read the one, others the other.
 func (p problem) send(w http.ResponseWriter) {
-	body, err := json.Marshal(map[string]string{
+	sendJSON(w, p.status, encodeJSON(map[string]string{
 		"code": p.code, "message": p.message, "Code": p.code, "Message": p.message,
-	})
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	sendJSON(w, p.status, body)
+	}))
 }
