@@ -384,12 +384,10 @@ func (s *Server) drain() {
 
 // within waits, and reports whether done came before d had passed.
 func within(done <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-done:
 		return true
-	case <-t.C:
+	case <-time.After(d):
 		return false
 	}
 }

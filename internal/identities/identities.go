@@ -233,12 +233,10 @@ func (i *Identity) live(l *life) {
 }
 
 func sleep(ctx context.Context, d time.Duration) (whole bool) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-t.C:
+	case <-time.After(d):
 		return true
 	}
 }

@@ -78,11 +78,9 @@ func (s *Sink) Write(p []byte) (int, error) {
 }
 
 func (s *Sink) await(done <-chan struct{}) {
-	patience := time.NewTimer(sinkPatience)
-	defer patience.Stop()
 	select {
 	case <-done:
-	case <-patience.C:
+	case <-time.After(sinkPatience):
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.behind = len(s.queue) > 0

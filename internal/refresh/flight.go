@@ -47,15 +47,13 @@ func (r *Refresher) fetch(ctx context.Context, limit time.Duration) (creds aws.C
 	if c == nil {
 		c = r.call(ctx, limit)
 	}
-	t := time.NewTimer(limit + grace)
-	defer t.Stop()
 	select {
 	case <-c.done:
 		r.drop(c)
 		return c.creds, c.begun, c.err
 	case <-ctx.Done():
 		return aws.Credentials{}, c.begun, context.Cause(ctx)
-	case <-t.C:
+	case <-time.After(limit + grace):
 		err = fmt.Errorf("no answer within %v: %w", limit.Round(time.Millisecond), context.DeadlineExceeded)
 		return aws.Credentials{}, c.begun, err
 	}
@@ -120,12 +118,11 @@ func (r *Refresher) takeLateAnswer() {
 
 // waitForCalls waits for all calls, whose contexts have ended, but no longer than lastWait.
 func (r *Refresher) waitForCalls() {
-	t := time.NewTimer(lastWait)
-	defer t.Stop()
+	over := time.After(lastWait)
 	for _, c := range r.d.calls {
 		select {
 		case <-c.done:
-		case <-t.C:
+		case <-over:
 			return
 		}
 	}

@@ -108,12 +108,10 @@ func (r *Refresher) sleep(ctx context.Context) bool {
 	if !r.o.Lazy || r.d.wanted {
 		wait = min(wait, r.d.due.Sub(r.at()))
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-t.C:
+	case <-time.After(wait):
 	case <-r.lateCall():
 		r.takeLateAnswer()
 	case r.d.renewal = <-r.renewals:

@@ -119,14 +119,11 @@ func (w *Watch) Run(ctx context.Context, endpoint netip.AddrPort) {
 	w.mu.Lock()
 	w.endpoint = endpoint
 	w.mu.Unlock()
-	t := time.NewTimer(loosely)
-	defer t.Stop()
-	for {
+	for wait := loosely; ; wait = w.look() {
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.C:
-			t.Reset(w.look())
+		case <-time.After(wait):
 		}
 	}
 }
