@@ -30,7 +30,7 @@ type cli struct {
 	runner  runner.Command // Args is the command
 
 	onRotation, expectAccount, logLevel, logFormat, logFile, output, format, share, listen, completion string
-	mustLast, rehearse, sandboxTTL, demoClient, linger                                                 time.Duration
+	mustLast, rehearse, sandboxTTL, linger                                                             time.Duration
 	startEarly, rehearseFail, whoami, explain, export, version, help, sandbox                          bool
 	allowIdentityChange, serve, ready, helpShort                                                       bool
 	deliver, withProfile                                                                               []string
@@ -93,7 +93,7 @@ func (c *cli) given(flag string) string { return cmp.Or(c.setBy[flag], "--"+flag
 
 // options are all flags, by name.
 func (c *cli) options() map[string]*option {
-	options := map[string]*option{"demo-client": {name: "demo-client", field: &c.demoClient}} // --help has none of it
+	options := make(map[string]*option)
 	for _, g := range c.groups() {
 		for _, o := range g.flags {
 			options[o.name] = o
@@ -145,9 +145,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 }
 
 func unknownFlag(options map[string]*option, word string) error {
-	told := maps.Clone(options)
-	maps.DeleteFunc(told, func(_ string, o *option) bool { return o.help == "" }) // --help has none of it
-	near := nearest.To(strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(told)))
+	near := nearest.To(strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(options)))
 	if near == "" {
 		return message.Errorf("--help lists them; the command's own flags come after --", "unknown flag %s", word)
 	}

@@ -60,18 +60,19 @@ func dieOf(sigs *runner.Signals) {
 func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	stdout := output()
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
-	if len(args) > 0 && args[0] == fetchFlag {
-		return statusOf(fetchOnce(ctx, args[1:], env, stdout))
-	}
-	if len(args) > 0 && args[0] == completeFlag {
-		return statusOf(complete(args[1:], env, stdout))
+	if len(args) > 0 {
+		switch first, rest := args[0], args[1:]; first {
+		case fetchFlag:
+			return statusOf(fetchOnce(ctx, rest, env, stdout))
+		case completeFlag:
+			return statusOf(complete(rest, env, stdout))
+		case demoFlag:
+			return statusOf(demoClient(ctx, rest, stdout))
+		}
 	}
 	flags, done, err := parse(args, env, stdout)
-	switch {
-	case err != nil || done:
+	if err != nil || done {
 		return statusOf(err)
-	case flags.demoClient != 0:
-		return statusOf(demoClient(ctx, flags.demoClient, stdout))
 	}
 	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
 	command, status, err := flags.findCommand(env)

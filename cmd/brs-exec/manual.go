@@ -18,7 +18,7 @@ type group struct {
 // withoutVariable are the flags that say what this one run does, and configure nothing; help.go's
 // variables names them.
 var withoutVariable = []string{
-	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox", "demo-client",
+	"token-code", "whoami", "explain", "output", "export", "format", "version", "help", "sandbox",
 	"serve", "ready", "completion",
 }
 
@@ -41,7 +41,7 @@ var common = []string{
 	"whoami", "explain", "export", "log-level", "log-file", "rehearse", "sandbox",
 }
 
-// groups are all flags but one, in the order of --help. Names are those of `aws sts assume-role`
+// groups are all flags, in the order of --help. Names are those of `aws sts assume-role`
 // and the aws cli.
 func (c *cli) groups() []group {
 	return []group{

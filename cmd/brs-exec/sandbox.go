@@ -85,5 +85,5 @@ func (c *cli) commandOrDemo() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find brs-exec itself for the demonstration: %w", err)
 	}
-	return []string{self, "--demo-client=" + cmp.Or(c.sandboxTTL, demoLife).String()}, nil
+	return []string{self, demoFlag, cmp.Or(c.sandboxTTL, demoLife).String()}, nil
 }
