@@ -66,7 +66,6 @@ type lineHandler struct {
 	level slog.Level
 	mu    *sync.Mutex // guards what write writes to
 	attrs []slog.Attr
-	group string // what goes before a key
 }
 
 func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
@@ -99,7 +98,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	for _, a := range h.attrs {
 		add(a)
 	}
-	r.Attrs(func(a slog.Attr) bool { a.Key = h.group + a.Key; return add(a) })
+	r.Attrs(add)
 	if sep == ", " {
 		b.WriteByte(')')
 	}
@@ -118,11 +117,8 @@ func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &c
 }
 
-func (h *lineHandler) WithGroup(name string) slog.Handler {
-	c := *h
-	c.group += name + "."
-	return &c
-}
+// WithGroup is there for slog.Handler: nothing of ours is logged in groups.
+func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 
 // text renders a value for a person: times in UTC to the second, durations without the digits
 // nobody reads.

@@ -27,11 +27,11 @@ func TestLogger(t *testing.T) {
 	log := NewLogger(&b, slog.LevelInfo)
 	log.Debug("unheard")
 	log.With("a", 1).Info("rotated", "expires", time.Unix(0, 0), "life", 3599_876*time.Millisecond, "short", 12*time.Millisecond)
-	log.WithGroup("sts").Warn("two\nlines", "error", errors.New("x\ny"))
+	log.Warn("two\nlines", "error", errors.New("x\ny"))
 	log.Error("gone", slog.Group("g", "k", "v"))
 	log.Warn("over", "error", fmt.Errorf("z: %w", Errorf("log in\nanew", "y")), "retry_in", time.Second)
 	want := "brs-exec: rotated (a=1, expires=1970-01-01T00:00:00Z, life=59m59.9s, short=12ms)\n" +
-		"brs-exec: warning: two lines (sts.error=x y)\n" +
+		"brs-exec: warning: two lines (error=x y)\n" +
 		"brs-exec: error: gone (g=[k=v])\n" +
 		"brs-exec: warning: over (error=z: y, retry_in=1s)\nbrs-exec: hint: log in anew\n"
 	if b.String() != want {
