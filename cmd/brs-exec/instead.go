@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"brs-exec/internal/share"
 )
 
@@ -188,11 +190,8 @@ func (c *cli) account() string {
 	if len(c.source.RoleARNs) == 0 {
 		return ""
 	}
-	parts := strings.SplitN(c.source.RoleARNs[len(c.source.RoleARNs)-1], ":", 6)
-	if len(parts) < 6 {
-		return ""
-	}
-	return parts[4]
+	role, _ := arn.Parse(c.source.RoleARNs[len(c.source.RoleARNs)-1])
+	return role.AccountID
 }
 
 // shellWord is s as a shell takes it for one word.
