@@ -72,8 +72,8 @@ func (s *session) warnOfBypass(command []string, env []string, asked ecsserver.S
 // shown.
 func typed(command []string) string {
 	name := command[0]
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/+") != "" {
-		name = "COMMAND" // it would need quotes
+	if shellWord(name) != name {
+		name = "COMMAND" // it would need quotes, perhaps within others, and may be a whole line
 	}
 	if len(command) > 1 {
 		name += " …"

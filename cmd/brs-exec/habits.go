@@ -184,10 +184,7 @@ func (t *translation) String() string {
 	case len(t.args) == 0:
 		words = append(words, shellExample)
 	default:
-		words = append(words, "--", shellWord(t.args[0]))
-		if len(t.args) > 1 {
-			words = append(words, "…")
-		}
+		words = append(words, "--", typed(t.args))
 	}
 	return strings.Join(words, " ")
 }
