@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -37,7 +36,7 @@ func explainTo(ctx context.Context, w io.Writer, flags *cli, sts *sandboxSTS, en
 	if flags.output == "json" {
 		printed = printJSON(w, page)
 	} else {
-		_, printed = io.WriteString(w, page.Text(coloured(w, env)))
+		_, printed = io.WriteString(w, page.Text(message.OneLine))
 	}
 	if printed != nil {
 		return runner.Failed, printed
@@ -89,7 +88,6 @@ func explanation(ctx context.Context, flags *cli, sts *sandboxSTS, env []string)
 	} else {
 		page.Remedy = slices.Concat(page.Remedy, outrankedProfile(candidates), nextSteps(flags, rivals))
 	}
-	page.Clean(message.OneLine)
 	return page, err
 }
 
@@ -101,18 +99,6 @@ func (s *session) tellProfiles(ctx context.Context, page *explain.Page, env []st
 	defer further.close()
 	page.Profiles = further.facts(ctx)
 	return err
-}
-
-// coloured says whether w is a terminal whose user wants colours. https://no-color.org: set and not
-// empty.
-func coloured(w io.Writer, env []string) bool {
-	term := getenv(env, "TERM")
-	f, ok := w.(*os.File)
-	if !ok || getenv(env, "NO_COLOR") != "" || term == "" || term == "dumb" || runtime.GOOS == "windows" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // askOnce makes the start one attempt, which may take all of the time: refresh gives an attempt a

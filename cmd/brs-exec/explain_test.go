@@ -436,8 +436,7 @@ func FuzzExplanationIsPlain(f *testing.F) {
 			p.Remedy = remedies(newCLI(), message.Errorf("do "+name, "%s", said), new(stepTrace))
 			p.Candidates = tellCandidates([]source.Candidate{{Name: name, State: source.Broken, Why: said}})
 			p.Steps = []explain.Step{{Name: name, Outcome: explain.Failed, Error: said}}
-			p.Clean(message.OneLine)
-			return p.Text(false)
+			return p.Text(message.OneLine)
 		}
 		got := page(said, name)
 		for _, r := range got {

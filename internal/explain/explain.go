@@ -59,9 +59,6 @@ type Profile struct {
 // A Candidate is a place where the chain could begin.
 type Candidate struct{ Name, State, Why string }
 
-// Chosen is the State of the Candidate where the chain begins.
-const Chosen = "chosen"
-
 // A Step is one step of the chain. One that was not reached took no time.
 type Step struct {
 	Name         string
@@ -89,43 +86,18 @@ type Rival struct {
 	Does string // what happens to it for the command
 }
 
-// Clean replaces every text t of the page by oneLine(t).
-func (p *Page) Clean(oneLine func(string) string) {
-	for _, s := range []*string{&p.Error, &p.Account, &p.Arn, &p.UserId, &p.Source, &p.ServedBy, &p.Share, &p.STS, &p.AccessKeyID} {
-		*s = oneLine(*s)
-	}
-	for _, list := range [][]string{p.Remedy, p.Messages} {
-		for i, s := range list {
-			list[i] = oneLine(s)
-		}
-	}
-	for i := range p.Profiles {
-		f := &p.Profiles[i]
-		f.Name, f.Source, f.Account, f.Error = oneLine(f.Name), oneLine(f.Source), oneLine(f.Account), oneLine(f.Error)
-	}
-	for i, c := range p.Candidates {
-		p.Candidates[i] = Candidate{oneLine(c.Name), oneLine(c.State), oneLine(c.Why)}
-	}
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		s.Name, s.Error, s.Hint = oneLine(s.Name), oneLine(s.Error), oneLine(s.Hint)
-	}
-	for i, r := range p.Outranking {
-		p.Outranking[i] = Rival{oneLine(r.Name), oneLine(r.In), oneLine(r.Why), oneLine(r.Does)}
-	}
-}
-
-// Text renders the page for people, coloured or not.
-func (p *Page) Text(coloured bool) string {
-	b := &printer{coloured: coloured}
+// Text renders the page for people. What others wrote is in it: oneLine sees to it that a line is
+// one.
+func (p *Page) Text(oneLine func(string) string) string {
+	b := &printer{oneLine: oneLine}
 	if p.Works {
 		who := p.Arn
 		if who == "" {
 			who = "somebody whom STS doesn't name"
 		}
-		b.line("%s: the command would be %s", b.paint(green, "WORKS"), who)
+		b.line("WORKS: the command would be %s", who)
 	} else {
-		b.line("%s: %s", b.paint(red, "DOES NOT WORK"), p.Error)
+		b.line("DOES NOT WORK: %s", p.Error)
 	}
 	label := "To do"
 	for _, r := range p.Remedy {
@@ -248,11 +220,7 @@ func (p *Page) printCandidates(b *printer) {
 	b.heading("Where the credentials come from: the first that is there")
 	width := column(p.Candidates, func(c Candidate) string { return c.Name })
 	for _, c := range p.Candidates {
-		state := fmt.Sprintf("%-10s", c.State)
-		if c.State == Chosen {
-			state = b.paint(bold, state)
-		}
-		b.line("  %s%-*s  %s", state, width, c.Name, c.Why)
+		b.line("  %-10s%-*s  %s", c.State, width, c.Name, c.Why)
 	}
 }
 
@@ -292,32 +260,25 @@ func (p *Page) printRivals(b *printer) {
 		b.line("  nothing")
 	}
 	for _, r := range p.Outranking {
-		b.line("  %s, in %s\n      why: %s\n      for the command: %s", r.Name, r.In, r.Why, r.Does)
+		b.line("  %s, in %s", r.Name, r.In)
+		b.line("      why: %s", r.Why)
+		b.line("      for the command: %s", r.Does)
 	}
 }
 
-// printer collects lines, with colours or without.
+// printer collects lines.
 type printer struct {
 	strings.Builder
-	coloured bool
+	oneLine func(string) string
 }
 
-// SGR parameters of a terminal.
-const (
-	bold  = "1"
-	red   = "1;31"
-	green = "1;32"
-)
+func (b *printer) line(format string, args ...any) {
+	b.WriteString(b.oneLine(fmt.Sprintf(format, args...)) + "\n")
+}
 
-func (b *printer) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
-
-func (b *printer) heading(s string) { b.line("\n%s", b.paint(bold, s)) }
-
-func (b *printer) paint(code, s string) string {
-	if !b.coloured {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+func (b *printer) heading(s string) {
+	b.line("")
+	b.line("%s", s)
 }
 
 // Coarse rounds off what STS's whole seconds and the time of a call may have added or taken.

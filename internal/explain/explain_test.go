@@ -33,26 +33,15 @@ func TestText(t *testing.T) {
 		{"rivals", Page{Outranking: []Rival{{"A", "some", "it does", "unset"}}},
 			[]string{"\n  A, in some\n      why: it does\n      for the command: unset\n"}},
 	} {
-		got := tt.page.Text(false)
+		got := tt.page.Text(strings.Clone)
 		for _, want := range tt.want {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s: got\n%s\nwithout %q", tt.name, got, want)
 			}
 		}
 	}
-	if raw := (&Page{NoEndpoint: true}).Text(false); strings.Contains(raw, "outrank") {
+	if raw := (&Page{NoEndpoint: true}).Text(strings.Clone); strings.Contains(raw, "outrank") {
 		t.Errorf("got\n%s\nwant nothing about an endpoint that isn't there", raw)
-	}
-}
-
-func TestColours(t *testing.T) {
-	t.Parallel()
-	page := Page{Works: true, Candidates: []Candidate{{"A", Chosen, "set"}}}
-	if got := page.Text(true); !strings.HasPrefix(got, "\x1b[1;32mWORKS\x1b[0m: ") || !strings.Contains(got, "\x1b[1mchosen    \x1b[0mA") {
-		t.Errorf("got %q", got)
-	}
-	if got := page.Text(false); strings.Contains(got, "\x1b") {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -63,10 +52,10 @@ func TestClean(t *testing.T) {
 	page := Page{Error: foreign, Remedy: []string{foreign}, Account: foreign, Arn: foreign, UserId: foreign, Source: foreign, STS: foreign,
 		AccessKeyID: foreign, Candidates: []Candidate{{foreign, foreign, foreign}}, Outranking: []Rival{{foreign, foreign, foreign, foreign}},
 		Steps: []Step{{Name: foreign, Error: foreign, Hint: foreign}}, Messages: []string{foreign}}
-	page.Clean(func(s string) string { return strings.ReplaceAll(s, "\n", " ") })
+	clean := func(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 	for _, works := range []bool{true, false} {
-		if page.Works = works; strings.Contains(page.Text(false), foreign) {
-			t.Errorf("got\n%s", page.Text(false))
+		if page.Works = works; strings.Contains(page.Text(clean), foreign) {
+			t.Errorf("got\n%s", page.Text(clean))
 		}
 	}
 }
