@@ -123,8 +123,8 @@ func TestIdentityFlagsAreUsedOrRefused(t *testing.T) {
 	used := 0
 	c := newCLI()
 	names := slices.Clone(baseFlags)
-	for _, g := range []group{c.roleFlags(), c.baseFlags(), c.iotFlags(), c.profileFlags()} {
-		for _, o := range g.flags {
+	for _, title := range []string{"Role", "Base credentials", "IoT", "Profiles"} {
+		for _, o := range groupOf(t, c, title) {
 			names = append(names, o.name)
 		}
 	}

@@ -41,18 +41,11 @@ var common = []string{
 	"whoami", "explain", "export", "log-level", "log-file", "rehearse", "sandbox",
 }
 
-// groups are all flags, in the order of --help. Names are those of `aws sts assume-role`
-// and the aws cli.
+// groups are all flags, in the order of --help. Names are those of `aws sts assume-role` and the aws
+// cli.
 func (c *cli) groups() []group {
-	return []group{
-		c.roleFlags(), c.baseFlags(), c.iotFlags(), c.stsFlags(), c.serverFlags(), c.commandFlags(), c.otherFlags(),
-		c.sharingFlags(), c.profileFlags(), c.nothingFlags(), c.loggingFlags(), c.rehearsalFlags(), c.sandboxFlags(),
-	}
-}
-
-func (c *cli) roleFlags() group {
-	o := &c.source
-	return group{"Role", []*option{
+	o, s, run := &c.source, &c.server, &c.runner
+	return []group{{"Role", []*option{
 		{"role-arn", "ARN", "Role to assume; repeat it for a chain, in order", &o.RoleARNs},
 		{"role-session-name", "NAME",
 			"Name of the session in CloudTrail; default $AWS_ROLE_SESSION_NAME, else brs-exec-USER-HOST-JOB",
@@ -77,12 +70,7 @@ func (c *cli) roleFlags() group {
 		{"token-code", "CODE", "MFA code, good for one use", &o.TokenCode},
 		{"mfa-command", "COMMAND", "Shell command that prints the MFA code (the last 6 digits of its output)",
 			&o.MFACommand},
-	}}
-}
-
-func (c *cli) baseFlags() group {
-	o := &c.source
-	return group{"Base credentials", []*option{
+	}}, {"Base credentials", []*option{
 		{"profile", "NAME", "Profile of ~/.aws/config to use; default the AWS SDK's own order", &o.Profile},
 		{"region", "REGION", "Region of STS and of the command", &o.Region},
 		{"web-identity-token-file", "FILE",
@@ -97,12 +85,7 @@ func (c *cli) baseFlags() group {
 			&o.NoSession},
 		{"must-last", "DURATION", "Fail at the start unless refreshes will work for so long with nobody there",
 			&c.mustLast},
-	}}
-}
-
-func (c *cli) iotFlags() group {
-	o := &c.source
-	return group{"IoT", []*option{
+	}}, {"IoT", []*option{
 		{"iot-endpoint", "HOST", "AWS IoT's credential provider endpoint; the device asks it by its certificate",
 			&o.IoTEndpoint},
 		{"iot-role-alias", "NAME", "Role alias to ask for", &o.IoTRoleAlias},
@@ -110,12 +93,7 @@ func (c *cli) iotFlags() group {
 		{"iot-private-key", "FILE", "Its private key, PEM, not encrypted", &o.IoTPrivateKey},
 		{"iot-thing-name", "NAME", "Thing name, if the policy asks for it", &o.IoTThingName},
 		{"iot-ca", "FILE", "Certificates to trust the endpoint by, PEM", &o.IoTCA},
-	}}
-}
-
-func (c *cli) stsFlags() group {
-	o := &c.source
-	return group{"STS client", []*option{
+	}}, {"STS client", []*option{
 		{"sts-endpoint-url", "URL", "STS to ask; http only on loopback", &o.STSEndpointURL},
 		{"ca-bundle", "FILE", "Certificates to trust STS by, PEM", &o.CABundle},
 		{"use-fips-endpoint", "", "Ask STS's FIPS endpoint", &o.UseFIPSEndpoint},
@@ -126,12 +104,7 @@ func (c *cli) stsFlags() group {
 			&c.refresh.StartTimeout},
 		{"retry-denied", "DURATION", "Retry AccessDenied for so long at the start, for a role made seconds ago",
 			&c.refresh.RetryDenied},
-	}}
-}
-
-func (c *cli) serverFlags() group {
-	s := &c.server
-	return group{"Serving", []*option{
+	}}, {"Serving", []*option{
 		{"max-ttl", "DURATION", "Longest lifetime to tell the command, so that it asks again sooner",
 			&s.MaxTTL},
 		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
@@ -141,12 +114,7 @@ func (c *cli) serverFlags() group {
 			&c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
 		{"allow-host", "NAME", "Host header to answer as well; repeatable", &s.AllowHosts},
-	}}
-}
-
-func (c *cli) commandFlags() group {
-	run := &c.runner
-	return group{"Command", []*option{
+	}}, {"Command", []*option{
 		{"pty", "", "Give the command a terminal of its own", &run.PTY},
 		{"start-early", "", "Start the command before the credentials are there; its first request waits",
 			&c.startEarly},
@@ -159,44 +127,29 @@ func (c *cli) commandFlags() group {
 		{"no-isolation", "", "Leave the AWS files visible, for a command that needs other profiles of them",
 			&c.child.NoIsolation},
 		{"allow-imds", "", "Let the command ask the instance metadata service", &c.child.AllowIMDS},
-	}}
-}
-
-func (c *cli) otherFlags() group {
-	return group{"Other programs", []*option{
+	}}, {"Other programs", []*option{
 		{"deliver", "WAYS",
 			"How the command gets its credentials: endpoint, process, file or env, several with commas; " +
 				"json is a file in the folder of --share; default endpoint", &c.deliver},
 		{"on-rotation", "SIGNAL",
 			"Signal to the command when a file of --deliver has new keys: HUP, USR1 or USR2 (Linux)", &c.onRotation},
-	}}
-}
-
-func (c *cli) sharingFlags() group {
-	return group{"Sharing", []*option{
+	}}, {"Sharing", []*option{
 		{"share", "DIR", "Share the credentials by a folder: a socket, and a file of variables for docker, systemd " +
 			"and shells (not on Windows)", &c.share},
 		{"from-share", "DIR", "Take the credentials from the folder of another brs-exec's --share, or its socket " +
 			"(not on Windows)", &c.source.FromShare},
 		{"listen", "ADDR", "Serve for containers as well, at the address of their network: " +
 			strings.Join(listenable, ", "), &c.listen},
-		{"serve", "", "Serve the folder of --share without a command, until INT or TERM; without a terminal, HUP refreshes", &c.serve},
+		{"serve", "", "Serve the folder of --share without a command, until INT or TERM; " +
+			"without a terminal, HUP refreshes", &c.serve},
 		{"ready", "", "Fail unless --from-share, or the endpoint in the environment, has valid credentials now; " +
 			"runs no command", &c.ready},
 		{"linger", "DURATION", "Longest time to keep serving after the command's end, until processes that it left " +
 			"have ended (Linux)", &c.linger},
-	}}
-}
-
-func (c *cli) profileFlags() group {
-	return group{"Profiles", []*option{
+	}}, {"Profiles", []*option{
 		{"with-profile", "NAME",
 			"Another profile that the command may name; * and ? match several; repeatable", &c.withProfile},
-	}}
-}
-
-func (c *cli) nothingFlags() group {
-	return group{"Run nothing", []*option{
+	}}, {"Run nothing", []*option{
 		{"whoami", "", "Print as JSON who the command would be", &c.whoami},
 		{"explain", "", "Print what works, what does not, and what to type; no secret is in it", &c.explain},
 		{"output", "FORMAT", "Format of --explain: text or json; default text", &c.output},
@@ -207,30 +160,18 @@ func (c *cli) nothingFlags() group {
 		{"completion", "SHELL", "Print the completion script of a shell: bash, zsh or fish", &c.completion},
 		{"version", "", "Print the version", &c.version},
 		{"help", "", "Print this page; -h prints what is used most", &c.help},
-	}}
-}
-
-func (c *cli) loggingFlags() group {
-	return group{"Logging", []*option{
+	}}, {"Logging", []*option{
 		{"log-level", "LEVEL", "Log from error, warn, info or debug upward; default warn", &c.logLevel},
 		{"log-format", "FORMAT", "Format of messages: text or json; default text", &c.logFormat},
 		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr", &c.logFile},
-	}}
-}
-
-func (c *cli) rehearsalFlags() group {
-	return group{"Rehearsal", []*option{
+	}}, {"Rehearsal", []*option{
 		{"rehearse", "DURATION",
 			"Tell the command that its credentials end after DURATION; say at the end which processes refreshed (Linux)",
 			&c.rehearse},
 		{"rehearse-fail", "", "Exit with 124 if a process of the rehearsal would fail", &c.rehearseFail},
-	}}
-}
-
-func (c *cli) sandboxFlags() group {
-	return group{"Sandbox", []*option{
+	}}, {"Sandbox", []*option{
 		{"sandbox", "", "Use a small STS of brs-exec's own, without an AWS account; without a command, a demonstration",
 			&c.sandbox},
 		{"sandbox-ttl", "DURATION", "Lifetime of the sandbox's credentials; default 15m", &c.sandboxTTL},
-	}}
+	}}}
 }
