@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"strings"
 
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 )
 
 // recovered is for a defer: a panic, which is a bug of ours, becomes an error for tell. Go would
@@ -19,7 +19,7 @@ func recovered(tell func(error)) {
 	case os.Getenv("GOTRACEBACK") != "":
 		panic(p)
 	default:
-		tell(message.Errorf("please report it; GOTRACEBACK=all brs-exec … prints more", "bug: %v%s", p, panicked()))
+		tell(hint.Errorf("please report it; GOTRACEBACK=all brs-exec … prints more", "bug: %v%s", p, panicked()))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/nearest"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
@@ -131,7 +131,7 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 		case o.isBool():
 			value = "true"
 		case len(args) == 0 || strings.HasPrefix(args[0], "-"): // most likely its value was forgotten
-			return message.Errorf(word+" "+o.placeholder+", or "+word+"="+o.placeholder+" if that begins with a hyphen",
+			return hint.Errorf(word+" "+o.placeholder+", or "+word+"="+o.placeholder+" if that begins with a hyphen",
 				"%s needs a value", word)
 		default:
 			value, args = args[0], args[1:]
@@ -147,9 +147,9 @@ func (c *cli) readFlags(options map[string]*option, args []string) error {
 func unknownFlag(options map[string]*option, word string) error {
 	near := nearest.To(strings.TrimLeft(word, "-"), slices.Sorted(maps.Keys(options)))
 	if near == "" {
-		return message.Errorf("--help lists them; the command's own flags come after --", "unknown flag %s", word)
+		return hint.Errorf("--help lists them; the command's own flags come after --", "unknown flag %s", word)
 	}
-	return message.Errorf("did you mean --"+near+"?", "unknown flag %s", word)
+	return hint.Errorf("did you mean --"+near+"?", "unknown flag %s", word)
 }
 
 // set reads a value. by is the flag or the variable that gave it.
@@ -183,9 +183,9 @@ func (c *cli) verify(options map[string]*option) error {
 		}
 		switch words := choices[name]; {
 		case words != nil && !slices.Contains(words, *text):
-			return message.Errorf("one of "+strings.Join(words, ", "), "%s: there is no %q", c.setBy[name], *text)
+			return hint.Errorf("one of "+strings.Join(words, ", "), "%s: there is no %q", c.setBy[name], *text)
 		case *text == "":
-			return message.Errorf("leave it out, or look where its value comes from", "%s is empty", c.setBy[name])
+			return hint.Errorf("leave it out, or look where its value comes from", "%s is empty", c.setBy[name])
 		}
 	}
 	return nil
@@ -198,13 +198,13 @@ func readBool(text string) (bool, error) {
 	case "false", "0", "no":
 		return false, nil
 	}
-	return false, message.Errorf("true or false", "%q is neither true nor false", text)
+	return false, hint.Errorf("true or false", "%q is neither true nor false", text)
 }
 
 func readNumber(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 0, strconv.IntSize)
 	if err != nil {
-		return 0, message.Errorf("write digits: 8080", "%q is no number", text)
+		return 0, hint.Errorf("write digits: 8080", "%q is no number", text)
 	}
 	return int(n), nil
 }
@@ -212,7 +212,7 @@ func readNumber(text string) (int, error) {
 // readDuration reads 1h30m, or a bare number of seconds as in `aws sts assume-role
 // --duration-seconds 3600`.
 func readDuration(text string) (time.Duration, error) {
-	const hint = "write 1h30m, or a number of seconds"
+	const form = "write 1h30m, or a number of seconds"
 	d, err := time.ParseDuration(text)
 	n, notNumber := strconv.ParseFloat(text, 64)
 	if notNumber == nil && math.Abs(n) < math.MaxInt64/float64(time.Second) {
@@ -220,9 +220,9 @@ func readDuration(text string) (time.Duration, error) {
 	}
 	switch {
 	case err != nil:
-		return 0, message.Errorf(hint, "%q is no duration", text)
+		return 0, hint.Errorf(form, "%q is no duration", text)
 	case d < 0:
-		return 0, message.Errorf(hint, "%q: a duration can't be negative", text)
+		return 0, hint.Errorf(form, "%q: a duration can't be negative", text)
 	}
 	return d, nil
 }
@@ -255,7 +255,7 @@ func (c *cli) readVariables(options map[string]*option, env []string) error {
 		case o == nil || variable(o.name) != name:
 			return unknownVariable(options, name)
 		case !o.hasVariable():
-			return message.Errorf("--"+o.name+" has none: give the flag", "no such variable: %s", name)
+			return hint.Errorf("--"+o.name+" has none: give the flag", "no such variable: %s", name)
 		case c.setBy[o.name] == "":
 			if err := c.setByVariable(o, name, value); err != nil {
 				return err
@@ -290,9 +290,9 @@ func unknownVariable(options map[string]*option, name string) error {
 		}
 	}
 	slices.Sort(known)
-	hint := "unset it; each is named after a flag, and --help lists those"
+	told := "unset it; each is named after a flag, and --help lists those"
 	if near := nearest.To(strings.TrimPrefix(name, variablePrefix), known); near != "" {
-		hint = "did you mean " + variablePrefix + near + "?"
+		told = "did you mean " + variablePrefix + near + "?"
 	}
-	return message.Errorf(hint, "no such variable: %s", name)
+	return hint.Errorf(told, "no such variable: %s", name)
 }

@@ -15,7 +15,7 @@ import (
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/credformat"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/procfs"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
@@ -41,10 +41,10 @@ func parseDelivery(given string, list []string) (d delivery, err error) {
 	for name := range strings.SplitSeq(strings.Join(list, ","), ",") {
 		switch i := slices.Index(ways, name); {
 		case i < 0:
-			hint := "one of " + strings.Join(ways, ", ") + ", or several with commas"
-			return d, message.Errorf(hint, "%s: there is no %q", given, name)
+			return d, hint.Errorf("one of "+strings.Join(ways, ", ")+", or several with commas",
+				"%s: there is no %q", given, name)
 		case *chosen[i]:
-			return d, message.Errorf("drop one", "%s: %s is there twice", given, name)
+			return d, hint.Errorf("drop one", "%s: %s is there twice", given, name)
 		default:
 			*chosen[i] = true
 		}
@@ -135,7 +135,7 @@ func (s *session) jsonFile(folder *share.Folder) *keyFile {
 // firstWrite comes before there is anybody to read.
 func (f *keyFile) firstWrite() error {
 	if err := f.update(context.Background()); err != nil {
-		return message.Errorf("--deliver endpoint needs no file", "--deliver %s: %w", f.way, err)
+		return hint.Errorf("--deliver endpoint needs no file", "--deliver %s: %w", f.way, err)
 	}
 	return nil
 }
@@ -229,11 +229,11 @@ func fetchCommand(by string) (string, error) {
 		_, err = os.Stat(self) // it may have been removed since it was started
 	}
 	if err != nil {
-		return "", message.Errorf("start it by a path that stays", "%s: find brs-exec itself: %w", by, err)
+		return "", hint.Errorf("start it by a path that stays", "%s: find brs-exec itself: %w", by, err)
 	}
 	command, err := credformat.ProcessCommand(plainPath(self), fetchFlag)
 	if err != nil {
-		return "", message.Errorf("put brs-exec elsewhere", "%s: %w", by, err)
+		return "", hint.Errorf("put brs-exec elsewhere", "%s: %w", by, err)
 	}
 	return command, nil
 }

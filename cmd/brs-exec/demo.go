@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"brs-exec/internal/hint"
 	"brs-exec/internal/message"
 )
 
@@ -36,7 +37,7 @@ const demoFlag = "--demo-client"
 // Each credential is a line, each call that went well a dot on it.
 func demoClient(ctx context.Context, args []string, w io.Writer) error {
 	if len(args) != 1 || os.Getenv(endpointVariable) == "" {
-		return message.Errorf("--sandbox", "%s is the demonstration's own", demoFlag)
+		return hint.Errorf("--sandbox", "%s is the demonstration's own", demoFlag)
 	}
 	fmt.Fprintf(w, demoIntro, args[0], demoPause)
 	cfg, err := demoConfig()

@@ -18,6 +18,7 @@ import (
 	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/explain"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/runner"
@@ -186,7 +187,7 @@ func (s *session) tellLife(page *explain.Page, creds aws.Credentials) {
 
 // remedies are what to type about an error.
 func remedies(flags *cli, err error, trace *stepTrace) []string {
-	list := []string{cmp.Or(message.HintOf(err), "nothing is known that cures it; below is how it came")}
+	list := []string{cmp.Or(hint.Of(err), "nothing is known that cures it; below is how it came")}
 	again := flags.startTimeout() // how long a run would try
 	switch {
 	case source.Denied(err):
@@ -294,7 +295,7 @@ func (t *stepTrace) moreTelling(err error) error {
 	defer t.mu.Unlock()
 	t.over = true
 	if n := len(t.steps); n > 0 && t.steps[n-1].Err != nil &&
-		errors.Is(err, context.DeadlineExceeded) && message.HintOf(err) == "" {
+		errors.Is(err, context.DeadlineExceeded) && hint.Of(err) == "" {
 		return t.steps[n-1].Err
 	}
 	return err
@@ -315,7 +316,7 @@ func (t *stepTrace) failedUnattended(err error) bool {
 func (t *stepTrace) report(announced []source.Step, err error) []explain.Step {
 	list, anyFailed := []explain.Step{}, false
 	fail := func(s *explain.Step, err error) {
-		s.Outcome, s.Error, s.Hint = explain.Failed, err.Error(), message.HintOf(err)
+		s.Outcome, s.Error, s.Hint = explain.Failed, err.Error(), hint.Of(err)
 		anyFailed = true
 	}
 	for _, s := range t.steps {

@@ -31,6 +31,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"brs-exec/internal/explain"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/message"
 	"brs-exec/internal/sandbox"
 	"brs-exec/internal/source"
@@ -433,7 +434,7 @@ func FuzzExplanationIsPlain(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said, name string) {
 		page := func(said, name string) string {
 			p := &explain.Page{Error: said, Source: name, Arn: said, Account: name, Messages: []string{said}}
-			p.Remedy = remedies(newCLI(), message.Errorf("do "+name, "%s", said), new(stepTrace))
+			p.Remedy = remedies(newCLI(), hint.Errorf("do "+name, "%s", said), new(stepTrace))
 			p.Candidates = tellCandidates([]source.Candidate{{Name: name, State: source.Broken, Why: said}})
 			p.Steps = []explain.Step{{Name: name, Outcome: explain.Failed, Error: said}}
 			return p.Text(message.OneLine)

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"brs-exec/internal/credformat"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 )
 
 // export gets the credentials as a command would, and prints them once, in the formats of `aws
@@ -29,10 +29,10 @@ func (s *session) export(ctx context.Context, w io.Writer) error {
 		text, err = credformat.Shell(creds, s.flags.format)
 	}
 	if err != nil {
-		return message.Errorf("--format process can say everything", "--export: %w", err)
+		return hint.Errorf("--format process can say everything", "--export: %w", err)
 	}
 	if _, err := io.WriteString(w, text); err != nil { // at once: half of it would say something odd
-		return message.Errorf("whoever runs it must read what it prints", "--export: %w", err)
+		return hint.Errorf("whoever runs it must read what it prints", "--export: %w", err)
 	}
 	return nil
 }

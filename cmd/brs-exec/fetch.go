@@ -19,7 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"brs-exec/internal/credformat"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/procfs"
 )
 
@@ -48,7 +48,7 @@ func parseFetch(args []string) (w wanted, err error) {
 			return wanted{"/" + args[0], time.Duration(seconds) * time.Second, time.Minute}, nil
 		}
 	}
-	return w, message.Errorf("brs-exec itself writes it into the command's config file", "%s ID SECONDS", fetchFlag)
+	return w, hint.Errorf("brs-exec itself writes it into the command's config file", "%s ID SECONDS", fetchFlag)
 }
 
 const (
@@ -88,7 +88,7 @@ func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials,
 	endpoint := getenv(env, endpointVariable)
 	u, err := url.Parse(endpoint)
 	if endpoint == "" || err != nil || !speaksPlainly(u.Hostname()) {
-		return creds, false, message.Errorf(
+		return creds, false, hint.Errorf(
 			"it is for a credential_process under brs-exec --deliver process, whose environment has it",
 			endpointVariable+" names no endpoint of brs-exec")
 	}
@@ -113,7 +113,7 @@ func get(ctx context.Context, want wanted, env []string) (creds aws.Credentials,
 	}
 	switch noAnswer, failed := errors.AsType[*url.Error](err); {
 	case failed:
-		return creds, false, message.Errorf(endsWithRun, "the endpoint does not answer: %w", noAnswer.Err)
+		return creds, false, hint.Errorf(endsWithRun, "the endpoint does not answer: %w", noAnswer.Err)
 	case errors.As(err, &refusal):
 		err = fmt.Errorf("the endpoint has no credentials: %s: %s", refusal.ErrorCode(), refusal.ErrorMessage())
 		return creds, refusal.HTTPStatusCode() == http.StatusServiceUnavailable, err
@@ -158,7 +158,7 @@ func endpointToken(env []string) (string, error) {
 	case err == nil:
 		return string(b), nil
 	case token == "":
-		return "", message.Errorf(endsWithRun, "the token file is gone")
+		return "", hint.Errorf(endsWithRun, "the token file is gone")
 	}
 	return token, nil
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/runner"
 )
 
@@ -53,7 +53,7 @@ type translation struct {
 // brs-exec doesn't; else err.
 func likeOther(err error, args, env []string) error {
 	if len(args) == 1 && strings.EqualFold(args[0], "-v") {
-		return message.Errorf("brs-exec --version", "unknown flag %s", args[0])
+		return hint.Errorf("brs-exec --version", "unknown flag %s", args[0])
 	}
 	t := &translation{args: args, env: env}
 	if !t.flags() || t.foreign == "" {
@@ -69,7 +69,7 @@ func likeOther(err error, args, env []string) error {
 	if c, _, wrong := parse(check, nil, io.Discard); wrong != nil || c == nil { // nil: --help or the like
 		return err
 	}
-	return message.Errorf("brs-exec "+t.String(), "%s", t.foreign)
+	return hint.Errorf("brs-exec "+t.String(), "%s", t.foreign)
 }
 
 // flags translates the line up to the command; false: it can't be done.

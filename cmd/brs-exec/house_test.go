@@ -15,7 +15,7 @@ import (
 )
 
 // leaves are what several rooms would otherwise write twice (DESIGN §1).
-var leaves = []string{"awsconfig", "nearest", "notify", "procfs", "roots", "winproc"}
+var leaves = []string{"awsconfig", "hint", "nearest", "notify", "procfs", "roots", "winproc"}
 
 const ours = "brs-exec/"
 

@@ -25,7 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"brs-exec/internal/gate"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/sandbox"
 )
 
@@ -164,8 +164,8 @@ func (w *identityWorld) tryAny(t *testing.T, flags ...identityFlag) (used bool) 
 	t.Helper()
 	r, err := w.run(t, w.line(flags))
 	if err != nil {
-		if message.HintOf(err) == "" || strings.Contains(err.Error(), "gave up") {
-			t.Errorf("%s: %v (hint: %s); want a refusal with a hint", w.line(flags), err, message.HintOf(err))
+		if hint.Of(err) == "" || strings.Contains(err.Error(), "gave up") {
+			t.Errorf("%s: %v (hint: %s); want a refusal with a hint", w.line(flags), err, hint.Of(err))
 		}
 		return false
 	}

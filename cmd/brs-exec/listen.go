@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 )
 
 // listenable are the addresses outside of loopback to which SDKs speak plain http: those of ECS and
@@ -19,7 +19,7 @@ func (c *cli) parseListen() error {
 	case c.listen == "":
 		return nil
 	case !slices.Contains(listenable, c.listen):
-		return message.Errorf("one of "+strings.Join(listenable, ", "),
+		return hint.Errorf("one of "+strings.Join(listenable, ", "),
 			"%s: SDKs take no plain http from %q", c.given("listen"), c.listen)
 	}
 	c.server.Addr = netip.MustParseAddr(strings.Trim(c.listen, "[]"))
@@ -50,6 +50,6 @@ func (c *cli) notTheBase(env []string) error {
 	if c.listen == "" || !own && !(relative && c.listen == listenable[0]) {
 		return nil
 	}
-	return message.Errorf("run it where that is not an ECS task's or a pod's own endpoint",
+	return hint.Errorf("run it where that is not an ECS task's or a pod's own endpoint",
 		"%s %s: that is where this environment's own credentials come from", c.given("listen"), c.listen)
 }

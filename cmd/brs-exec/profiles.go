@@ -21,8 +21,8 @@ import (
 	"brs-exec/internal/ecsserver"
 	"brs-exec/internal/explain"
 	"brs-exec/internal/gate"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/identities"
-	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/source"
 )
@@ -140,7 +140,7 @@ func (p *furtherProfiles) choose(ctx context.Context) (names []string, err error
 	names = slices.Compact(names)
 	for _, name := range names {
 		if !awsconfig.SafeName(name) {
-			return nil, message.Errorf("give the profile a plain name",
+			return nil, hint.Errorf("give the profile a plain name",
 				"SDKs differ in how they read the name of profile %q", name)
 		}
 		if p.files.AsksCode(name) {
@@ -156,9 +156,9 @@ func (p *furtherProfiles) match(want, chosen string, have []string) (names []str
 	if !identities.IsPattern(want) {
 		switch {
 		case want == awsconfig.Default || want == chosen:
-			return nil, message.Errorf("drop it", "profile %s is what the command has anyway", want)
+			return nil, hint.Errorf("drop it", "profile %s is what the command has anyway", want)
 		case !slices.Contains(have, want):
-			return nil, message.Errorf("there are: "+listed(have), "there is no profile %q", want)
+			return nil, hint.Errorf("there are: "+listed(have), "there is no profile %q", want)
 		}
 		return []string{want}, nil
 	}
@@ -174,9 +174,9 @@ func (p *furtherProfiles) match(want, chosen string, have []string) (names []str
 	}
 	switch {
 	case names == nil && withCode > 0:
-		return nil, message.Errorf("name them in full", "no profile matches %q but those with an MFA device", want)
+		return nil, hint.Errorf("name them in full", "no profile matches %q but those with an MFA device", want)
 	case names == nil:
-		return nil, message.Errorf("there are: "+listed(have), "no profile matches %q", want)
+		return nil, hint.Errorf("there are: "+listed(have), "no profile matches %q", want)
 	case withCode > 0:
 		p.s.log.Warn("profiles with an MFA device are left out: name them in full",
 			"pattern", want, "left_out", withCode)
@@ -282,7 +282,7 @@ func (p *furtherProfiles) onlyIts(name string, src *source.Source) aws.Credentia
 	account := p.account(name, src)
 	return guarded(src, account, p.s.flags.allowIdentityChange, func(err error) error {
 		if e, ok := errors.AsType[*gate.AccountError](err); ok {
-			return message.Errorf("check profile "+name, "profile %s: %w; it names %s", name, err, e.Want)
+			return hint.Errorf("check profile "+name, "profile %s: %w; it names %s", name, err, e.Want)
 		}
 		return refusal(p.s.flags, src, err)
 	})

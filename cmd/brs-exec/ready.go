@@ -7,7 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/source"
 )
 
@@ -30,7 +30,7 @@ func ready(ctx context.Context, flags *cli, env []string) error {
 func askReady(ctx context.Context, flags *cli, env []string) (creds aws.Credentials, err error) {
 	if flags.source.FromShare == "" {
 		if getenv(env, endpointVariable) == "" {
-			return creds, message.Errorf("--ready --from-share DIR, or run it inside", "there is no endpoint to ask")
+			return creds, hint.Errorf("--ready --from-share DIR, or run it inside", "there is no endpoint to ask")
 		}
 		creds, _, err = get(ctx, wanted{}, env)
 		return creds, err

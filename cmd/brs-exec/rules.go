@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/runner"
 )
 
@@ -22,7 +22,7 @@ func (c *cli) check() error {
 	for _, r := range slices.Concat(c.rules(), c.rehearsalRules(), c.deliveryRules(), c.shareRules(),
 		c.serveRules(), c.listenRules(), c.lingerRules(), c.profileRules(), c.platformRules()) {
 		if r.broken {
-			return message.Errorf(r.hint, "%s", r.text)
+			return hint.Errorf(r.hint, "%s", r.text)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
 	"brs-exec/internal/share"
@@ -36,8 +36,8 @@ func (c *cli) findCommand(env []string) (run runner.Command, status runner.Statu
 	}
 	run.Path, status, err = runner.Find(run.Args, env)
 	if status == runner.NotFound {
-		if hint := mistaken(run.Args); hint != "" {
-			err = message.Errorf(hint, "%w", err)
+		if meant := mistaken(run.Args); meant != "" {
+			err = hint.Errorf(meant, "%w", err)
 		}
 	}
 	return run, status, err

@@ -11,7 +11,7 @@ import (
 
 	"brs-exec/internal/bypass"
 	"brs-exec/internal/gate"
-	"brs-exec/internal/message"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/source"
 )
@@ -81,18 +81,18 @@ func guarded(
 // refusal adds to an error of the gate what to type.
 func refusal(flags *cli, src *source.Source, err error) error {
 	if e, ok := errors.AsType[*gate.AccountError](err); ok {
-		return message.Errorf("check --role-arn and --profile: "+src.Describe(),
+		return hint.Errorf("check --role-arn and --profile: "+src.Describe(),
 			"%w; %s asks %s", err, flags.given("expect-account"), e.Want)
 	}
 	if _, ok := errors.AsType[*gate.PrincipalError](err); ok {
-		return message.Errorf("--allow-identity-change, if they may change", "%s: %w", src.Describe(), err)
+		return hint.Errorf("--allow-identity-change, if they may change", "%s: %w", src.Describe(), err)
 	}
 	if e, ok := errors.AsType[*gate.UnusableError](err); ok && e.Control {
-		return message.Errorf("take it out where they come from: printf, not echo, ends no line",
+		return hint.Errorf("take it out where they come from: printf, not echo, ends no line",
 			"%s: %w", src.Describe(), err)
 	}
 	if _, ok := errors.AsType[*gate.UnusableError](err); ok {
-		return message.Errorf("it is asked again; check this machine's clock (date -u) and what hands them out",
+		return hint.Errorf("it is asked again; check this machine's clock (date -u) and what hands them out",
 			"%s: %w", src.Describe(), err)
 	}
 	return err
@@ -127,15 +127,15 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.creds.Start(ctx); err != nil {
 		return err
 	}
-	const hint = "log in anew first, or use a source that needs no person"
+	const anew = "log in anew first, or use a source that needs no person"
 	end, must := s.src.RenewableUntil(), s.flags.mustLast
 	left := time.Until(end)
 	switch {
 	case must > 0 && s.src.Doubt(time.Now().Add(must)) != "":
-		return message.Errorf(hint, "%s; --must-last asks %s", s.src.Doubt(time.Now().Add(must)), must)
+		return hint.Errorf(anew, "%s; --must-last asks %s", s.src.Doubt(time.Now().Add(must)), must)
 	case end.IsZero():
 	case left < must:
-		return message.Errorf(hint, "%s can be refreshed unattended for %s; --must-last asks %s",
+		return hint.Errorf(anew, "%s can be refreshed unattended for %s; --must-last asks %s",
 			s.src.Describe(), left.Round(time.Second), must)
 	case left < time.Hour:
 		s.log.Warn("the credentials can't be refreshed unattended for an hour", "until", end, "source", s.src.Describe())

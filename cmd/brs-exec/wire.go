@@ -14,6 +14,7 @@ import (
 	"brs-exec/internal/awsconfig"
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
+	"brs-exec/internal/hint"
 	"brs-exec/internal/message"
 	"brs-exec/internal/refresh"
 	"brs-exec/internal/rehearse"
@@ -38,7 +39,7 @@ func output() io.Writer {
 type closed struct{}
 
 func (closed) Write([]byte) (int, error) {
-	return 0, message.Errorf("whoever runs it must read what it prints", "stdout is closed")
+	return 0, hint.Errorf("whoever runs it must read what it prints", "stdout is closed")
 }
 
 // newLogger makes the logger of --log-level, --log-format and --log-file, what is to be called at
@@ -54,7 +55,7 @@ func newLogger(flags *cli) (log *slog.Logger, flush func(), reopen func() error,
 	given := flags.given("log-file")
 	f, err := runner.OpenLog(flags.logFile)
 	if err != nil {
-		return nil, nil, nil, message.Errorf("name a file in a directory that is there and can be written to",
+		return nil, nil, nil, hint.Errorf("name a file in a directory that is there and can be written to",
 			"%s: %w", given, err)
 	}
 	sink := message.NewSink(f)
@@ -142,7 +143,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	}
 	if s.flags.child.NoIsolation {
 		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
-			return "", nil, message.Errorf("give that profile another name, or drop --no-isolation",
+			return "", nil, hint.Errorf("give that profile another name, or drop --no-isolation",
 				"--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"brs-exec/internal/hint"
 )
 
 // Options of a private directory.
@@ -129,7 +131,7 @@ func (d *Dir) makeInOneOf(places []string) error {
 	if reasons != nil {
 		err = fmt.Errorf("%w: %w", err, reasons)
 	}
-	return noPlace{err}
+	return hint.Errorf("set "+placeVariable+" to a directory that only you can write to", "%w", err)
 }
 
 // resolve is done once: the child may be elsewhere, and a symlink may be turned.
@@ -139,16 +141,6 @@ func resolve(place string) (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(place)
-}
-
-// noPlace is why none of the places would do.
-type noPlace struct{ error }
-
-func (e noPlace) Unwrap() error { return e.error }
-
-// Hints says what to do about it.
-func (e noPlace) Hints() []string {
-	return []string{"set " + placeVariable + " to a directory that only you can write to"}
 }
 
 // make makes the directory in place, or leaves nothing there. Nobody else has d yet.

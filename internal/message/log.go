@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"brs-exec/internal/hint"
 )
 
 // NewLogger writes lines for people to w, each with the hint of an error in it below.
@@ -52,12 +54,12 @@ func forMachines(_ []string, a slog.Attr) slog.Attr {
 		return a
 	}
 	err, _ := a.Value.Any().(error)
-	hint := HintOf(err)
-	if hint == "" {
+	told := OneLine(hint.Of(err))
+	if told == "" {
 		return a
 	}
 	// A group without a key is inlined.
-	return slog.Attr{Value: slog.GroupValue(slog.String(a.Key, err.Error()), slog.String("hint", hint))}
+	return slog.Attr{Value: slog.GroupValue(slog.String(a.Key, err.Error()), slog.String("hint", told))}
 }
 
 // lineHandler makes of a record "warning: message (key=value, …)" and perhaps "hint: …".
@@ -79,17 +81,17 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		b.WriteString("warning: ")
 	}
 	b.WriteString(OneLine(r.Message))
-	sep, hint := " (", ""
+	sep, told := " (", ""
 	add := func(a slog.Attr) bool {
 		if a.Key == "event" || a.Equal(slog.Attr{}) { // an event's name is for machines; the message says it
 			return true
 		}
 		if a.Key == "hint" { // of a warning that is no error's
-			hint = OneLine(a.Value.String())
+			told = a.Value.String()
 			return true
 		}
 		if err, ok := a.Value.Any().(error); ok {
-			hint = HintOf(err)
+			told = hint.Of(err)
 		}
 		b.WriteString(sep + a.Key + "=" + OneLine(text(a.Value.Resolve())))
 		sep = ", "
@@ -103,8 +105,8 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		b.WriteByte(')')
 	}
 	lines := []string{b.String()}
-	if hint != "" {
-		lines = append(lines, hintPrefix+hint)
+	if told != "" {
+		lines = append(lines, hintPrefix+OneLine(told))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -68,7 +68,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 	}
 	life := h.ends.Sub(issued)
 	if life < leastLife {
-		return expiredError{h.ends, life}
+		return expired(h.ends, life)
 	}
 	now, old := r.at(), r.held.Load()
 	switch {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
+
+	"brs-exec/internal/hint"
 )
 
 var (
@@ -574,7 +576,7 @@ func TestRepeatedPastItsEnd(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "source returned credentials that ended") {
 			t.Errorf("got %v; want that they ended", err)
 		}
-		if h, ok := errors.AsType[expiredError](err); !ok || len(h.Hints()) == 0 {
+		if hint.Of(err) == "" {
 			t.Errorf("no hint in %v", err)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"brs-exec/internal/hint"
 )
 
 // failed plans the next attempt, and warns the user once in an outage.
@@ -113,24 +115,17 @@ func moreTelling(before, latest error) error {
 	return before
 }
 
-// An expiredError is an answer whose credentials have expired, or will within leastLife.
-type expiredError struct {
-	at   time.Time
-	left time.Duration
-}
-
-func (e expiredError) Error() string {
-	if e.left > 0 {
-		return fmt.Sprintf("source returned credentials that end in %v", e.left.Round(time.Millisecond))
-	}
-	if e.left < -24*time.Hour {
-		return "source returned credentials that ended at " + e.at.UTC().Format(time.RFC3339)
-	}
-	return fmt.Sprintf("source returned credentials that ended %v ago", -e.left.Round(time.Second))
-}
-
-// Hints names both possible causes. An STS shows its clock, and lives are reckoned by that; with
+// expired is the error of an answer whose credentials have expired, or will within leastLife. Its
+// hint names both possible causes: an STS shows its clock, and lives are reckoned by that; with
 // other sources this machine's clock and theirs must agree.
-func (expiredError) Hints() []string {
-	return []string{"check this machine's clock (date -u) and what hands out the credentials"}
+func expired(at time.Time, left time.Duration) error {
+	what := fmt.Sprintf("ended %v ago", -left.Round(time.Second))
+	switch {
+	case left > 0:
+		what = fmt.Sprintf("end in %v", left.Round(time.Millisecond))
+	case left < -24*time.Hour:
+		what = "ended at " + at.UTC().Format(time.RFC3339)
+	}
+	return hint.Errorf("check this machine's clock (date -u) and what hands out the credentials",
+		"source returned credentials that %s", what)
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/hint"
 )
 
 // defaultPath is where execvp(3) looks if there is no PATH: glibc's confstr(_CS_PATH).
@@ -29,7 +31,7 @@ func Find(argv, env []string) (path string, s Status, err error) {
 		path, err = search(name, getenv(env))
 	}
 	if err != nil {
-		return "", statusOf(err), &startError{name: name, err: err}
+		return "", statusOf(err), startError(name, err)
 	}
 	return path, 0, nil
 }
@@ -149,22 +151,15 @@ func interpreterOf(file string) string {
 	return line
 }
 
-// startError says which command could not be started.
-type startError struct {
-	name string
-	err  error
-}
-
-func (e *startError) Error() string { return e.name + ": " + e.err.Error() }
-func (e *startError) Unwrap() error { return e.err }
-
-// Hints tells somebody who quoted a whole command line what to type.
-func (e *startError) Hints() []string {
-	if errors.Is(e.err, syscall.ENOENT) && strings.ContainsAny(e.name, " \t") {
-		return []string{"the command and its arguments are separate words; for a line of shell: " +
-			"brs-exec -- sh -c " + quote(e.name)}
+// startError says which command could not be started, and to somebody who quoted a whole command
+// line what to type.
+func startError(name string, err error) error {
+	told := ""
+	if errors.Is(err, syscall.ENOENT) && strings.ContainsAny(name, " \t") {
+		told = "the command and its arguments are separate words; for a line of shell: " +
+			"brs-exec -- sh -c " + quote(name)
 	}
-	return nil
+	return hint.Errorf(told, "%s: %w", name, err)
 }
 
 func quote(s string) string {

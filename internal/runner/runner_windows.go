@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/windows"
 
+	"brs-exec/internal/hint"
 	"brs-exec/internal/winproc"
 )
 
@@ -87,11 +88,11 @@ func Find(argv, _ []string) (path string, s Status, err error) {
 	case err == nil:
 		return path, 0, nil
 	case script(argv[0]) != "":
-		return "", NotExecutable, &findError{argv[0], "Windows can't run it by itself", script(argv[0]) + " " + argv[0]}
+		return "", NotExecutable, hint.Errorf(script(argv[0])+" "+argv[0], "%s: Windows can't run it by itself", argv[0])
 	case errors.Is(err, exec.ErrDot):
-		return "", NotExecutable, &findError{argv[0], "it is in the current folder only", `.\` + argv[0] + " runs it"}
+		return "", NotExecutable, hint.Errorf(`.\`+argv[0]+" runs it", "%s: it is in the current folder only", argv[0])
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return "", NotFound, &findError{argv[0], "no such command", "is it in PATH? where.exe " + argv[0]}
+		return "", NotFound, hint.Errorf("is it in PATH? where.exe "+argv[0], "%s: no such command", argv[0])
 	}
 	return "", NotExecutable, err
 }
@@ -104,12 +105,6 @@ func script(name string) string {
 	}
 	return by
 }
-
-// findError says why a command can't be run, and what runs it.
-type findError struct{ name, why, hint string }
-
-func (e *findError) Error() string   { return e.name + ": " + e.why }
-func (e *findError) Hints() []string { return []string{e.hint} }
 
 // child is the running command, in our console.
 type child struct {

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"brs-exec/internal/hint"
 	"brs-exec/need"
 )
 
@@ -159,8 +159,8 @@ func TestFind(t *testing.T) {
 		if !strings.EqualFold(found, tt.path) || status != tt.status || (err == nil) != (status == 0) {
 			t.Errorf("%s: %q, %v, %v", tt.name, found, status, err)
 		}
-		if e, ok := errors.AsType[*findError](err); tt.hint != "" && (!ok || e.hint != tt.hint) {
-			t.Errorf("%s: %v, %#v", tt.name, err, e)
+		if got := hint.Of(err); tt.hint != "" && got != tt.hint {
+			t.Errorf("%s: %v, %q", tt.name, err, got)
 		}
 	}
 }

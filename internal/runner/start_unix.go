@@ -51,7 +51,7 @@ func (c *child) exec(tty *os.File) (int, Status, error) {
 	if _, ok := errors.AsType[*forkError](err); ok {
 		s = Failed
 	}
-	return 0, s, &startError{name: c.Args[0], err: err}
+	return 0, s, startError(c.Args[0], err)
 }
 
 // forkError is the system's refusal of one more process, not the command's fault.

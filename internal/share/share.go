@@ -43,6 +43,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"brs-exec/internal/hint"
 )
 
 // The names in a folder.
@@ -55,20 +57,6 @@ const (
 	lockName = "lock"
 	draft    = ".brs-exec.new" // one at a time: the mutex and the lock see to it
 )
-
-// Error is why a folder can't be a share.
-type Error struct {
-	Err  error
-	hint string
-}
-
-func (e *Error) Error() string { return e.Err.Error() }
-func (e *Error) Unwrap() error { return e.Err }
-
-// Hints says what to do about it.
-func (e *Error) Hints() []string { return []string{e.hint} }
-
-func refuse(hint, format string, args ...any) error { return &Error{fmt.Errorf(format, args...), hint} }
 
 // Folder is a share that is ours as long as it is open.
 type Folder struct {
@@ -142,11 +130,11 @@ func usable(dir string) (string, error) {
 		return "", err
 	}
 	if !Plain(path) {
-		return "", refuse("letters, digits and _./:@%+,=- need no quoting in its file env: choose another path",
+		return "", hint.Errorf("letters, digits and _./:@%+,=- need no quoting in its file env: choose another path",
 			"%q can't be written plainly", path)
 	}
 	if long := len(path) + len("/"+Socket); long > longestSocket {
-		return "", refuse("choose a shorter path", "the socket's path has %d bytes, and the system takes %d",
+		return "", hint.Errorf("choose a shorter path", "the socket's path has %d bytes, and the system takes %d",
 			long, longestSocket)
 	}
 	return path, nil
@@ -255,7 +243,7 @@ func (f *Folder) free(name string, kind func(fs.FileMode) bool) error {
 	if kind(info.Mode()) && oursAlone(info) && (f.wasHere || f.made[name].is(info)) {
 		return nil
 	}
-	return refuse("look what it is; move it away, or choose another folder",
+	return hint.Errorf("look what it is; move it away, or choose another folder",
 		"%s is there, and is no leftover of brs-exec", f.Path(name))
 }
 

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/hint"
 )
 
 // Supported says whether this system has shares.
@@ -31,7 +33,7 @@ func openFolder(path string) (root *os.Root, group bool, err error) {
 	case err == nil:
 		made = true
 	case !errors.Is(err, fs.ErrExist):
-		return nil, false, refuse("make the folder above it, or choose another path", "%w", err)
+		return nil, false, hint.Errorf("make the folder above it, or choose another path", "%w", err)
 	}
 	there, err := os.Lstat(path)
 	if err != nil {
@@ -62,13 +64,13 @@ func ownFolder(path string, info fs.FileInfo) error {
 	owner := info.Sys().(*syscall.Stat_t).Uid
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return refuse("give the folder that it leads to", "%s is a symlink", path)
+		return hint.Errorf("give the folder that it leads to", "%s is a symlink", path)
 	case !info.IsDir():
-		return refuse("choose another path", "%s is no folder", path)
+		return hint.Errorf("choose another path", "%s is no folder", path)
 	case int(owner) != os.Geteuid():
-		return refuse("choose another path: brs-exec makes a folder of your own", "%s belongs to user %d", path, owner)
+		return hint.Errorf("choose another path: brs-exec makes a folder of your own", "%s belongs to user %d", path, owner)
 	case info.Mode().Perm()&0o022 != 0:
-		return refuse("chmod go-w "+path, "others can write to %s", path)
+		return hint.Errorf("chmod go-w "+path, "others can write to %s", path)
 	}
 	return nil
 }
@@ -89,7 +91,7 @@ func (f *Folder) takeLock() error {
 	}
 	pid, err := f.readLock()
 	if err != nil {
-		return refuse("look what it is; move it away, or choose another folder", "%s: %w", f.Path(lockName), err)
+		return hint.Errorf("look what it is; move it away, or choose another folder", "%s: %w", f.Path(lockName), err)
 	}
 	err = unix.Flock(int(f.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	switch {
@@ -109,7 +111,7 @@ func (f *Folder) takeLock() error {
 }
 
 func servedAlready(path, pid string) error {
-	return refuse("end it, or choose another folder", "%s is served already, by process %s", path, pid)
+	return hint.Errorf("end it, or choose another folder", "%s is served already, by process %s", path, pid)
 }
 
 // unlocked refuses a folder that another process serves from. A lock file that can't be opened is
@@ -162,7 +164,7 @@ func (f *Folder) Listen() (*net.UnixListener, error) {
 	lc := net.ListenConfig{Control: onlyOurs}
 	nl, err := lc.Listen(context.Background(), "unix", f.Path(Socket))
 	if err != nil {
-		return nil, refuse("choose a folder on a file system of this machine: not all others have sockets", "%w", err)
+		return nil, hint.Errorf("choose a folder on a file system of this machine: not all others have sockets", "%w", err)
 	}
 	ln := nl.(*net.UnixListener)
 	ln.SetUnlinkOnClose(false) // by its path, whatever is there
@@ -184,16 +186,16 @@ func (f *Folder) Listen() (*net.UnixListener, error) {
 // nobody to whom one of ours would not be. It is not removed at the end.
 func (f *Folder) Adopt(ln *net.UnixListener) error {
 	if name := ln.Addr().String(); name != f.Path(Socket) {
-		return refuse("ListenStream="+f.Path(Socket), "the inherited socket is %s, and not the folder's", name)
+		return hint.Errorf("ListenStream="+f.Path(Socket), "the inherited socket is %s, and not the folder's", name)
 	}
 	info, err := f.root.Lstat(Socket)
 	switch {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket || !oursAlone(info):
-		return refuse("SocketUser= the user of the service", "%s is not ours", f.Path(Socket))
+		return hint.Errorf("SocketUser= the user of the service", "%s is not ours", f.Path(Socket))
 	case info.Mode().Perm()&^f.socketMode() != 0:
-		return refuse(fmt.Sprintf("SocketMode=%04o", f.socketMode()), "others may open %s", f.Path(Socket))
+		return hint.Errorf(fmt.Sprintf("SocketMode=%04o", f.socketMode()), "others may open %s", f.Path(Socket))
 	}
 	return nil
 }
