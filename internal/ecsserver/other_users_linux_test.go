@@ -130,6 +130,7 @@ func TestSameUserUndetermined(t *testing.T) {
 			t.Errorf("got %q; want 200", got)
 		}
 	}
+	stop() // it is logged beside the accepting
 	if got := strings.Count(log.String(), "level=WARN"); got != 1 {
 		t.Errorf("got %d warnings; want 1:\n%s", got, &log)
 	}
