@@ -23,7 +23,7 @@
 //	entry    what the process was started with; starting a command with just that
 //	siginfo  catching signals together with who sent them
 //	witness  the second process, which knows whether the whole group got a signal
-//	holder   what keeps the endpoint's port when the wrapper has ended (port_unix.go)
+//	holder   what keeps the endpoint's port when the wrapper has ended (port_linux.go)
 //	pty      the terminal, ours and (--pty) the command's own
 //
 // # Side effects

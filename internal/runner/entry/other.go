@@ -2,18 +2,11 @@
 
 package entry
 
-import "syscall"
-
 // Seen is false here.
 func Seen() bool { return false }
 
 // Inherited is empty here.
 func Inherited() State { return State{} }
-
-// Start fails here.
-func Start(string, []string, []string, []uintptr, *syscall.SysProcAttr) (int, error) {
-	return 0, ErrUnavailable
-}
 
 // Launch fails here.
 func Launch(Command) (*Process, error) { return nil, ErrUnavailable }

@@ -1,6 +1,13 @@
+//go:build !(linux && (amd64 || arm64))
+
 package runner
 
-import "net"
+import (
+	"net"
+
+	"brs-exec/internal/runner/holder"
+	"brs-exec/internal/runner/witness"
+)
 
 // Hold does nothing here.
 func Hold() {}
@@ -16,3 +23,5 @@ func (*Port) Refuse() {}
 
 // Keep does nothing here.
 func (*Port) Keep() error { return nil }
+
+func (*Port) witness(holder.Orders) *witness.Witness { return nil }
