@@ -237,10 +237,7 @@ func (c *child) stopAlong(sig syscall.Signal) {
 	}
 	c.contsOpen++
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return isStop(w.sig) })
-	defer func() {
-		handlersDone()
-		c.woken = monotonic()
-	}()
+	defer func() { c.woken = handlersDone() }()
 	switch {
 	case c.relay != nil:
 		c.stopInside(sig)

@@ -489,9 +489,9 @@ func TestStopBeforeWaking(t *testing.T) {
 		t.Error("no thread is seen that has all signals blocked")
 	}
 	release <- true
-	handlersDone()
+	woken := handlersDone()
 	eventually(t, "no thread has all signals blocked", func() bool { return !inHandler() }) // the runtime blocks them for moments
-	c := &child{sigs: &Signals{}, witness: &witness.Witness{}, woken: monotonic()}
+	c := &child{sigs: &Signals{}, witness: &witness.Witness{}, woken: woken}
 	for _, e := range []struct {
 		at    time.Duration
 		waits int

@@ -66,7 +66,7 @@ func (p *Port) Keep() error {
 // witness starts the witness. It keeps the port if we are killed.
 func (p *Port) witness(o holder.Orders) *witness.Witness {
 	if p == nil {
-		return witness.Start(entry.Start, nil, nil)
+		return witness.Start(nil, nil)
 	}
 	o.Told = p.told
 	orders, err := o.Pipe()
@@ -74,5 +74,5 @@ func (p *Port) witness(o holder.Orders) *witness.Witness {
 		return nil
 	}
 	defer orders.Close()
-	return witness.Start(entry.Start, p.files, orders)
+	return witness.Start(p.files, orders)
 }

@@ -109,11 +109,13 @@ func (e event) deliver(pid int) {
 }
 
 // handlersDone waits until no thread is in the handler for a signal that came before a stop of
-// ours. The stop may have caught the thread before it wrote down when its signal came.
-func handlersDone() {
+// ours, and returns when that was, on the clock of event.at. The stop may have caught the thread
+// before it wrote down when its signal came.
+func handlersDone() time.Duration {
 	for end := time.Now().Add(time.Second); inHandler() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
+	return siginfo.Now()
 }
 
 // inHandler reports whether a thread has every signal blocked, as the handler has.
@@ -123,13 +125,6 @@ func inHandler() bool {
 		mask, known := witness.SignalMask(status, "SigBlk")
 		return known && mask == ^(bit(syscall.SIGKILL)|bit(syscall.SIGSTOP))
 	})
-}
-
-// monotonic is the clock of event.at.
-func monotonic() time.Duration {
-	var now unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	return time.Duration(now.Nano())
 }
 
 // signals is all that there are.

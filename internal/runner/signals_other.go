@@ -16,10 +16,8 @@ type source struct{ c chan os.Signal }
 // payload can't be had here.
 type payload struct{}
 
-func handlersDone() {}
-
-// monotonic is before every event: they have no time.
-func monotonic() time.Duration { return -1 }
+// handlersDone is before every event: they have no time.
+func handlersDone() time.Duration { return -1 }
 
 func (e event) deliver(pid int) { syscall.Kill(pid, e.sig) }
 

@@ -32,6 +32,13 @@ const Queued = -1
 // At is when the handler ran, on the system's monotonic clock.
 func (i *Info) At() time.Duration { return time.Duration(i.time.Nano()) }
 
+// Now is the time on that clock.
+func Now() time.Duration {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return time.Duration(now.Nano())
+}
+
 // Send sends what sigqueue(3) sent on to another process, with its value and its sender.
 func (i *Info) Send(pid int) error {
 	queued := *i

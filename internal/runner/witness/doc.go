@@ -14,3 +14,9 @@
 // when the thread ends that called [Start]. So one goroutine, locked to its thread, calls Start and
 // all the rest.
 package witness
+
+import "time"
+
+// Window is how long after us the witness may get a signal that some killer sends to the processes
+// one by one.
+const Window = 20 * time.Millisecond

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// Window is never asked for here.
-const Window = 20 * time.Millisecond
-
 // Witness needs the early entry point and siginfo: there is none here.
 type Witness struct{ PID int }
 

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"brs-exec/internal/procfs"
+	"brs-exec/internal/runner/entry"
+	"brs-exec/internal/runner/siginfo"
 )
 
 // Witness is the process. A nil one has seen nothing.
@@ -39,10 +41,6 @@ type report struct {
 const anybody = -1
 
 const (
-	// Window is how long after us the witness may get a signal that some killer sends to the
-	// processes one by one.
-	Window = 20 * time.Millisecond
-
 	// reportLife is longer than any signal waits here, even on a busy machine.
 	reportLife = 10 * time.Second
 
@@ -52,13 +50,10 @@ const (
 	look     = 200 * time.Millisecond
 )
 
-// Starter is entry.Start.
-type Starter = func(role string, args, env []string, files []uintptr, sys *syscall.SysProcAttr) (pid int, err error)
-
 // Start starts the process. If we are killed, it becomes the holder of these listeners and reads
 // its orders from the pipe (package holder); without any, it ends. It is nil where there can't be
 // one.
-func Start(start Starter, listeners []uintptr, orders *os.File) *Witness {
+func Start(listeners []uintptr, orders *os.File) *Witness {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil
@@ -71,7 +66,7 @@ func Start(start Starter, listeners []uintptr, orders *os.File) *Witness {
 	} else {
 		sys.Pdeathsig = syscall.SIGKILL
 	}
-	pid, err := start("sigprobe", []string{strconv.Itoa(len(files))}, nil, files, sys)
+	pid, err := entry.Start("sigprobe", []string{strconv.Itoa(len(files))}, nil, files, sys)
 	if err != nil {
 		syscall.Close(pair[0])
 		return nil
@@ -97,7 +92,7 @@ func (w *Witness) Ask() {
 	if w == nil || w.PID == 0 {
 		return
 	}
-	at := monotonic()
+	at := siginfo.Now()
 	w.reports = slices.DeleteFunc(w.reports, func(r report) bool { return at-r.at > reportLife })
 	pending, known := uint64(0), false
 	if w.own {
@@ -122,24 +117,18 @@ func (w *Witness) Ask() {
 		case err != nil:
 			w.Stop()
 			return
-		case info.signo == 0:
+		case info.Signo == 0:
 			w.asked, w.told = false, 0
 			return
 		}
-		if sig := syscall.Signal(info.signo); info.code <= 0 && w.told&bit(sig) == 0 {
-			r := report{sig, int(info.pid), at}
+		if sig := syscall.Signal(info.Signo); info.Code <= 0 && w.told&bit(sig) == 0 {
+			r := report{sig, int(info.PID), at}
 			if pending&bit(sig) == 0 {
-				r.at = monotonic() // it came since we looked
+				r.at = siginfo.Now() // it came since we looked
 			}
 			w.reports = append(w.reports, r)
 		}
 	}
-}
-
-// siginfo is the head of siginfo_t, for a signal that a process sent: its code isn't positive then.
-type siginfo struct {
-	signo, errno, code, _, pid int32
-	_                          [108]byte
 }
 
 // tell reports what is pending in a witness that doesn't answer, each once.
@@ -160,7 +149,7 @@ func Pending(pid int) (mask uint64, known bool) {
 var errLate = errors.New("no answer")
 
 // read reads one answer. A witness that somebody has stopped is continued.
-func (w *Witness) read() (info siginfo, err error) {
+func (w *Witness) read() (info siginfo.Info, err error) {
 	for end := time.Now().Add(patience); ; {
 		poll := []unix.PollFd{{Fd: int32(w.sock), Events: unix.POLLIN}}
 		switch n, err := unix.Poll(poll, int(look.Milliseconds())); {
@@ -216,9 +205,3 @@ func SignalMask(file string, fields ...string) (mask uint64, known bool) {
 }
 
 func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
-
-func monotonic() time.Duration {
-	var now unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	return time.Duration(now.Nano())
-}

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"brs-exec/internal/runner/siginfo"
 )
 
 // TestStarvedProbe: a probe that gets no processor has what it has.
@@ -38,11 +40,11 @@ func TestStarvedProbe(t *testing.T) {
 		t.Error("asked, though nothing is pending")
 	}
 	syscall.Kill(p.PID, syscall.SIGTERM)
-	first := report{sig: syscall.SIGTERM, pid: 1, at: monotonic()}
+	first := report{sig: syscall.SIGTERM, pid: 1, at: siginfo.Now()}
 	p.Ask()
 	time.Sleep(2 * Window)
 	syscall.Kill(p.PID, syscall.SIGINT)
-	second := report{sig: syscall.SIGINT, pid: 1, at: monotonic()}
+	second := report{sig: syscall.SIGINT, pid: 1, at: siginfo.Now()}
 	p.Ask()
 	for _, c := range []struct {
 		name string
@@ -50,7 +52,7 @@ func TestStarvedProbe(t *testing.T) {
 		want bool
 	}{
 		{"what was there", first, true},
-		{"what came after", report{sig: syscall.SIGTERM, pid: 1, at: monotonic()}, false},
+		{"what came after", report{sig: syscall.SIGTERM, pid: 1, at: siginfo.Now()}, false},
 		{"another signal", second, true},
 	} {
 		if got := p.Saw(c.e.sig, c.e.pid, c.e.at); got != c.want {
@@ -58,13 +60,13 @@ func TestStarvedProbe(t *testing.T) {
 		}
 	}
 	// At last it answers, with what has been told.
-	answer := func(info siginfo) {
-		syscall.Write(pair[1], unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(siginfo{})))
+	answer := func(info siginfo.Info) {
+		syscall.Write(pair[1], unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(siginfo.Info{})))
 	}
-	answer(siginfo{signo: int32(syscall.SIGTERM), pid: 1})
-	answer(siginfo{})
+	answer(siginfo.Info{Signo: int32(syscall.SIGTERM), PID: 1})
+	answer(siginfo.Info{})
 	p.Ask()
-	if late := (report{sig: syscall.SIGTERM, pid: 1, at: monotonic()}); p.asked || p.Saw(late.sig, late.pid, late.at) {
+	if late := (report{sig: syscall.SIGTERM, pid: 1, at: siginfo.Now()}); p.asked || p.Saw(late.sig, late.pid, late.at) {
 		t.Errorf("after its answer: asked %v, got %v; want neither", p.asked, p.Saw(late.sig, late.pid, late.at))
 	}
 }
