@@ -61,16 +61,6 @@ func (s *source) takeJobSignals() {
 // terminalStopsUs says that TTIN and TTOU have their default action while the command runs.
 const terminalStopsUs = false
 
-// release gives every signal its default action again, for a wrapper that hangs in spite of a
-// signal: the next one ends it.
-func (s *source) release() {
-	for sig := range signals {
-		if caught(sig) && !isFault(sig) && !jobSignal(sig) && sig != syscall.SIGCHLD && !ignoredAtEntry(sig) {
-			siginfo.Set(sig, siginfo.Default)
-		}
-	}
-}
-
 // mark puts a mark between what arrived until now and what arrives later.
 func (s *source) mark() { s.Mark() }
 

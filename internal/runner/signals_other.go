@@ -36,8 +36,6 @@ func (s *source) takeJobSignals() { signal.Notify(s.c, syscall.SIGTSTP, syscall.
 // the background would be begun for ever.
 const terminalStopsUs = true
 
-func (s *source) release() { signal.Reset() }
-
 // mark is what mark is elsewhere, as well as os/signal allows: a signal that is on its way is taken
 // for a later one.
 func (s *source) mark() { s.c <- syscall.Signal(0) }

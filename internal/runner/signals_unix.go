@@ -147,7 +147,6 @@ func (s *Signals) claimed(e event) bool {
 	if !s.running && !s.over && s.ended == nil && deadly(e.sig) && !e.own() && !ignoredAtEntry(e.sig) {
 		s.ended = &Ended{e.sig}
 		s.cancel(s.ended)
-		s.release() // should something not heed the context, the next signal ends us
 	}
 	if s.over && s.asked != nil && asksToEnd(e.sig) && !ignoredAtEntry(e.sig) {
 		close(s.asked)
