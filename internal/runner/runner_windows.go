@@ -32,12 +32,6 @@ func Harden() { windows.SetProcessShutdownParameters(0x27f, 0) }
 // interrupted is how a program ends that Ctrl-C ends.
 const interrupted = Status(windows.STATUS_CONTROL_C_EXIT)
 
-// Ended says that the console told us to end before the command was started.
-type Ended struct{}
-
-func (e *Ended) Error() string  { return "interrupted" }
-func (e *Ended) Status() Status { return interrupted }
-
 // Signals takes what the console tells: Ctrl-C and Ctrl-Break, its closing, a logoff, a shutdown.
 // The whole console is told; once the command runs, what it does decides. Go holds the last three
 // up for as long as we run, so that the command has all the time that Windows gives.
@@ -56,7 +50,7 @@ func Catch() *Signals {
 	go func() {
 		for range c {
 			if !s.running.Load() {
-				s.cancel(&Ended{})
+				s.cancel(errors.New("interrupted"))
 			}
 		}
 	}()

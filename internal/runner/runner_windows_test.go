@@ -81,7 +81,7 @@ func TestNoProgram(t *testing.T) {
 // Ctrl-C ended.
 func TestEndedBefore(t *testing.T) {
 	sigs := newSignals()
-	sigs.cancel(&Ended{})
+	sigs.cancel(nil)
 	started := false
 	c := command(t, "0")
 	c.Started = func(int, time.Time) { started = true }

@@ -4,6 +4,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -33,27 +34,18 @@ const (
 	byProcess               // kill(2), sigqueue(3), tgkill(2)
 )
 
-// Ended is why the context of a [Signals] ended: a signal arrived that would have ended the
-// command, and the command wasn't there yet.
-type Ended struct{ Signal syscall.Signal }
-
-func (e *Ended) Error() string { return "ended by signal: " + e.Signal.String() }
-
-// Status is death by that signal.
-func (e *Ended) Status() Status { return Status(-int(e.Signal)) }
-
 // Signals is everything that is sent to this process from Catch on.
 type Signals struct {
 	events chan event // what arrives after handOver
 	source
 
 	mu      sync.Mutex
-	serving bool          // there is no command
-	hangup  func()        // what a HUP calls; nil: it ends the wrapper
-	asked   chan struct{} // what AskedToEnd returned; nil: nobody wants to know, or it is closed
-	running bool          // the command is being started, or runs: signals are its
-	over    bool          // it has ended
-	ended   *Ended
+	serving bool           // there is no command
+	hangup  func()         // what a HUP calls; nil: it ends the wrapper
+	asked   chan struct{}  // what AskedToEnd returned; nil: nobody wants to know, or it is closed
+	running bool           // the command is being started, or runs: signals are its
+	over    bool           // it has ended
+	ended   syscall.Signal // what ended the context; 0: nothing yet
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 }
@@ -70,20 +62,17 @@ func Catch() *Signals {
 }
 
 // Context ends when a signal arrives that ends the wrapper before it has a command to pass it to.
-// Its cause is an *[Ended].
+// Its cause names the signal.
 func (s *Signals) Context() context.Context { return s.ctx }
 
-// Ended reports the signal that ended the context, as a status.
+// Ended reports the signal that ended the context, as a status: death by it, unless we serve.
 func (s *Signals) Ended() (Status, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended == nil {
-		return 0, false
-	}
-	if s.serving && (s.ended.Signal == syscall.SIGINT || s.ended.Signal == syscall.SIGTERM) {
+	if s.serving && (s.ended == syscall.SIGINT || s.ended == syscall.SIGTERM) {
 		return 0, true
 	}
-	return s.ended.Status(), true
+	return Status(-int(s.ended)), s.ended != 0
 }
 
 // Serve says that there will be no command: INT and TERM are how this process is ended, with status
@@ -108,7 +97,7 @@ func (s *Signals) AskedToEnd() <-chan struct{} {
 func (s *Signals) handOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended != nil {
+	if s.ended != 0 {
 		return false
 	}
 	s.takeJobSignals()
@@ -144,9 +133,9 @@ func (s *Signals) claimed(e event) bool {
 		go s.hangup()
 		return false
 	}
-	if !s.running && !s.over && s.ended == nil && deadly(e.sig) && !e.own() && !ignoredAtEntry(e.sig) {
-		s.ended = &Ended{e.sig}
-		s.cancel(s.ended)
+	if !s.running && !s.over && s.ended == 0 && deadly(e.sig) && !e.own() && !ignoredAtEntry(e.sig) {
+		s.ended = e.sig
+		s.cancel(fmt.Errorf("ended by signal: %v", e.sig))
 	}
 	if s.over && s.asked != nil && asksToEnd(e.sig) && !ignoredAtEntry(e.sig) {
 		close(s.asked)
