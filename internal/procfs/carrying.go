@@ -60,18 +60,18 @@ func Carrying(after int, entries ...string) (found []Process) {
 // look reads each process's environment once. silent are those that show none and have a program:
 // most of them have none, but one that is in the middle of execve(2) shows none yet.
 func look(pids []int, entries []string) (found []Process, silent []int) {
-	var environ bytes.Buffer
 	for _, pid := range pids {
-		if pid == os.Getpid() || !readInto(&environ, file(pid, "environ")) {
+		environ, err := os.ReadFile(file(pid, "environ"))
+		if pid == os.Getpid() || err != nil {
 			continue
 		}
-		if environ.Len() == 0 {
+		if len(environ) == 0 {
 			if _, err := os.Readlink(file(pid, "exe")); err == nil { // not the kernel's own, nor a zombie
 				silent = append(silent, pid)
 			}
 			continue
 		}
-		if p, ok := Of(pid); ok && has(environ.Bytes(), entries) {
+		if p, ok := Of(pid); ok && has(environ, entries) {
 			found = append(found, p)
 		}
 	}
@@ -97,23 +97,11 @@ func startedSince(after int) (pids []int) {
 	return pids
 }
 
-func readInto(b *bytes.Buffer, path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	b.Reset()
-	_, err = b.ReadFrom(f)
-	return err == nil
-}
-
 // HasVariable reports whether a process was started with a variable of this name, as far as its
 // environment may be read.
 func HasVariable(pid int, name string) bool {
-	var environ bytes.Buffer
-	return readInto(&environ, file(pid, "environ")) &&
-		bytes.Contains(append([]byte{0}, environ.Bytes()...), []byte("\x00"+name+"="))
+	environ, err := os.ReadFile(file(pid, "environ"))
+	return err == nil && bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+name+"="))
 }
 
 // has looks for one of the entries in environ, whose strings end with NUL.
