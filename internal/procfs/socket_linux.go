@@ -28,16 +28,7 @@ var errMalformed = errors.New("sock_diag: malformed answer")
 // Connection returns the open connection whose own address is local and whose peer is remote. The
 // peer of a connection that we have is found by giving its addresses the other way round.
 func Connection(local, remote netip.AddrPort) (Socket, error) {
-	found, err := ask(requestOne(local, remote), oneAnswer)
-	if err != nil {
-		return Socket{}, err
-	}
-	// Without such a connection the kernel offers a listener on the local port, if there is one.
-	if len(found) != 1 || found[0].Listening ||
-		found[0].Local.Port() != local.Port() || found[0].Remote.Port() != remote.Port() {
-		return Socket{}, ErrNoSocket
-	}
-	return found[0], nil
+	return find(local, remote, false)
 }
 
 // Listener returns the socket that takes connections to addr: the one that a packet to it would
@@ -47,11 +38,18 @@ func Listener(addr netip.AddrPort) (Socket, error) {
 	if addr.Addr().Unmap().Is6() {
 		nobody = netip.IPv6Unspecified()
 	}
-	found, err := ask(requestOne(addr, netip.AddrPortFrom(nobody, 0)), oneAnswer)
+	return find(addr, netip.AddrPortFrom(nobody, 0), true)
+}
+
+// find asks for one socket. Without such a connection the kernel offers a listener on the local
+// port, if there is one.
+func find(local, remote netip.AddrPort, listening bool) (Socket, error) {
+	found, err := ask(requestOne(local, remote))
 	if err != nil {
 		return Socket{}, err
 	}
-	if len(found) != 1 || !found[0].Listening || found[0].Local.Port() != addr.Port() {
+	if len(found) != 1 || found[0].Listening != listening ||
+		found[0].Local.Port() != local.Port() || found[0].Remote.Port() != remote.Port() {
 		return Socket{}, ErrNoSocket
 	}
 	return found[0], nil
@@ -60,23 +58,16 @@ func Listener(addr netip.AddrPort) (Socket, error) {
 // Sockets returns all open connections and all that listens. What is being closed, by either side,
 // is left out.
 func Sockets() ([]Socket, error) {
-	found, err := ask(requestAll(unix.AF_INET), manyAnswers)
+	found, err := ask(requestAll(unix.AF_INET))
 	if err != nil {
 		return nil, err
 	}
-	found6, _ := ask(requestAll(unix.AF_INET6), manyAnswers) // a kernel without IPv6 refuses, and has none
+	found6, _ := ask(requestAll(unix.AF_INET6)) // a kernel without IPv6 refuses, and has none
 	return append(found, found6...), nil
 }
 
-// The largest datagram of an answer: about one socket, and as the kernel ever makes it
-// (netlink_dump).
-const (
-	oneAnswer   = 1 << 10
-	manyAnswers = 32 << 10
-)
-
 // ask sends one question and reads the whole answer.
-func ask(request []byte, size int) (found []Socket, err error) {
+func ask(request []byte) (found []Socket, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("open sock_diag: %w", err)
@@ -90,7 +81,7 @@ func ask(request []byte, size int) (found []Socket, err error) {
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, fmt.Errorf("ask sock_diag: %w", err)
 	}
-	buf := make([]byte, size)
+	buf := make([]byte, 32<<10) // the largest datagram that the kernel ever makes (netlink_dump)
 	for {
 		n, from, err := unix.Recvfrom(fd, buf, 0)
 		if err == unix.EINTR {
