@@ -13,8 +13,6 @@ func dup(from, to int) error {
 	return err
 }
 
-func noCore() { syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) }
-
 // Deaths are what OnWrapperDeath can be here: nobody tells a command that its parent has died.
 var Deaths = []string{"none"}
 

@@ -79,7 +79,7 @@ func raise(sig syscall.Signal) {
 		sig = syscall.SIGSTOP
 	case syscall.SIGQUIT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGSYS,
 		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE:
-		return // the runtime would print a trace
+		return // the runtime would print a trace, and the kernel leave a second core
 	}
 	signal.Reset(sig)
 	syscall.Kill(syscall.Getpid(), sig)

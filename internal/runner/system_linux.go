@@ -10,13 +10,6 @@ import (
 // of all the command: the base credentials are there. Call it first.
 func Harden() { unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// noCore keeps our death from leaving a second core: the limit is for files, the attribute for a
-// core_pattern that is a pipe.
-func noCore() {
-	syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
-	Harden()
-}
-
 func dup(from, to int) error { return unix.Dup3(from, to, unix.O_CLOEXEC) }
 
 // Deaths are what OnWrapperDeath can be here.
