@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"iter"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -64,13 +63,9 @@ const terminalStopsUs = false
 // mark puts a mark between what arrived until now and what arrives later.
 func (s *source) mark() { s.Mark() }
 
-func (s *source) all() iter.Seq[event] {
-	return func(yield func(event) bool) {
-		for info := range s.All() {
-			if !yield(eventOf(info)) {
-				return
-			}
-		}
+func (s *source) each(do func(event)) {
+	for info := range s.All() {
+		do(eventOf(info))
 	}
 }
 

@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"iter"
 	"os"
 	"os/signal"
 	"syscall"
@@ -40,13 +39,9 @@ const terminalStopsUs = true
 // for a later one.
 func (s *source) mark() { s.c <- syscall.Signal(0) }
 
-func (s *source) all() iter.Seq[event] {
-	return func(yield func(event) bool) {
-		for sig := range s.c {
-			if !yield(event{sig: sig.(syscall.Signal)}) {
-				return
-			}
-		}
+func (s *source) each(do func(event)) {
+	for sig := range s.c {
+		do(event{sig: sig.(syscall.Signal)})
 	}
 }
 

@@ -118,11 +118,11 @@ func (s *Signals) drop() {
 // read moves what arrives to where it belongs, as long as the process lives (like the loop of
 // os/signal, it has nobody who could wait for it).
 func (s *Signals) read() {
-	for e := range s.source.all() {
+	s.source.each(func(e event) {
 		if s.claimed(e) {
 			s.events <- e
 		}
-	}
+	})
 }
 
 // claimed reports whether e is Run's; if not, e may end us.
