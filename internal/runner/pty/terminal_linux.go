@@ -22,3 +22,7 @@ func NeverStopped() (undo func()) {
 		runtime.UnlockOSThread()
 	}
 }
+
+func getTermios(fd int) (*unix.Termios, error) { return unix.IoctlGetTermios(fd, unix.TCGETS) }
+
+func setTermios(fd int, t *unix.Termios) { unix.IoctlSetTermios(fd, unix.TCSETSW, t) }
