@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"brs-exec/internal/procfs"
 	"brs-exec/internal/runner/entry"
 	"brs-exec/internal/runner/siginfo"
-	"brs-exec/internal/runner/witness"
 )
 
 // source is where signals come from.
@@ -107,7 +107,7 @@ func handlersDone() time.Duration {
 func inHandler() bool {
 	tasks, _ := filepath.Glob("/proc/self/task/*/status")
 	return slices.ContainsFunc(tasks, func(status string) bool {
-		mask, known := witness.SignalMask(status, "SigBlk")
+		mask, known := procfs.SignalMask(status, "SigBlk")
 		return known && mask == ^(bit(syscall.SIGKILL)|bit(syscall.SIGSTOP))
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -143,7 +142,7 @@ func (w *Witness) tell(pending uint64, at time.Duration) {
 
 // Pending is what waits in a process that has blocked it.
 func Pending(pid int) (mask uint64, known bool) {
-	return SignalMask("/proc/"+strconv.Itoa(pid)+"/status", "SigPnd", "ShdPnd")
+	return procfs.SignalMask("/proc/"+strconv.Itoa(pid)+"/status", "SigPnd", "ShdPnd")
 }
 
 var errLate = errors.New("no answer")
@@ -184,24 +183,6 @@ func (w *Witness) Stop() {
 	syscall.Kill(w.PID, syscall.SIGKILL) // first: at the end of file it would become the holder
 	syscall.Wait4(w.PID, nil, 0, nil)
 	w.Collected()
-}
-
-// SignalMask is what proc(5) says in some fields of a status file.
-func SignalMask(file string, fields ...string) (mask uint64, known bool) {
-	status, err := os.ReadFile(file)
-	if err != nil {
-		return 0, false
-	}
-	for _, field := range fields {
-		_, rest, _ := strings.Cut(string(status), "\n"+field+":\t")
-		hex, _, _ := strings.Cut(rest, "\n")
-		m, err := strconv.ParseUint(hex, 16, 64)
-		if err != nil {
-			return 0, false
-		}
-		mask |= m
-	}
-	return mask, true
 }
 
 func bit(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
