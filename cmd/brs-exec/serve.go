@@ -56,11 +56,7 @@ func (s *session) serve(
 	if v.e, err = s.equip(ctx, env); err != nil {
 		return runner.Failed, err
 	}
-	if runner.HasTerminal() {
-		sigs.Serve(nil)
-	} else {
-		sigs.Serve(v.hangUp)
-	}
+	sigs.Serve(v.hangUp)
 	ctx, fail := context.WithCancelCause(ctx) // the credentials are there: only a bug of ours fails
 	defer fail(nil)
 	stop := s.background(v.e, nil, fail)

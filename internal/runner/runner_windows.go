@@ -172,9 +172,6 @@ func OpenLog(path string) (io.Writer, error) {
 // ReopenLog does nothing: there is no HUP.
 func ReopenLog(io.Writer, string) error { return nil }
 
-// HasTerminal says that a HUP is nothing to wait for.
-func HasTerminal() bool { return true }
-
 // Exit ends the process with the command's code, all 32 bits of it.
 func (s Status) Exit() { os.Exit(int(s)) }
 

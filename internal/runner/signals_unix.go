@@ -76,9 +76,12 @@ func (s *Signals) Ended() (Status, bool) {
 }
 
 // Serve says that there will be no command: INT and TERM are how this process is ended, with status
-// 0. A HUP calls hangup; nil: it ends the process, as it ends any. One that came in ignored stays
-// ignored.
+// 0. A HUP calls hangup if there is no terminal now; else it is that one's end, and ours. One that
+// came in ignored stays ignored.
 func (s *Signals) Serve(hangup func()) {
+	if hasTerminal() {
+		hangup = nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving, s.hangup = true, hangup

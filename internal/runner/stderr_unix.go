@@ -72,8 +72,8 @@ func ReopenLog(w io.Writer, path string) error {
 	return err
 }
 
-// HasTerminal says whether there is a controlling terminal, whose end is a HUP.
-func HasTerminal() bool {
+// hasTerminal says whether there is a controlling terminal, whose end is a HUP.
+func hasTerminal() bool {
 	fd, err := openAnyway("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC)
 	if err == nil {
 		unix.Close(fd)
