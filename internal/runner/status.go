@@ -1,10 +1,6 @@
 package runner
 
-import (
-	"strconv"
-
-	"brs-exec/internal/runner/entry"
-)
+import "brs-exec/internal/runner/entry"
 
 // Status is how brs-exec ends: 0 to 255 is an exit code, a negative number is death by that signal.
 type Status int
@@ -23,13 +19,6 @@ func (s Status) Code() int {
 		return 128 - int(s)
 	}
 	return int(s)
-}
-
-func (s Status) String() string {
-	if s < 0 {
-		return "signal " + strconv.Itoa(-int(s))
-	}
-	return "exit status " + strconv.Itoa(int(s))
 }
 
 // StdoutClosed reports whether file descriptor 1 came in closed. The Go runtime has opened
