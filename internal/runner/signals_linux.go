@@ -137,13 +137,7 @@ func isFault(sig syscall.Signal) bool {
 	return false
 }
 
-func jobSignal(sig syscall.Signal) bool {
-	switch sig {
-	case syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT:
-		return true
-	}
-	return false
-}
+func jobSignal(sig syscall.Signal) bool { return isStop(sig) || sig == syscall.SIGCONT }
 
 // ignoredAtEntry reports whether the wrapper was started with sig ignored.
 func ignoredAtEntry(sig syscall.Signal) bool {
