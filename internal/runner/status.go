@@ -21,6 +21,10 @@ func (s Status) Code() int {
 	return int(s)
 }
 
+// EarlyEntry reports whether the program was linked with the entry point that runs before Go's
+// runtime: see package entry.
+func EarlyEntry() bool { return entry.Seen() }
+
 // StdoutClosed reports whether file descriptor 1 came in closed. The Go runtime has opened
 // /dev/null in its place, where whatever is printed gets lost. Without the early entry point nobody
 // knows.
