@@ -66,7 +66,7 @@ type Command struct {
 	KillAfter time.Duration
 
 	// OnWrapperDeath is the name of the signal that the kernel sends the command when the wrapper
-	// itself is killed: "term", "hup", "kill" or "none". "" is "term". Linux only, but that Windows
+	// itself is killed: "term", "hup" or "kill"; "none": no signal. Linux only, but that Windows
 	// ends the command with the wrapper unless it is "none".
 	OnWrapperDeath string
 

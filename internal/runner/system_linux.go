@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,14 +18,4 @@ var Deaths = []string{"term", "hup", "kill", "none"}
 
 func setDeathSignal(a *syscall.SysProcAttr, name string) { a.Pdeathsig = deathSignal(name) }
 
-func deathSignal(name string) syscall.Signal {
-	switch name {
-	case "none":
-		return 0
-	case "hup":
-		return syscall.SIGHUP
-	case "kill":
-		return syscall.SIGKILL
-	}
-	return syscall.SIGTERM
-}
+func deathSignal(name string) syscall.Signal { return unix.SignalNum("SIG" + strings.ToUpper(name)) }

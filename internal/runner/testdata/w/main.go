@@ -16,7 +16,7 @@ func main() {
 	var c runner.Command
 	flag.BoolVar(&c.PTY, "pty", false, "")
 	flag.DurationVar(&c.KillAfter, "kill-after", 0, "")
-	flag.StringVar(&c.OnWrapperDeath, "on-wrapper-death", "", "")
+	flag.StringVar(&c.OnWrapperDeath, "on-wrapper-death", "term", "")
 	bad := flag.Bool("panic", false, "")
 	flag.Parse()
 	if *bad {
