@@ -62,12 +62,7 @@ func (t *Tree) Release() {
 }
 
 // Kill ends all of the tree.
-func (t *Tree) Kill() error {
-	if t == nil {
-		return os.ErrProcessDone
-	}
-	return windows.TerminateJobObject(t.job, 1)
-}
+func (t *Tree) Kill() error { return windows.TerminateJobObject(t.job, 1) }
 
 // resume lets the one thread of a suspended process run.
 func resume(pid uint32) {
