@@ -2,7 +2,6 @@ package procfs
 
 import (
 	"cmp"
-	"math"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +25,3 @@ func Peer(c *net.UnixConn) (uid uint32, pid int, err error) {
 	}
 	return cred.Uid, pid, nil
 }
-
-// overflowUID is nobody: there are no user namespaces.
-func overflowUID() uint32 { return math.MaxUint32 }

@@ -3,9 +3,6 @@ package procfs
 import (
 	"cmp"
 	"net"
-	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,14 +23,4 @@ func Peer(c *net.UnixConn) (uid uint32, pid int, err error) {
 		return 0, 0, cmp.Or(failed, err)
 	}
 	return cred.Uid, int(cred.Pid), nil
-}
-
-// overflowUID is the user whom the kernel names in place of any that our user namespace doesn't
-// have (user_namespaces(7)).
-func overflowUID() uint32 {
-	text, _ := os.ReadFile("/proc/sys/kernel/overflowuid")
-	if uid, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32); err == nil {
-		return uint32(uid)
-	}
-	return 65534 // the kernel's default
 }

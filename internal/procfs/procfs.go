@@ -21,7 +21,11 @@ package procfs
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 )
+
+// Supported reports whether anything can be seen here.
+const Supported = runtime.GOOS == "linux"
 
 // ErrNoSocket says that the kernel knows no such socket, or that its owner has closed it.
 var ErrNoSocket = errors.New("sock_diag: no such socket")

@@ -12,9 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Supported reports whether anything can be seen here.
-const Supported = true
-
 // Lengths and numbers that golang.org/x/sys/unix lacks, from linux/inet_diag.h.
 const (
 	requestLen = unix.NLMSG_HDRLEN + 56 // struct inet_diag_req_v2 behind a header

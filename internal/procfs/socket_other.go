@@ -7,9 +7,6 @@ import (
 	"net/netip"
 )
 
-// Supported reports whether anything can be seen here.
-const Supported = false
-
 // Connection finds nothing.
 func Connection(local, remote netip.AddrPort) (Socket, error) { return Socket{}, errors.ErrUnsupported }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 )
 
 // Stranger tells whether another user than we and root listens at the other end of a connection on
@@ -35,5 +37,15 @@ func Stranger(c net.Conn) (uid uint32, is bool, err error) {
 // isStranger is true of the overflow uid, too, even if it is ours: it stands for anybody from
 // outside of our user namespace.
 func isStranger(uid uint32) bool {
-	return uid != 0 && uid != uint32(os.Geteuid()) || uid == overflowUID()
+	return uid != 0 && uid != uint32(os.Geteuid()) || Supported && uid == overflowUID()
+}
+
+// overflowUID is the user whom the kernel names in place of any that our user namespace doesn't
+// have (user_namespaces(7)). Other systems have no such namespaces.
+func overflowUID() uint32 {
+	text, _ := os.ReadFile("/proc/sys/kernel/overflowuid")
+	if uid, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32); err == nil {
+		return uint32(uid)
+	}
+	return 65534 // the kernel's default
 }
