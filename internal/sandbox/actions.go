@@ -3,50 +3,37 @@ package sandbox
 import (
 	"cmp"
 	"encoding/xml"
+	"fmt"
 	"maps"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
+
+const digits = "0123456789"
 
 type assumedRoleUser struct{ AssumedRoleId, Arn string }
 
 type assumeRoleResult struct {
-	XMLName          xml.Name `xml:"AssumeRoleResult"`
-	AssumedRoleUser  assumedRoleUser
-	Credentials      credentials
-	PackedPolicySize int    `xml:",omitempty"`
-	SourceIdentity   string `xml:",omitempty"`
+	XMLName         xml.Name `xml:"AssumeRoleResult"`
+	AssumedRoleUser assumedRoleUser
+	Credentials     credentials
+	SourceIdentity  string `xml:",omitempty"`
 }
 
 // assumeRole is https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html.
 func (s *STS) assumeRole(r request) (any, error) {
 	p := r.params
-	var v validation
-	v.roleParams(p)
-	v.text("externalId", p, "ExternalId", 2, 1224, "+=,.@:/-")
-	v.text("sourceIdentity", p, "SourceIdentity", 2, 64, wordChars)
-	v.mfa(p)
-	tags := v.tags(p)
-	keys := v.list(p, "TransitiveTagKeys", "transitiveTagKeys", 50)
-	life := v.duration(p, time.Hour, 12*time.Hour)
-	if err := v.err(); err != nil {
-		return nil, err
-	}
-	role, err := parseRole(p.Get("RoleArn"))
+	role, life, err := roleParams(p)
 	if err != nil {
 		return nil, err
 	}
 	if r.caller.Role && life > time.Hour {
 		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed " +
 			"by role chaining")
-	}
-	if err := checkPolicies(p); err != nil {
-		return nil, err
-	}
-	transitive, err := passOn(r.caller.Transitive, tags, keys)
-	if err != nil {
-		return nil, err
 	}
 	mfa, err := s.checkMFA(p, r.caller, r.now)
 	if err != nil {
@@ -59,12 +46,11 @@ func (s *STS) assumeRole(r request) (any, error) {
 	}
 	source = cmp.Or(source, inherited)
 	id := role.session(p.Get("RoleSessionName"))
-	id.SourceIdentity, id.Transitive, id.MFA = source, transitive, mfa
+	id.SourceIdentity, id.MFA = source, mfa
 	return assumeRoleResult{
-		AssumedRoleUser:  assumedRoleUser{id.UserID, id.ARN},
-		Credentials:      s.issue(id, r.now, life, s.o.TTL),
-		PackedPolicySize: packed(p, tags),
-		SourceIdentity:   source,
+		AssumedRoleUser: assumedRoleUser{id.UserID, id.ARN},
+		Credentials:     s.issue(id, r.now, life, s.o.TTL),
+		SourceIdentity:  source,
 	}, nil
 }
 
@@ -75,10 +61,8 @@ type getSessionTokenResult struct {
 
 // getSessionToken is https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html.
 func (s *STS) getSessionToken(r request) (any, error) {
-	var v validation
-	v.mfa(r.params)
-	life := v.duration(r.params, 12*time.Hour, 36*time.Hour)
-	if err := v.err(); err != nil {
+	life, err := duration(r.params, 12*time.Hour, 36*time.Hour)
+	if err != nil {
 		return nil, err
 	}
 	if r.caller.Expires != 0 {
@@ -102,24 +86,58 @@ func (s *STS) getCallerIdentity(r request) (any, error) {
 	return getCallerIdentityResult{Arn: r.caller.ARN, UserId: r.caller.UserID, Account: r.caller.Account}, nil
 }
 
+// roleParams returns the role and the life that both AssumeRole actions ask for.
+func roleParams(p url.Values) (role, time.Duration, error) {
+	life, err := duration(p, time.Hour, 12*time.Hour)
+	if err != nil {
+		return role{}, 0, err
+	}
+	if p.Get("RoleSessionName") == "" {
+		return role{}, 0, violated("null", "roleSessionName", "not be null")
+	}
+	r, err := parseRole(p.Get("RoleArn"))
+	return r, life, err
+}
+
+// duration returns DurationSeconds, from 900 to most, or standard if it isn't given.
+func duration(p url.Values, standard, most time.Duration) (time.Duration, error) {
+	if !p.Has("DurationSeconds") {
+		return standard, nil
+	}
+	text, rule := p.Get("DurationSeconds"), ""
+	n, _ := strconv.ParseInt(text, 10, 32)
+	life := time.Duration(n) * time.Second
+	switch {
+	case n < 900: // or no number
+		rule = "have value greater than or equal to 900"
+	case life > most:
+		rule = fmt.Sprintf("have value less than or equal to %.0f", most.Seconds())
+	default:
+		return life, nil
+	}
+	return 0, violated("'"+text+"'", "durationSeconds", rule)
+}
+
+func violated(value, at, rule string) Error {
+	return invalid("1 validation error detected: Value " + value + " at '" + at +
+		"' failed to satisfy constraint: Member must " + rule)
+}
+
 // role is a role ARN taken apart.
 type role struct{ arn, partition, account, name string }
 
 // parseRole wants arn:PARTITION:iam::ACCOUNT:role/PATH/NAME.
-func parseRole(arn string) (role, error) {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" {
-		return role{}, invalid(arn + " is invalid")
+func parseRole(text string) (role, error) {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return role{}, invalid(text + " is invalid")
 	}
-	kind, path, _ := strings.Cut(parts[5], "/")
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	account := parts[4]
-	if !strings.HasPrefix(parts[1], "aws") || parts[2] != "iam" || parts[3] != "" || kind != "role" ||
-		len(account) != 12 || !only(account, "", isDigit) ||
-		name == "" || len(name) > 64 || !only(name, wordChars, isWord) {
+	name := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
+	if !strings.HasPrefix(a.Partition, "aws") || a.Service != "iam" || a.Region != "" || name == "" ||
+		!strings.HasPrefix(a.Resource, "role/") || len(a.AccountID) != 12 || strings.Trim(a.AccountID, digits) != "" {
 		return role{}, invalid("Request ARN is invalid")
 	}
-	return role{arn: arn, partition: parts[1], account: account, name: name}, nil
+	return role{arn: text, partition: a.Partition, account: a.AccountID, name: name}, nil
 }
 
 // deny is the trust policy that the package comment gives.
@@ -135,29 +153,6 @@ func (r role) session(name string) identity {
 		Account: r.account,
 		Role:    true,
 	}
-}
-
-// passOn returns the session tags that the next hop inherits: the caller's and those of tags that
-// keys names.
-func passOn(inherited, tags map[string]string, keys []string) (map[string]string, error) {
-	out := maps.Clone(inherited)
-	for key := range tags {
-		if _, ok := inherited[key]; ok {
-			return nil, invalid("One of the specified transitive tag keys can't be set because it conflicts with " +
-				"a transitive tag key from the calling session.")
-		}
-	}
-	for _, key := range keys {
-		value, ok := tags[strings.ToLower(key)]
-		if !ok {
-			return nil, invalid("The specified transitive tag key must be included in the requested tags.")
-		}
-		if out == nil {
-			out = make(map[string]string)
-		}
-		out[strings.ToLower(key)] = value
-	}
-	return out, nil
 }
 
 // checkMFA says whether the call carries an MFA code; one that is wrong is an error.
@@ -179,13 +174,13 @@ func (s *STS) checkMFA(p url.Values, caller identity, now time.Time) (bool, erro
 	return true, nil
 }
 
-// useCode accepts a code once in 90 s, three steps of a TOTP clock, which is what AWS remembers of
-// one.
+// useCode accepts six digits once in 90 s, three steps of a TOTP clock, which is what AWS remembers
+// of a code.
 func (s *STS) useCode(code string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.usedCodes, func(_ string, used time.Time) bool { return now.Sub(used).Abs() > 90*time.Second })
-	if _, used := s.usedCodes[code]; used || code == "000000" {
+	if _, used := s.usedCodes[code]; used || len(code) != 6 || strings.Trim(code, digits) != "" || code == "000000" {
 		return false
 	}
 	s.usedCodes[code] = now

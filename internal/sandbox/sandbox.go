@@ -4,8 +4,9 @@
 // credential is told ExpiredToken, one that signs with the wrong secret SignatureDoesNotMatch, and
 // so on, in the words, codes and statuses of
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and of the pages of each
-// action. Actions: AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken, GetCallerIdentity. It is
-// no security boundary: whoever has its keys may do everything.
+// action. Actions: AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken, GetCallerIdentity. Of
+// their parameters it judges only what its answer depends on. It is no security boundary: whoever
+// has its keys may do everything.
 //
 // # What is known
 //

@@ -13,15 +13,14 @@ import (
 
 // An identity is who owns a credential. A session token is its JSON, sealed.
 type identity struct {
-	KeyID          string            `json:"k"`
-	ARN            string            `json:"arn"`
-	UserID         string            `json:"uid"`
-	Account        string            `json:"acct"`
-	Expires        int64             `json:"exp,omitempty"` // Unix seconds; 0 never: long-term keys
-	Role           bool              `json:"role,omitempty"`
-	MFA            bool              `json:"mfa,omitempty"`
-	SourceIdentity string            `json:"src,omitempty"`
-	Transitive     map[string]string `json:"tags,omitempty"` // session tags that a chain keeps, by their lower-case key
+	KeyID          string `json:"k"`
+	ARN            string `json:"arn"`
+	UserID         string `json:"uid"`
+	Account        string `json:"acct"`
+	Expires        int64  `json:"exp,omitempty"` // Unix seconds; 0 never: long-term keys
+	Role           bool   `json:"role,omitempty"`
+	MFA            bool   `json:"mfa,omitempty"`
+	SourceIdentity string `json:"src,omitempty"`
 }
 
 // credentials is the element of that name in three answers.
@@ -60,7 +59,7 @@ func (s *STS) issue(id identity, now time.Time, life, most time.Duration) creden
 func (s *STS) seal(id identity) string {
 	claims, err := json.Marshal(id)
 	if err != nil {
-		panic(err) // strings, numbers and a map of strings: it can't
+		panic(err) // strings and numbers: it can't
 	}
 	return base64.StdEncoding.EncodeToString(append(s.mac("token", claims), claims...))
 }

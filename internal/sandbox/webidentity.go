@@ -34,7 +34,6 @@ type webIdentityResult struct {
 	Audience                    string
 	AssumedRoleUser             assumedRoleUser
 	Credentials                 credentials
-	PackedPolicySize            int    `xml:",omitempty"`
 	Provider                    string // as AWS answers it: the provider's ARN
 }
 
@@ -42,21 +41,8 @@ type webIdentityResult struct {
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html.
 func (s *STS) assumeRoleWithWebIdentity(r request) (any, error) {
 	p := r.params
-	var v validation
-	v.roleParams(p)
-	v.required("webIdentityToken", p, "WebIdentityToken")
-	if p.Has("WebIdentityToken") && len(p.Get("WebIdentityToken")) < 4 {
-		v.add("'***'", "webIdentityToken", "have length greater than or equal to 4")
-	}
-	life := v.duration(p, time.Hour, 12*time.Hour)
-	if err := v.err(); err != nil {
-		return nil, err
-	}
-	role, err := parseRole(p.Get("RoleArn"))
+	role, life, err := roleParams(p)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkPolicies(p); err != nil {
 		return nil, err
 	}
 	t, err := parseJWT(p.Get("WebIdentityToken"), r.now)
@@ -72,7 +58,6 @@ func (s *STS) assumeRoleWithWebIdentity(r request) (any, error) {
 		Audience:                    t.audience,
 		AssumedRoleUser:             assumedRoleUser{id.UserID, id.ARN},
 		Credentials:                 s.issue(id, r.now, life, s.o.TTL),
-		PackedPolicySize:            packed(p, nil),
 		Provider: "arn:" + role.partition + ":iam::" + role.account + ":oidc-provider/" +
 			strings.TrimPrefix(t.Iss, "https://"),
 	}, nil
