@@ -3,8 +3,6 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -497,41 +495,6 @@ func TestFaults(t *testing.T) {
 	defer cancel()
 	if _, err := w.baseClient().GetCallerIdentity(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hang: got %v; want a deadline", err)
-	}
-}
-
-// TestPresigned: the form in which EKS's token carries a GetCallerIdentity.
-func TestPresigned(t *testing.T) {
-	w := newWorld(t, Options{})
-	out, err := w.baseClient().AssumeRole(t.Context(), assume(etl))
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := sts.NewPresignClient(w.client(issued(out.Credentials))).PresignGetCallerIdentity(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	get := func(url string) (int, string) {
-		resp, err := http.Get(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(b)
-	}
-	if status, body := get(signed.URL); status != 200 || !strings.Contains(body, "assumed-role/etl/job@host") {
-		t.Errorf("got %d %s", status, body)
-	}
-	if status, body := get(signed.URL + "&x=1"); status != 403 || !strings.Contains(body, "<Code>SignatureDoesNotMatch</Code>") {
-		t.Errorf("with one more parameter: got %d %s", status, body)
-	}
-	w.set(w.now.Add(16 * time.Minute))
-	if status, body := get(signed.URL); status != 403 || !strings.Contains(body, "Signature expired: ") {
-		t.Errorf("16 minutes later: got %d %s", status, body)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -32,18 +31,16 @@ const (
 type signature struct {
 	keyID, day, region, service, terminator string // the credential scope
 
-	headers   []string // SignedHeaders
-	mac       string   // lower-case hex
-	date      string   // in dateForm
-	token     string
-	life      time.Duration // of a presigned URL; 0: header form
-	presigned bool
+	headers []string // SignedHeaders
+	mac     string   // lower-case hex
+	date    string   // in dateForm
+	token   string
 }
 
 // authenticate returns who signed r, or AWS's error. It fills c's key, region and caller as soon as
 // they are known.
 func (s *STS) authenticate(c *Call, r *http.Request, body []byte, now time.Time) (identity, error) {
-	sig, err := parseSignature(r)
+	sig, err := parseAuthorization(r.Header)
 	if err != nil {
 		return identity{}, err
 	}
@@ -86,25 +83,13 @@ func (s *STS) resolve(keyID, token string) (identity, string, error) {
 	return id, s.secret(token), nil
 }
 
-// parseSignature finds the signature in the Authorization header or in the query (a presigned URL).
-func parseSignature(r *http.Request) (signature, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return signature{}, incomplete("The query string contains a syntax error.")
-	}
-	auth := r.Header.Get("Authorization")
-	switch {
-	case auth != "":
-		return parseAuthorization(auth, r.Header)
-	case query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature"):
-		return parsePresigned(query)
-	}
-	return signature{}, forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
-}
-
-func parseAuthorization(auth string, h http.Header) (signature, error) {
-	scheme, rest, _ := strings.Cut(auth, " ")
-	if scheme != algorithm {
+func parseAuthorization(h http.Header) (signature, error) {
+	scheme, rest, _ := strings.Cut(h.Get("Authorization"), " ")
+	switch scheme {
+	case algorithm:
+	case "":
+		return signature{}, forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
+	default:
 		return signature{}, incomplete("Unsupported AWS 'algorithm': '" + scheme + "'.")
 	}
 	fields := make(map[string]string)
@@ -135,33 +120,6 @@ func parseAuthorization(auth string, h http.Header) (signature, error) {
 		return signature{}, incomplete(strings.Join(missing, " "))
 	}
 	return sig.withScope(fields["Credential"], fields["SignedHeaders"])
-}
-
-func parsePresigned(q url.Values) (signature, error) {
-	if q.Get("X-Amz-Algorithm") != algorithm {
-		return signature{}, incomplete("Unsupported AWS 'algorithm': '" + q.Get("X-Amz-Algorithm") + "'.")
-	}
-	var missing []string
-	for _, name := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
-		if q.Get(name) == "" {
-			missing = append(missing, "AWS query-string parameters must include '"+name+"'.")
-		}
-	}
-	if missing != nil {
-		return signature{}, incomplete(strings.Join(missing, " ") + " Re-examine the query-string parameters.")
-	}
-	sig := signature{
-		mac: q.Get("X-Amz-Signature"), token: q.Get("X-Amz-Security-Token"), date: q.Get("X-Amz-Date"),
-		presigned: true, life: maxSkew,
-	}
-	if x := q.Get("X-Amz-Expires"); x != "" {
-		n, err := strconv.ParseUint(x, 10, 32)
-		if err != nil || n < 1 || n > 604800 {
-			return signature{}, incomplete("X-Amz-Expires must be a number between 1 and 604800 seconds.")
-		}
-		sig.life = time.Duration(n) * time.Second
-	}
-	return sig.withScope(q.Get("X-Amz-Credential"), q.Get("X-Amz-SignedHeaders"))
 }
 
 // withScope adds the credential scope and the names of the signed headers.
@@ -211,11 +169,10 @@ func (g signature) checkScope() (time.Time, error) {
 
 func (g signature) checkDate(signed, now time.Time) error {
 	form := func(t time.Time) string { return t.UTC().Format(dateForm) }
-	life := cmp.Or(g.life, maxSkew)
-	switch oldest, newest := now.Add(-life), now.Add(maxSkew); {
+	switch oldest, newest := now.Add(-maxSkew), now.Add(maxSkew); {
 	case signed.Before(oldest):
 		return forbidden("SignatureDoesNotMatch", "Signature expired: "+g.date+" is now earlier than "+form(oldest)+
-			" ("+form(now)+" - "+strconv.Itoa(int(life/time.Minute))+" min.)")
+			" ("+form(now)+" - 15 min.)")
 	case signed.After(newest):
 		return forbidden("SignatureDoesNotMatch", "Signature not yet current: "+g.date+
 			" is still later than "+form(newest)+" ("+form(now)+" + 15 min.)")
@@ -240,7 +197,7 @@ func (g signature) sign(secret, canonical string) string {
 // canonicalRequest is the text whose hash is signed.
 func canonicalRequest(r *http.Request, g signature, body []byte) string {
 	var b strings.Builder
-	b.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL.RawQuery, g.presigned) + "\n")
+	b.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
 	for _, name := range g.headers {
 		b.WriteString(name + ":" + canonicalHeader(r, name) + "\n")
 	}
@@ -259,13 +216,10 @@ func canonicalPath(u *url.URL) string {
 	return strings.Join(segments, "/")
 }
 
-func canonicalQuery(raw string, presigned bool) string {
-	q, _ := url.ParseQuery(raw) // parseSignature has refused what can't be parsed
+func canonicalQuery(raw string) string {
+	q, _ := url.ParseQuery(raw) // params has refused what can't be parsed
 	var pairs [][2]string
 	for name, values := range q {
-		if presigned && name == "X-Amz-Signature" {
-			continue
-		}
 		for _, v := range values {
 			pairs = append(pairs, [2]string{escape(name), escape(v)})
 		}

@@ -64,7 +64,7 @@ func TestAWSExamples(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 			r.Header.Set("Authorization", algorithm+" Credential="+tt.scope+", SignedHeaders="+tt.signed+", Signature="+tt.want)
-			g, err := parseSignature(r)
+			g, err := parseAuthorization(r.Header)
 			if err != nil {
 				t.Fatal(err)
 			}
