@@ -11,7 +11,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// The stand-in knows whom it answers, and refuses what S3 refuses.
+// The stand-in knows whom it answers, and refuses what AWS refuses.
 func TestS3StandIn(t *testing.T) {
 	w := newWorld(t, 2*time.Second, nil)
 	good := w.assume(role, "conformance")
@@ -23,8 +23,8 @@ func TestS3StandIn(t *testing.T) {
 	}{
 		{"good", good, want},
 		{"other secret", aws.Credentials{AccessKeyID: good.AccessKeyID, SecretAccessKey: other.SecretAccessKey, SessionToken: good.SessionToken}, "SignatureDoesNotMatch"},
-		{"other token", aws.Credentials{AccessKeyID: good.AccessKeyID, SecretAccessKey: good.SecretAccessKey, SessionToken: other.SessionToken}, "InvalidToken"},
-		{"unknown key", aws.Credentials{AccessKeyID: "ASIAUNKNOWN", SecretAccessKey: good.SecretAccessKey}, "InvalidAccessKeyId"},
+		{"other token", aws.Credentials{AccessKeyID: good.AccessKeyID, SecretAccessKey: good.SecretAccessKey, SessionToken: other.SessionToken}, "InvalidClientTokenId"},
+		{"unknown key", aws.Credentials{AccessKeyID: "ASIAUNKNOWN", SecretAccessKey: good.SecretAccessKey}, "InvalidClientTokenId"},
 	} {
 		if got := w.getWhoami(t, tt.creds); got != tt.want {
 			t.Errorf("%s: got %q; want %q", tt.name, got, tt.want)

@@ -10,8 +10,8 @@ import (
 )
 
 // s3 is as much of S3 as clients here need: objects, and GET /BUCKET/whoami whose body is
-// the caller's ARN (whoami.tfstate: a Terraform state with that output). It takes a caller for who the sandbox says that the key's session is, refuses
-// what has expired, and checks the signature with the SDK's signer. There is one bucket, of any name.
+// the caller's ARN (whoami.tfstate: a Terraform state with that output). It takes and refuses a caller
+// as the sandbox's STS does, with its codes. There is one bucket, of any name.
 type s3 struct {
 	w       *world
 	mu      sync.Mutex
@@ -23,13 +23,13 @@ func (s *s3) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	key, arn, code := s.w.sessions.Caller(r)
-	c := call{"s3", arn, key, code, r.UserAgent()}
+	who := s.w.sts.Caller(r, "s3", r.Header.Get("X-Amz-Content-Sha256"))
+	c := call{"s3", who.CallerARN, who.AccessKeyID, who.Code, who.UserAgent}
 	s.w.mu.Lock()
 	s.w.calls = append(s.w.calls, c)
 	s.w.mu.Unlock()
-	if code != "" {
-		s.refuse(rw, http.StatusForbidden, code)
+	if c.code != "" {
+		s.refuse(rw, http.StatusForbidden, c.code)
 		return
 	}
 	s.answer(rw, r, c.arn, body)

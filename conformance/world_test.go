@@ -22,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"brs-exec/internal/sandbox"
-	"brs-exec/standin"
 )
 
 const (
@@ -42,8 +41,7 @@ type world struct {
 	share     string   // of another brs-exec; "": this one is the role by itself
 	env       []string
 	as        []string // what runs a command as another user; nil: it runs as we do
-	sessions  *standin.Sessions
-	sts       *sandbox.STS // theirs
+	sts       *sandbox.STS
 
 	stsURL, s3URL, otherURL string
 
@@ -60,9 +58,8 @@ func newWorld(t *testing.T, ttl time.Duration, fault func(sandbox.Call) error) *
 	t.Helper()
 	w := &world{t: t, dir: openDir(t)}
 	w.home, w.tmp = filepath.Join(w.dir, "home"), openDir(t)
-	w.sessions = standin.New(sandbox.Options{TTL: ttl, Fault: fault, OnCall: w.onCall})
-	w.sts = w.sessions.STS
-	w.stsURL = w.serve(w.sessions)
+	w.sts = sandbox.New(sandbox.Options{TTL: ttl, Fault: fault, OnCall: w.onCall})
+	w.stsURL = w.serve(w.sts)
 	w.s3URL = w.serve(&s3{w: w, objects: make(map[string][]byte)})
 	w.otherURL = w.serve(http.HandlerFunc(w.serveOther))
 	w.set(
@@ -117,8 +114,9 @@ func (w *world) assume(roleARN, name string) aws.Credentials {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	session, _ := w.sessions.Session(*out.Credentials.AccessKeyId)
-	return session.Creds
+	c := out.Credentials
+	return aws.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: *c.SessionToken,
+		CanExpire: true, Expires: *c.Expiration}
 }
 
 // set puts variables in the environment; a later one replaces an earlier one of the name.

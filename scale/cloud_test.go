@@ -23,18 +23,17 @@ import (
 
 	"brs-exec/internal/sandbox"
 	"brs-exec/need"
-	"brs-exec/standin"
 )
 
 // cloud is an AWS on loopback: the sandbox's STS, and moto's S3 behind a gate that refuses who has no valid credential.
 type cloud struct {
-	t        *testing.T
-	dir      string   // the working folder of what is typed; in the environment of all that this test starts
-	env      []string // of what is typed
-	sessions *standin.Sessions
-	url      string        // of S3
-	life     time.Duration // of the role
-	begun    time.Time
+	t     *testing.T
+	dir   string   // the working folder of what is typed; in the environment of all that this test starts
+	env   []string // of what is typed
+	sts   *sandbox.STS
+	url   string        // of S3
+	life  time.Duration // of the role
+	begun time.Time
 
 	mu      sync.Mutex
 	assumed int // AssumeRole calls
@@ -48,17 +47,17 @@ type call struct{ method, path, key, arn, code, agent string }
 func newCloud(t *testing.T, life time.Duration) *cloud {
 	t.Helper()
 	c := &cloud{t: t, dir: t.TempDir(), life: life, begun: time.Now()}
-	c.sessions = standin.New(sandbox.Options{TTL: life, OnCall: func(call sandbox.Call) {
+	c.sts = sandbox.New(sandbox.Options{TTL: life, OnCall: func(call sandbox.Call) {
 		if call.Action == "AssumeRole" {
 			c.mu.Lock()
 			c.assumed++
 			c.mu.Unlock()
 		}
 	}})
-	sts := httptest.NewServer(c.sessions)
+	sts := httptest.NewServer(c.sts)
 	t.Cleanup(sts.Close)
 	c.url = c.s3()
-	base := c.sessions.STS.BaseCredentials()
+	base := c.sts.BaseCredentials()
 	c.env = []string{
 		"PATH=" + filepath.Dir(brsExec) + ":" + os.Getenv("PATH"), "HOME=" + c.dir, "TMPDIR=" + c.dir, "LANG=C.UTF-8", "ROLE=" + role,
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
@@ -100,19 +99,19 @@ func (c *cloud) s3() string {
 // gate lets through what a valid session of the role has signed, and notes everything.
 func (c *cloud) gate(behind http.Handler) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
-		key, arn, code := c.sessions.Caller(r)
+		who := c.sts.Caller(r, "s3", r.Header.Get("X-Amz-Content-Sha256"))
 		if strings.HasPrefix(r.URL.Path, "/lake") { // not a stray client of whoever had this port before
 			c.mu.Lock()
-			c.calls = append(c.calls, call{r.Method, r.URL.Path, key, arn, code, r.UserAgent()})
+			c.calls = append(c.calls, call{r.Method, r.URL.Path, who.AccessKeyID, who.CallerARN, who.Code, r.UserAgent()})
 			c.mu.Unlock()
 		}
-		if code == "" {
+		if who.Code == "" {
 			behind.ServeHTTP(rw, r)
 			return
 		}
 		rw.Header().Set("Content-Type", "application/xml")
 		rw.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(rw, `<?xml version="1.0"?><Error><Code>%s</Code><Message>%s</Message></Error>`, code, code)
+		fmt.Fprintf(rw, `<?xml version="1.0"?><Error><Code>%s</Code><Message>%s</Message></Error>`, who.Code, who.Code)
 	}
 }
 

@@ -154,7 +154,7 @@ func (s *STS) serve(c *Call, w http.ResponseWriter, r *http.Request, now time.Ti
 	}
 	var caller identity
 	if c.Action != "AssumeRoleWithWebIdentity" {
-		if caller, err = s.authenticate(c, r, body, now); err != nil {
+		if caller, err = s.authenticate(c, r, "sts", hashOf(body), now); err != nil {
 			return nil, err
 		}
 		c.CallerARN = caller.ARN

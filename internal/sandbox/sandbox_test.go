@@ -180,7 +180,7 @@ func TestExpiryBoundary(t *testing.T) {
 			// Sealing and judging are under test, not the skew of a date that the SDK takes from
 			// the real clock.
 			if d := time.Since(now).Abs(); d > 10*time.Minute {
-				return w.verifyAt(issued(out.Credentials), now)
+				return w.verifyAt(t, issued(out.Credentials), now)
 			}
 			w.set(now)
 			_, err := w.client(issued(out.Credentials)).GetCallerIdentity(t.Context(), nil)
@@ -196,11 +196,11 @@ func TestExpiryBoundary(t *testing.T) {
 	}
 }
 
-// verifyAt signs a call at now with this package's own signer and asks the handler.
-func (w *world) verifyAt(c aws.Credentials, now time.Time) error {
+// verifyAt signs a call at now and asks the handler.
+func (w *world) verifyAt(t *testing.T, c aws.Credentials, now time.Time) error {
 	w.set(now)
 	r := httptest.NewRequest("POST", "/", strings.NewReader("Action=GetCallerIdentity&Version=2011-06-15"))
-	signRequest(r, c, "us-east-1", "sts", now, "Action=GetCallerIdentity&Version=2011-06-15")
+	signRequest(t, r, c, "us-east-1", "sts", now, "Action=GetCallerIdentity&Version=2011-06-15")
 	rec := httptest.NewRecorder()
 	w.ServeHTTP(rec, r)
 	if rec.Code == 200 {
@@ -291,7 +291,7 @@ func TestClockSkew(t *testing.T) {
 	} {
 		body := "Action=GetCallerIdentity&Version=2011-06-15"
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
-		signRequest(r, w.BaseCredentials(), "us-east-1", "sts", now.Add(tt.skew), body)
+		signRequest(t, r, w.BaseCredentials(), "us-east-1", "sts", now.Add(tt.skew), body)
 		w.set(now)
 		rec := httptest.NewRecorder()
 		w.ServeHTTP(rec, r)
@@ -421,7 +421,7 @@ func TestWebIdentity(t *testing.T) {
 		*out.AssumedRoleUser.Arn != "arn:aws:sts::111122223333:assumed-role/etl/job" {
 		t.Errorf("got %s %s %s %s", *out.SubjectFromWebIdentityToken, *out.Audience, *out.Provider, *out.AssumedRoleUser.Arn)
 	}
-	if err := w.verifyAt(issued(out.Credentials), now); err != nil {
+	if err := w.verifyAt(t, issued(out.Credentials), now); err != nil {
 		t.Errorf("its credentials: %v", err)
 	}
 	head := "eyJhbGciOiJub25lIn0." // {"alg":"none"}

@@ -1,7 +1,7 @@
 package sandbox
 
 import (
-	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,11 +10,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// This file verifies signatures by
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html and not by the SDK's signer:
-// what the SDK would sign wrongly must not pass.
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
 
 const (
 	algorithm = "AWS4-HMAC-SHA256"
@@ -27,6 +26,15 @@ const (
 		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
 )
 
+// Caller says who signed r for another service, a stand-in's: the Call has who, with what, and in
+// Code why not. hash is of the body, or what stands in its place in the signature.
+func (s *STS) Caller(r *http.Request, service, hash string) Call {
+	c := Call{UserAgent: r.UserAgent()}
+	_, err := s.authenticate(&c, r, service, hash, s.o.Now())
+	c.Code = codeOf(err)
+	return c
+}
+
 // A signature is what a request says about how it was signed.
 type signature struct {
 	keyID, day, region, service, terminator string // the credential scope
@@ -34,37 +42,31 @@ type signature struct {
 	headers []string // SignedHeaders
 	mac     string   // lower-case hex
 	date    string   // in dateForm
-	token   string
 }
 
 // authenticate returns who signed r, or AWS's error. It fills c's key, region and caller as soon as
 // they are known.
-func (s *STS) authenticate(c *Call, r *http.Request, body []byte, now time.Time) (identity, error) {
+func (s *STS) authenticate(c *Call, r *http.Request, service, hash string, now time.Time) (identity, error) {
 	sig, err := parseAuthorization(r.Header)
 	if err != nil {
 		return identity{}, err
 	}
 	c.AccessKeyID, c.Region = sig.keyID, sig.region
-	id, secret, err := s.resolve(sig.keyID, sig.token)
+	id, secret, err := s.resolve(sig.keyID, r.Header.Get("X-Amz-Security-Token"))
 	if err != nil {
 		return identity{}, err
 	}
 	c.CallerARN = id.ARN
-	signed, err := sig.checkScope()
-	if err != nil {
+	if c.Signed, err = sig.check(service, now); err != nil {
 		return identity{}, err
 	}
-	if c.Signed = signed; id.Expires != 0 {
-		c.Expires = time.Unix(id.Expires, 0)
+	if id.Expires != 0 {
+		if c.Expires = time.Unix(id.Expires, 0); !now.Before(c.Expires) {
+			return identity{}, forbidden("ExpiredToken", "The security token included in the request is expired")
+		}
 	}
-	if err := sig.checkDate(signed, now); err != nil {
-		return identity{}, err
-	}
-	if id.Expires != 0 && !now.Before(time.Unix(id.Expires, 0)) {
-		return identity{}, forbidden("ExpiredToken", "The security token included in the request is expired")
-	}
-	want := sig.sign(secret, canonicalRequest(r, sig, body))
-	if !hmac.Equal([]byte(want), []byte(sig.mac)) {
+	want, err := sig.sign(r, secret, hash, c.Signed)
+	if err != nil || !hmac.Equal([]byte(want), []byte(sig.mac)) {
 		return identity{}, forbidden("SignatureDoesNotMatch", signatureMismatch)
 	}
 	return id, nil
@@ -101,156 +103,80 @@ func parseAuthorization(h http.Header) (signature, error) {
 		}
 		fields[name] = value
 	}
-	var missing []string
 	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
 		if fields[name] == "" {
-			missing = append(missing, "Authorization header requires '"+name+"' parameter.")
+			return signature{}, incomplete("Authorization header requires '" + name + "' parameter.")
 		}
 	}
-	sig := signature{mac: fields["Signature"], token: h.Get("X-Amz-Security-Token"), date: h.Get("X-Amz-Date")}
-	if sig.date == "" {
-		if t, err := http.ParseTime(h.Get("Date")); err == nil {
-			sig.date = t.UTC().Format(dateForm)
-		} else {
-			missing = append(missing,
-				"Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-		}
-	}
-	if missing != nil {
-		return signature{}, incomplete(strings.Join(missing, " "))
-	}
-	return sig.withScope(fields["Credential"], fields["SignedHeaders"])
-}
-
-// withScope adds the credential scope and the names of the signed headers.
-func (g signature) withScope(credential, headers string) (signature, error) {
-	parts := strings.Split(credential, "/")
-	if len(parts) != 5 {
+	scope := strings.Split(fields["Credential"], "/")
+	if len(scope) != 5 {
 		return signature{}, incomplete(
 			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
 	}
-	g.keyID, g.day, g.region, g.service, g.terminator = parts[0], parts[1], parts[2], parts[3], parts[4]
-	g.headers = strings.Split(strings.ToLower(headers), ";")
-	if !slices.Contains(g.headers, "host") {
+	headers := strings.Split(fields["SignedHeaders"], ";")
+	if !slices.Contains(headers, "host") {
 		return signature{}, forbidden("SignatureDoesNotMatch",
 			"'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	return g, nil
+	return signature{scope[0], scope[1], scope[2], scope[3], scope[4], headers, fields["Signature"],
+		h.Get("X-Amz-Date")}, nil
 }
 
-// checkScope holds the scope to this service and returns the time of signing.
-func (g signature) checkScope() (time.Time, error) {
+// check holds the scope to the service, and the time of signing, which it returns, to now.
+func (g signature) check(service string, now time.Time) (time.Time, error) {
 	signed, err := time.Parse(dateForm, g.date)
 	if err != nil {
 		return time.Time{}, incomplete("Date must be in ISO-8601 'basic format'. Got '" + g.date +
 			"'. See http://en.wikipedia.org/wiki/ISO_8601")
 	}
-	var wrong []string
-	if g.region == "" {
-		wrong = append(wrong, "Credential should be scoped to a valid region.")
-	}
-	if g.service != "sts" {
-		wrong = append(wrong, "Credential should be scoped to correct service: 'sts'.")
-	}
-	if g.terminator != "aws4_request" {
-		wrong = append(wrong,
-			"Credential should be scoped with a valid terminator: 'aws4_request', not '"+g.terminator+"'.")
-	}
-	if day := signed.Format("20060102"); g.day != day {
-		wrong = append(wrong, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of "+
-			"date from HTTP: '"+
-			g.day+"' != '"+day+"', from '"+g.date+"'.")
-	}
-	if wrong != nil {
-		return time.Time{}, forbidden("SignatureDoesNotMatch", strings.Join(wrong, " "))
-	}
-	return signed, nil
-}
-
-func (g signature) checkDate(signed, now time.Time) error {
 	form := func(t time.Time) string { return t.UTC().Format(dateForm) }
-	switch oldest, newest := now.Add(-maxSkew), now.Add(maxSkew); {
+	day, oldest, newest, wrong := g.date[:8], now.Add(-maxSkew), now.Add(maxSkew), ""
+	switch {
+	case g.region == "":
+		wrong = "Credential should be scoped to a valid region."
+	case g.service != service:
+		wrong = "Credential should be scoped to correct service: '" + service + "'."
+	case g.terminator != "aws4_request":
+		wrong = "Credential should be scoped with a valid terminator: 'aws4_request', not '" + g.terminator + "'."
+	case g.day != day:
+		wrong = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
+			g.day + "' != '" + day + "', from '" + g.date + "'."
 	case signed.Before(oldest):
-		return forbidden("SignatureDoesNotMatch", "Signature expired: "+g.date+" is now earlier than "+form(oldest)+
-			" ("+form(now)+" - 15 min.)")
+		wrong = "Signature expired: " + g.date + " is now earlier than " + form(oldest) +
+			" (" + form(now) + " - 15 min.)"
 	case signed.After(newest):
-		return forbidden("SignatureDoesNotMatch", "Signature not yet current: "+g.date+
-			" is still later than "+form(newest)+" ("+form(now)+" + 15 min.)")
+		wrong = "Signature not yet current: " + g.date + " is still later than " + form(newest) +
+			" (" + form(now) + " + 15 min.)"
+	default:
+		return signed, nil
 	}
-	return nil
+	return time.Time{}, forbidden("SignatureDoesNotMatch", wrong)
 }
 
-// sign returns the signature that secret gives to the canonical request.
-func (g signature) sign(secret, canonical string) string {
-	sum := sha256.Sum256([]byte(canonical))
-	scope := strings.Join([]string{g.day, g.region, g.service, g.terminator}, "/")
-	text := algorithm + "\n" + g.date + "\n" + scope + "\n" + hex.EncodeToString(sum[:])
-	key := []byte("AWS4" + secret)
-	for _, part := range []string{g.day, g.region, g.service, g.terminator, text} {
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(part))
-		key = h.Sum(nil)
-	}
-	return hex.EncodeToString(key)
-}
-
-// canonicalRequest is the text whose hash is signed.
-func canonicalRequest(r *http.Request, g signature, body []byte) string {
-	var b strings.Builder
-	b.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
+// sign returns the signature that secret gives to what r says was signed.
+func (g signature) sign(r *http.Request, secret, hash string, at time.Time) (string, error) {
+	again := &http.Request{Method: r.Method, Host: r.Host, Header: make(http.Header),
+		URL: &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}}
 	for _, name := range g.headers {
-		b.WriteString(name + ":" + canonicalHeader(r, name) + "\n")
-	}
-	sum := sha256.Sum256(body)
-	b.WriteString("\n" + strings.Join(g.headers, ";") + "\n" + hex.EncodeToString(sum[:]))
-	return b.String()
-}
-
-// canonicalPath encodes the path that was sent once more: every service but S3 signs it doubly
-// encoded.
-func canonicalPath(u *url.URL) string {
-	segments := strings.Split(cmp.Or(u.EscapedPath(), "/"), "/")
-	for i, s := range segments {
-		segments[i] = escape(s)
-	}
-	return strings.Join(segments, "/")
-}
-
-func canonicalQuery(raw string) string {
-	q, _ := url.ParseQuery(raw) // params has refused what can't be parsed
-	var pairs [][2]string
-	for name, values := range q {
-		for _, v := range values {
-			pairs = append(pairs, [2]string{escape(name), escape(v)})
+		switch name {
+		case "host", "x-amz-date": // the signer's own
+		case "content-length":
+			again.ContentLength = r.ContentLength
+		default:
+			again.Header[name] = r.Header.Values(name) // in lower case: of User-Agent and others the signer signs none
 		}
 	}
-	slices.SortFunc(pairs, func(a, b [2]string) int {
-		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
-	})
-	var out []string
-	for _, p := range pairs {
-		out = append(out, p[0]+"="+p[1])
-	}
-	return strings.Join(out, "&")
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = g.service == "s3" })
+	keys := aws.Credentials{AccessKeyID: g.keyID, SecretAccessKey: secret} // a token is among the headers
+	err := signer.SignHTTP(context.Background(), keys, again, hash, g.service, g.region, at)
+	_, mac, _ := strings.Cut(again.Header.Get("Authorization"), "Signature=")
+	return mac, err
 }
 
-// canonicalHeader joins a header's values as RFC 9110 5.3 does and folds runs of spaces. net/http's
-// server takes Host away from the headers.
-func canonicalHeader(r *http.Request, name string) string {
-	if name == "host" {
-		return r.Host
-	}
-	values := r.Header.Values(name)
-	folded := make([]string, len(values))
-	for i, v := range values {
-		folded[i] = strings.Join(strings.Fields(v), " ")
-	}
-	return strings.Join(folded, ",")
+func hashOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
 }
-
-// escape is RFC 3986's encoding of everything that is not unreserved, in upper-case hex: as
-// QueryEscape's but for the space.
-func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func forbidden(code, msg string) Error {
 	return Error{Status: http.StatusForbidden, Code: code, Message: msg}
