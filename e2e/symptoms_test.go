@@ -72,8 +72,7 @@ func TestSessionNameIsAsked(t *testing.T) {
 		if c.Action != "AssumeRole" || c.Params.Get("RoleSessionName") == "alice" {
 			return nil
 		}
-		return sandbox.Error{Status: 403, Code: "AccessDenied",
-			Message: "User: " + c.CallerARN + " is not authorized to perform: sts:AssumeRole on resource: " + c.Params.Get("RoleArn")}
+		return sandbox.AccessDenied(c)
 	}}).base()
 	_, errs, status := w.run(t, "--role-arn", role, "--", tools.whois)
 	if status != 125 || !strings.Contains(errs, "is not authorized to perform: sts:AssumeRole") || strings.Count(errs, "\n") != 2 {

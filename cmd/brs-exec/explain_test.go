@@ -75,7 +75,7 @@ func refuseRole(role string) sandbox.Options {
 		if c.Params.Get("RoleArn") != role {
 			return nil
 		}
-		return sandbox.Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "User: " + c.CallerARN + " is not authorized to perform: sts:AssumeRole on resource: " + role}
+		return sandbox.AccessDenied(c)
 	}}
 }
 

@@ -284,11 +284,8 @@ func faultOf(ts *testscript.TestScript, text string, good int) func(sandbox.Call
 		if left--; !always && left < 0 {
 			return nil
 		}
-		switch words[0] {
-		case "hang":
+		if words[0] == "hang" {
 			return sandbox.Hang
-		case "reset":
-			return sandbox.Reset
 		}
 		return sandbox.Error{Status: status, Code: words[0], Message: "made by the test"}
 	}

@@ -2,21 +2,17 @@ package sandbox
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
-	"time"
 )
 
 // An Error is answered as AWS's ErrorResponse.
 type Error struct {
 	Status        int // HTTP status; 5xx are the service's fault, others the sender's
 	Code, Message string
-	RetryAfter    time.Duration // sent as a Retry-After header of whole seconds if above 0
 }
 
 func (e Error) Error() string { return e.Code + ": " + e.Message }
@@ -30,12 +26,6 @@ var (
 		Message: "The request has failed due to a temporary failure of the server."}
 )
 
-// After returns e with a Retry-After header.
-func (e Error) After(d time.Duration) Error {
-	e.RetryAfter = d
-	return e
-}
-
 // AccessDenied is the answer when no policy allows the caller to make the call c.
 func AccessDenied(c Call) Error {
 	if c.Action == "AssumeRoleWithWebIdentity" {
@@ -48,18 +38,11 @@ func AccessDenied(c Call) Error {
 	return forbidden("AccessDenied", msg)
 }
 
-// A fault is no answer at all, or none that can be understood.
-type fault string
-
-// The faults of a network and of what sits in it.
-const (
-	Hang      fault = "hang"      // no answer until the client leaves
-	Reset     fault = "reset"     // the connection ends with RST; over HTTP/2 it is only closed
-	Garbage   fault = "garbage"   // 200 with HTML instead of XML, as a captive portal answers
-	Truncated fault = "truncated" // 200 whose XML ends in the middle
+// The faults of a network: no answer.
+var (
+	Hang  = errors.New("sandbox: hang")  // until the client leaves
+	Reset = errors.New("sandbox: reset") // the connection ends with RST; over TLS and HTTP/2 it is only closed
 )
-
-func (f fault) Error() string { return "sandbox: " + string(f) }
 
 func codeOf(err error) string {
 	if err == nil {
@@ -97,17 +80,18 @@ func answer(w http.ResponseWriter, r *http.Request, action string, result any, e
 }
 
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if f, ok := errors.AsType[fault](err); ok {
-		f.serve(w, r)
+	switch err {
+	case Hang:
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	case Reset:
+		reset(w)
 		return
 	}
 	e, ok := errors.AsType[Error](err)
 	if !ok { // a Fault of the test's own
 		e = InternalFailure
 		e.Message = err.Error()
-	}
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
 	body := errorResponse{NS: namespace, ID: w.Header().Get("x-amzn-RequestId")}
 	body.Error.Type, body.Error.Code, body.Error.Message = "Sender", e.Code, e.Message
@@ -128,30 +112,11 @@ func send(w http.ResponseWriter, status int, body any) {
 	w.Write(append(text, '\n'))
 }
 
-func (f fault) serve(w http.ResponseWriter, r *http.Request) {
-	switch f {
-	case Hang:
-		<-r.Context().Done()
-		panic(http.ErrAbortHandler)
-	case Reset:
-		reset(w)
-	case Garbage:
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintln(w, "<!doctype html><title>Welcome</title><p>Log in to use this network.")
-	case Truncated:
-		w.Header().Set("Content-Type", "text/xml")
-		fmt.Fprint(w, `<AssumeRoleResponse xmlns="`+namespace+`"><AssumeRoleResult><Credentials><AccessKeyId>ASIA`)
-	}
-}
-
 // reset makes the kernel send RST: a socket closed with linger 0 drops what is in flight.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil { // HTTP/2, or a recorder: the nearest thing
+	if err != nil { // HTTP/2: the nearest thing
 		panic(http.ErrAbortHandler)
-	}
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
