@@ -18,7 +18,7 @@ import (
 
 const (
 	sandboxRegion = "us-east-1"
-	sandboxRole   = "arn:aws:iam::" + sandbox.DefaultAccount + ":role/sandbox"
+	sandboxRole   = "arn:aws:iam::" + sandbox.Account + ":role/sandbox"
 	sandboxLife   = 15 * time.Minute
 )
 

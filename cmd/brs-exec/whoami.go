@@ -45,7 +45,7 @@ func (s *session) whoami(ctx context.Context, w io.Writer) error {
 
 // inSandbox tells whether an account is --sandbox's, whoever hands its credentials on: AWS has none
 // of this number.
-func inSandbox(account string) bool { return account == sandbox.DefaultAccount }
+func inSandbox(account string) bool { return account == sandbox.Account }
 
 // toSeconds is t as AWS writes times; nil if there is none.
 func toSeconds(t time.Time) *time.Time {

@@ -54,10 +54,10 @@ const (
 	maxBody = 1 << 20
 )
 
-// DefaultAccount is one that AWS gives nobody.
-const DefaultAccount = "000000000000"
+// Account is one that AWS gives nobody.
+const Account = "000000000000"
 
-// Options change what an STS answers; the zero value is AWS with the account DefaultAccount.
+// Options change what an STS answers; the zero value is AWS.
 type Options struct {
 	// TTL caps the life that DurationSeconds asks for; it may be seconds, which AWS never gives. 0:
 	// no cap.
@@ -68,9 +68,6 @@ type Options struct {
 	// Now is STS's clock, by which it judges expiry and signatures and fills its Date header. nil:
 	// time.Now.
 	Now func() time.Time
-
-	// Account is the base user's, 12 digits. Default DefaultAccount.
-	Account string
 
 	// Fault is asked once a call's signature has been verified. Its error is answered instead of
 	// the result: an Error, Hang or Reset. nil lets the call pass. It may also sleep, to be slow.
@@ -104,7 +101,6 @@ type STS struct {
 
 // New returns an STS with new keys.
 func New(o Options) *STS {
-	o.Account = cmp.Or(o.Account, DefaultAccount)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -113,7 +109,7 @@ func New(o Options) *STS {
 	s.base = aws.Credentials{
 		AccessKeyID:     keyID("AKIA"),
 		SecretAccessKey: s.secret(rand.Text()),
-		AccountID:       o.Account,
+		AccountID:       Account,
 		Source:          "sandbox",
 	}
 	return s

@@ -31,9 +31,9 @@ type credentials struct {
 func (s *STS) user() identity {
 	return identity{
 		KeyID:   s.base.AccessKeyID,
-		ARN:     "arn:aws:iam::" + s.o.Account + ":user/sandbox",
-		UserID:  uniqueID("AIDA", s.o.Account),
-		Account: s.o.Account,
+		ARN:     "arn:aws:iam::" + Account + ":user/sandbox",
+		UserID:  uniqueID("AIDA", Account),
+		Account: Account,
 	}
 }
 
