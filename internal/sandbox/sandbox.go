@@ -18,8 +18,8 @@
 //   - a name that contains "mfa" demands a caller, or a call, with an MFA code.
 //
 // Any six digits but 000000 are a good MFA code, each once in 90 seconds, with any device of the
-// caller's account. A web identity token is a JWT whose times are checked and whose signature is
-// not. Any https issuer is trusted; WebIdentityToken makes a token of Issuer.
+// caller's account. A web identity token is a JWT whose end is checked, and neither issuer nor
+// signature: WebIdentityToken makes one.
 //
 // # Stateless
 //
