@@ -65,7 +65,7 @@ func (s *STS) getSessionToken(r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.caller.Expires != 0 {
+	if !r.caller.Expires.IsZero() {
 		return nil, forbidden("AccessDenied", "Cannot call GetSessionToken with session credentials")
 	}
 	mfa, err := s.checkMFA(r.params, r.caller, r.now)

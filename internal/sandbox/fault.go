@@ -1,10 +1,8 @@
 package sandbox
 
 import (
-	"crypto/rand"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 )
@@ -122,12 +120,4 @@ func reset(w http.ResponseWriter) {
 		tcp.SetLinger(0)
 	}
 	conn.Close()
-}
-
-// requestID is a random UUID.
-func requestID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

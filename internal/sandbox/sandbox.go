@@ -129,7 +129,7 @@ func (s *STS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Date", now.UTC().Format(http.TimeFormat))
-	h.Set("x-amzn-RequestId", requestID())
+	h.Set("x-amzn-RequestId", rand.Text())
 	answer(w, r, c.Action, result, err)
 }
 
@@ -139,8 +139,8 @@ func (s *STS) serve(c *Call, w http.ResponseWriter, r *http.Request, now time.Ti
 		return nil, Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge",
 			Message: "the request body is longer than a sandbox reads"}
 	}
-	if c.Params, err = params(r.URL.RawQuery, string(body)); err != nil {
-		return nil, err
+	if c.Params, err = url.ParseQuery(r.URL.RawQuery + "&" + string(body)); err != nil {
+		return nil, badRequest("MalformedQueryString", "The query string contains a syntax error.")
 	}
 	c.Action = c.Params.Get("Action")
 	run, err := s.action(c.Action, c.Params.Get("Version"))
@@ -152,7 +152,6 @@ func (s *STS) serve(c *Call, w http.ResponseWriter, r *http.Request, now time.Ti
 		if caller, err = s.authenticate(c, r, "sts", hashOf(body), now); err != nil {
 			return nil, err
 		}
-		c.CallerARN = caller.ARN
 	}
 	if s.o.Fault != nil {
 		if err := s.o.Fault(*c); err != nil {
@@ -184,19 +183,4 @@ func (s *STS) action(name, v string) (func(request) (any, error), error) {
 			"Could not find operation "+name+" for version "+cmp.Or(v, "NO_VERSION_SPECIFIED"))
 	}
 	return run, nil
-}
-
-// params joins query and form as the AWS query protocol does.
-func params(query, form string) (url.Values, error) {
-	all := make(url.Values)
-	for _, raw := range []string{query, form} {
-		v, err := url.ParseQuery(raw)
-		if err != nil {
-			return nil, badRequest("MalformedQueryString", "The query string contains a syntax error.")
-		}
-		for name, values := range v {
-			all[name] = append(all[name], values...)
-		}
-	}
-	return all, nil
 }

@@ -60,10 +60,8 @@ func (s *STS) authenticate(c *Call, r *http.Request, service, hash string, now t
 	if c.Signed, err = sig.check(service, now); err != nil {
 		return identity{}, err
 	}
-	if id.Expires != 0 {
-		if c.Expires = time.Unix(id.Expires, 0); !now.Before(c.Expires) {
-			return identity{}, forbidden("ExpiredToken", "The security token included in the request is expired")
-		}
+	if c.Expires = id.Expires; !c.Expires.IsZero() && !now.Before(c.Expires) {
+		return identity{}, forbidden("ExpiredToken", "The security token included in the request is expired")
 	}
 	want, err := sig.sign(r, secret, hash, c.Signed)
 	if err != nil || !hmac.Equal([]byte(want), []byte(sig.mac)) {

@@ -13,14 +13,14 @@ import (
 
 // An identity is who owns a credential. A session token is its JSON, sealed.
 type identity struct {
-	KeyID          string `json:"k"`
-	ARN            string `json:"arn"`
-	UserID         string `json:"uid"`
-	Account        string `json:"acct"`
-	Expires        int64  `json:"exp,omitempty"` // Unix seconds; 0 never: long-term keys
-	Role           bool   `json:"role,omitempty"`
-	MFA            bool   `json:"mfa,omitempty"`
-	SourceIdentity string `json:"src,omitempty"`
+	KeyID          string    `json:"k"`
+	ARN            string    `json:"arn"`
+	UserID         string    `json:"uid"`
+	Account        string    `json:"acct"`
+	Expires        time.Time `json:"exp,omitzero"` // zero: never, as long-term keys
+	Role           bool      `json:"role,omitempty"`
+	MFA            bool      `json:"mfa,omitempty"`
+	SourceIdentity string    `json:"src,omitempty"`
 }
 
 // credentials is the element of that name in three answers.
@@ -45,14 +45,13 @@ func (s *STS) issue(id identity, now time.Time, life, most time.Duration) creden
 	id.KeyID = keyID("ASIA")
 	// Expiration has whole seconds, and the same instant is enforced: a life may be shorter than
 	// asked by less than one.
-	expires := now.Add(life).Truncate(time.Second)
-	id.Expires = expires.Unix()
+	id.Expires = now.Add(life).Truncate(time.Second).UTC()
 	token := s.seal(id)
 	return credentials{
 		AccessKeyId:     id.KeyID,
 		SecretAccessKey: s.secret(token),
 		SessionToken:    token,
-		Expiration:      expires.UTC().Format("2006-01-02T15:04:05Z"),
+		Expiration:      id.Expires.Format(time.RFC3339),
 	}
 }
 
