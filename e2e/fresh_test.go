@@ -116,8 +116,8 @@ func (e *endpoint) poll(t *testing.T, length, pause time.Duration, see func(at t
 var faults = map[string]error{
 	"500":      sandbox.InternalFailure,
 	"throttle": sandbox.Throttling,
-	"reset":    sandbox.Reset,
-	"hang":     sandbox.Hang,
+	"reset":    sandbox.ErrReset,
+	"hang":     sandbox.ErrHang,
 }
 
 // outage makes an STS that fails in a window after its first answer.

@@ -25,8 +25,8 @@ var kinds = []struct {
 }{
 	{"throttle", sandbox.Throttling, 700 * time.Millisecond},
 	{"500", sandbox.InternalFailure, 700 * time.Millisecond},
-	{"reset", sandbox.Reset, 700 * time.Millisecond},
-	{"hang", sandbox.Hang, 300 * time.Millisecond},
+	{"reset", sandbox.ErrReset, 700 * time.Millisecond},
+	{"hang", sandbox.ErrHang, 300 * time.Millisecond},
 	{"slow", nil, 700 * time.Millisecond},
 }
 

@@ -125,7 +125,7 @@ var explainCases = []explainCase{
 	{name: "clock_behind", args: []string{"--role-arn", etl}, sts: sandbox.Options{Now: func() time.Time { return time.Now().Add(2 * time.Hour) }}, works: true,
 		first: []string{"set this machine's clock (timedatectl set-ntp true): it is 2h behind STS's"}},
 	{name: "sts_unreachable", env: map[string]string{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, args: []string{"--role-arn", etl}, first: []string{"STS is asked at http://127.0.0.1:1: is it the right one, and up?", "or wait: it may pass"}},
-	{name: "sts_hangs", sts: sandbox.Options{Fault: func(sandbox.Call) error { return sandbox.Hang }}, args: []string{"--role-arn", etl, "--start-timeout", "1s"}, first: []string{"or give it longer than 1s: --start-timeout"}},
+	{name: "sts_hangs", sts: sandbox.Options{Fault: func(sandbox.Call) error { return sandbox.ErrHang }}, args: []string{"--role-arn", etl, "--start-timeout", "1s"}, first: []string{"or give it longer than 1s: --start-timeout"}},
 	{name: "sts_is_s3", env: map[string]string{"AWS_ENDPOINT_URL_STS": "", "AWS_ENDPOINT_URL": "S3"}, args: []string{"--role-arn", etl}, first: []string{"export AWS_ENDPOINT_URL_S3 instead"}},
 	{name: "role_denied", args: []string{"--role-arn", etl, "--external-id", "id-hush"}, sts: refuseRole(etl), first: []string{"check that the trust policy of the role names this caller"}},
 	{name: "role_may_be_new", args: []string{"--role-arn", etl, "--retry-denied", "1m"}, sts: refuseRole(etl), first: []string{"or wait: it may pass, and a run tries again for 1m"}},

@@ -285,7 +285,7 @@ func faultOf(ts *testscript.TestScript, text string, good int) func(sandbox.Call
 			return nil
 		}
 		if words[0] == "hang" {
-			return sandbox.Hang
+			return sandbox.ErrHang
 		}
 		return sandbox.Error{Status: status, Code: words[0], Message: "made by the test"}
 	}

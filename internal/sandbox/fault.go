@@ -38,8 +38,8 @@ func AccessDenied(c Call) Error {
 
 // The faults of a network: no answer.
 var (
-	Hang  = errors.New("sandbox: hang")  // until the client leaves
-	Reset = errors.New("sandbox: reset") // the connection ends with RST; over TLS and HTTP/2 it is only closed
+	ErrHang  = errors.New("sandbox: hang")  // until the client leaves
+	ErrReset = errors.New("sandbox: reset") // the connection ends with RST; over TLS and HTTP/2 it is only closed
 )
 
 func codeOf(err error) string {
@@ -79,10 +79,10 @@ func answer(w http.ResponseWriter, r *http.Request, action string, result any, e
 
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch err {
-	case Hang:
+	case ErrHang:
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
-	case Reset:
+	case ErrReset:
 		reset(w)
 		return
 	}

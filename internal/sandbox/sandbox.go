@@ -70,7 +70,7 @@ type Options struct {
 	Now func() time.Time
 
 	// Fault is asked once a call's signature has been verified. Its error is answered instead of
-	// the result: an Error, Hang or Reset. nil lets the call pass. It may also sleep, to be slow.
+	// the result: an Error, ErrHang or ErrReset. nil lets the call pass. It may also sleep, to be slow.
 	Fault func(Call) error
 
 	// OnCall gets every call, also refused ones, just before the answer is sent.

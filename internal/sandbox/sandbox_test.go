@@ -469,7 +469,7 @@ func TestFaults(t *testing.T) {
 		_, err := w.baseClient().GetCallerIdentity(t.Context(), nil)
 		wantError(t, err, tt.status, tt.code, tt.message)
 	}
-	fault = Reset
+	fault = ErrReset
 	reset := "connection reset by peer"
 	if runtime.GOOS == "windows" {
 		reset = "wsarecv: "
@@ -477,10 +477,10 @@ func TestFaults(t *testing.T) {
 	if _, err := w.baseClient().GetCallerIdentity(t.Context(), nil); err == nil || !strings.Contains(err.Error(), reset) {
 		t.Errorf("reset: got %v; want …%s…", err, reset)
 	}
-	if c := w.last(t); c.Code != Reset.Error() {
-		t.Errorf("got code %s; want %s", c.Code, Reset)
+	if c := w.last(t); c.Code != ErrReset.Error() {
+		t.Errorf("got code %s; want %s", c.Code, ErrReset)
 	}
-	fault = Hang
+	fault = ErrHang
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := w.baseClient().GetCallerIdentity(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
