@@ -116,17 +116,12 @@ func (o *option) values(prefix, typed string, env []string) string {
 }
 
 // profileNames are those of the AWS files; none if they can't be read.
-func profileNames(env []string) (names []string) {
-	config, credentials, err := awsconfig.Locate(env).Read()
+func profileNames(env []string) []string {
+	identity, err := awsconfig.Locate(env).ReadIdentity()
 	if err != nil {
 		return nil
 	}
-	for _, p := range awsconfig.Parse(config, credentials).Profiles {
-		if awsconfig.Printable(p.Name) {
-			names = append(names, p.Name)
-		}
-	}
-	return names
+	return identity.Names()
 }
 
 // regions are AWS's, of the partitions that anybody can use.

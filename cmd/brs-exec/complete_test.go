@@ -91,7 +91,7 @@ func newTypist(t *testing.T, rc string, shell []string) *typist {
 	for name, text := range map[string]string{
 		"rc": rc, ".zshrc": rc, "brs-exec.bash": completionScript("bash"), "_brs-exec": completionScript("zsh"),
 		"brs-exec.fish": completionScript("fish"), "notes.pem": "", "bin/our-tool": "#!/bin/sh\n", "folder/x": "",
-		".aws/config": "[profile dev-etl]\n[profile prod-etl]\n[profile two words]\n",
+		".aws/config": "[profile dev-etl]\n[profile prod-etl]\n[profile \"two words\"]\n",
 	} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)

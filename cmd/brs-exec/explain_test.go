@@ -104,7 +104,7 @@ var explainCases = []explainCase{
 	{name: "sso_expired", env: noKeys, config: ssoLines, args: []string{"--profile", "dev"}, first: []string{"aws sso login --profile dev"}},
 	{name: "sso_expired_json", env: noKeys, config: ssoLines, args: []string{"--profile", "dev"}, json: true},
 	{name: "nothing", env: noKeys, first: []string{"aws configure sso, or export AWS_ACCESS_KEY_ID"}},
-	{name: "no_such_profile", env: map[string]string{"AWS_PROFILE": "deb"}, config: profiles, first: []string{"there are: keys, dev"}},
+	{name: "no_such_profile", env: map[string]string{"AWS_PROFILE": "deb"}, config: profiles, first: []string{"there are: dev, keys"}},
 	{name: "role_nobody_buys", env: map[string]string{"AWS_ROLE_ARN": etl}, first: []string{`--role-arn "$AWS_ROLE_ARN"`}},
 	{name: "mfa_without_terminal", config: profiles, args: []string{"--role-arn", etl, "--serial-number", "arn:aws:iam::000000000000:mfa/me"}, first: []string{"--mfa-command 'COMMAND THAT PRINTS A CODE', or --token-code 123456"}},
 	{name: "container", env: with("AWS_CONTAINER_CREDENTIALS_FULL_URI", "URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "token-hush"), works: true, first: []string{"Source     container endpoint"}},

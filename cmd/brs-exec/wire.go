@@ -137,7 +137,15 @@ var serverFlags = map[string]string{
 // the contents of the child's AWS_CONFIG_FILE. With --no-isolation the command sees the user's
 // files themselves: a [default] that outranks the endpoint is refused then.
 func (s *session) childConfig(env []string) (profile string, content []byte, err error) {
-	config, credentials, err := awsconfig.Locate(env).Read()
+	files := awsconfig.Locate(env)
+	config, credentials, err := files.Read()
+	if err != nil {
+		return "", nil, err
+	}
+	identity, err := files.ReadIdentity()
+	if s.flags.sandbox && err != nil { // whose source reads no files: wrong ones don't matter
+		identity, err = new(awsconfig.Identity), nil
+	}
 	if err != nil {
 		return "", nil, err
 	}
@@ -166,7 +174,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	if c.Further, err = s.further.forCommand(); err != nil {
 		return "", nil, err
 	}
-	return profile, childenv.ChildConfig(config, credentials, c), nil
+	return profile, childenv.ChildConfig(identity, c), nil
 }
 
 // hasPlugins says whether the aws cli would load modules that a config file names.

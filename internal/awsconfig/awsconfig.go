@@ -1,17 +1,15 @@
 // Package awsconfig knows the two files of the AWS tools, ~/.aws/config and ~/.aws/credentials:
 // where they are, how they are read, and what their lines mean.
 //
-//	paths := awsconfig.Locate(env)                // from the variables, or in the home directory
-//	config, credentials, err := paths.Read()      // bounded
-//	files := awsconfig.Parse(config, credentials) // the profiles, merged, and the services
+//	paths := awsconfig.Locate(env)           // from the variables, or in the home directory
+//	identity, err := paths.ReadIdentity()    // the profiles and services, as botocore reads them
+//	config, credentials, err := paths.Read() // the contents, bounded
 //
 // The SDKs do not agree on how such a file is read. botocore (Python's configparser) takes an
 // indented line under "region = x" as more of that value, Go and JS as a key of its own; a lone CR
 // ends a line in Python and Java, not in Go; a quoted profile name loses its quotes in Python only.
-// [Parse] keeps only lines that are the same key to every reader, so that they can be copied. Where
-// the readings differ in what a line means, it follows Go's; nesting alone goes by depth, as in
-// Python. Whoever needs another reading (the most suspicious, or one SDK's alone) derives it from
-// [Lines].
+// [Identity] is botocore's reading, and what that refuses is an error. Whoever needs another one
+// (the most suspicious) derives it from [Lines].
 //
 // Nothing here reads a variable of the process: the environment is an argument. All functions are
 // linear in the size of a file, and none puts a line of one into an error: it may be a secret.

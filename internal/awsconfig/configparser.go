@@ -42,10 +42,13 @@ type sectionOf struct {
 	Values
 }
 
+// everywhere is the header of the section whose keys are in all others.
+const everywhere = "DEFAULT"
+
 // readINI reads a file as Python's configparser.RawConfigParser does, which decides for botocore
 // and the aws cli what a file says. A line that is indented deeper than the key above it continues
 // that key's value. A section or key that stands there twice is an error, and so is a line that is
-// neither. Sections come in the order of the file; those of [DEFAULT] are in all of them.
+// neither. Sections come in the order of the file, after [DEFAULT], whose keys are in all of them.
 // https://docs.python.org/3/library/configparser.html#supported-ini-file-structure
 func readINI(file []byte) ([]sectionOf, error) {
 	if !utf8.Valid(file) {
@@ -54,7 +57,7 @@ func readINI(file []byte) ([]sectionOf, error) {
 	if strings.HasPrefix(string(file), "\ufeff") {
 		return nil, &SyntaxError{What: ByteOrder}
 	}
-	r := iniReader{seen: map[string]bool{}, defaults: map[string][]string{}}
+	r := iniReader{order: []string{everywhere}, sections: []map[string][]string{{}}, seen: map[string]bool{}}
 	for i, line := range Lines(file) {
 		if what := r.line(line); what != "" && r.err == nil {
 			r.err = &SyntaxError{Line: i + 1, What: what}
@@ -67,9 +70,8 @@ func readINI(file []byte) ([]sectionOf, error) {
 }
 
 type iniReader struct {
-	order    []string
+	order    []string              // headers
 	sections []map[string][]string // the lines of each value
-	defaults map[string][]string   // of [DEFAULT]
 	seen     map[string]bool       // headers
 
 	in     map[string][]string // the section that lines go to; nil: none yet
@@ -111,8 +113,8 @@ func pythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0
 func (r *iniReader) section(header string) (wrong Fault) {
 	r.key = ""
 	switch {
-	case header == "DEFAULT":
-		r.in = r.defaults
+	case header == everywhere:
+		r.in = r.sections[0]
 		return ""
 	case r.seen[header]:
 		return SectionTwice
@@ -144,7 +146,7 @@ func (r *iniReader) finish() []sectionOf {
 	list := make([]sectionOf, len(r.order))
 	for i, header := range r.order {
 		list[i] = sectionOf{header, Values{}}
-		for _, from := range []map[string][]string{r.defaults, r.sections[i]} {
+		for _, from := range []map[string][]string{r.sections[0], r.sections[i]} {
 			for key, lines := range from {
 				list[i].Values[key] = strings.TrimRightFunc(strings.Join(lines, "\n"), pythonSpace)
 			}
@@ -171,6 +173,9 @@ func nestedOK(value string) bool {
 // Nested returns the settings that stand on lines of their own below a key.
 func Nested(value string) map[string]string {
 	below := map[string]string{}
+	if !strings.HasPrefix(value, "\n") {
+		return below
+	}
 	for line := range strings.Lines(value) {
 		if key, value, ok := strings.Cut(line, "="); ok {
 			below[strings.TrimFunc(key, pythonSpace)] = strings.TrimFunc(value, pythonSpace)

@@ -21,7 +21,7 @@ func parsed(file []byte) string {
 		return "error"
 	}
 	var b strings.Builder
-	for _, s := range sections {
+	for _, s := range sections[1:] { // Python doesn't list [DEFAULT]
 		fmt.Fprintf(&b, "[%x]", s.header)
 		for _, key := range slices.Sorted(maps.Keys(s.Values)) {
 			fmt.Fprintf(&b, "%x=%x;", key, s.Values[key])

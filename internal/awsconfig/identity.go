@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 )
 
 // Identity is what the two files say of who the user is, as botocore and the aws cli read them. It
 // decides whose the base credentials are, since people check with `aws sts get-caller-identity`.
-//
-// It is not what [Parse] returns. Parse keeps the lines that no reader takes for anything else, to
-// be copied. Here one reading counts, and what that one refuses is an error.
 type Identity struct {
 	// Profiles are those of both files; a key of the credentials file outranks the same key of the
 	// config file.
@@ -24,6 +22,14 @@ type Identity struct {
 
 	// Sessions are the sso-session sections, Services the services sections.
 	Sessions, Services map[string]Values
+
+	// Everywhere is what stands in [DEFAULT], which for botocore alone is in all sections.
+	Everywhere Values
+}
+
+// Names lists the profiles whose names all readers read alike.
+func (id *Identity) Names() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(id.Profiles)), func(name string) bool { return !SafeName(name) })
 }
 
 // AsksCode says whether a profile, or one that it begins with, names an MFA device.
@@ -67,7 +73,7 @@ func readSections(path string) ([]sectionOf, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	for _, s := range sections {
+	for _, s := range sections[1:] { // if there are no others, nobody reads [DEFAULT]
 		for key, value := range s.Values {
 			if !nestedOK(value) {
 				return nil, fmt.Errorf("%s: %w", path,
@@ -81,10 +87,13 @@ func readSections(path string) ([]sectionOf, error) {
 // newIdentity sorts the sections as botocore.configloader.build_profile_map does.
 func newIdentity(config, credentials []sectionOf) *Identity {
 	id := &Identity{Profiles: map[string]Values{}, Config: map[string]Values{}, Credentials: map[string]Values{},
-		Sessions: map[string]Values{}, Services: map[string]Values{}}
+		Sessions: map[string]Values{}, Services: map[string]Values{}, Everywhere: Values{}}
 	for _, s := range config {
 		kinds := id.Config
 		switch {
+		case s.header == everywhere:
+			maps.Copy(id.Everywhere, s.Values)
+			continue
 		case s.header == Default:
 			id.Config[Default] = s.Values
 			continue
@@ -104,6 +113,10 @@ func newIdentity(config, credentials []sectionOf) *Identity {
 		id.Profiles[name] = maps.Clone(values)
 	}
 	for _, s := range credentials {
+		if s.header == everywhere {
+			maps.Copy(id.Everywhere, s.Values)
+			continue
+		}
 		id.Credentials[s.header] = s.Values
 		if id.Profiles[s.header] == nil {
 			id.Profiles[s.header] = Values{}

@@ -2,6 +2,7 @@ package childenv
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,10 +53,10 @@ type Chosen struct {
 // Further is a profile whose credentials come from a process, whatever its own say.
 type Further struct{ Name, Process string }
 
-// ChildConfig writes the child's AWS_CONFIG_FILE from the contents of the parent's two shared
-// files: the settings of the chosen profile, as [default] and under its own name, with the
-// services section they name. Lines are copied as they stand, but for indentation. Nothing in it
-// can yield a credential but our endpoint.
+// ChildConfig writes the child's AWS_CONFIG_FILE from the parent's two shared files: the settings of
+// the chosen profile, as [default] and under its own name, with the services section they name.
+// They are what botocore reads, written so that all SDKs read the same. Nothing in it can yield a
+// credential but our endpoint.
 //
 // With CarryOver, profiles whose source_profile chain starts at the chosen one come along, with
 // credential_source = EcsContainer at the start of the chain: the SDK assumes their role itself,
@@ -63,52 +64,55 @@ type Further struct{ Name, Process string }
 // source_profile stays.) That is right only when the endpoint's identity is exactly the chosen
 // profile's: no further role on top, and no credentials from elsewhere. Other profiles are absent:
 // asking for one fails instead of running as someone else.
-func ChildConfig(config, credentials []byte, c Chosen) []byte {
+func ChildConfig(id *awsconfig.Identity, c Chosen) []byte {
 	c.Name = cmp.Or(c.Name, awsconfig.Default)
-	files := awsconfig.Parse(config, credentials)
 	w := writer{chosen: c}
-	w.profile(awsconfig.Default, files.Profile(c.Name), c.Process, false)
+	w.profile(awsconfig.Default, id.Profiles[c.Name], c.Process, false)
 	if c.Name != awsconfig.Default {
-		w.profile(c.Name, files.Profile(c.Name), c.Process, false)
+		w.profile(c.Name, id.Profiles[c.Name], c.Process, false)
 	}
 	named := map[string]bool{c.Name: true}
 	for _, f := range c.Further {
 		named[f.Name] = true
-		w.profile(f.Name, files.Profile(f.Name), f.Process, false)
+		w.profile(f.Name, id.Profiles[f.Name], f.Process, false)
 	}
 	if c.CarryOver {
-		assumed := assumedFrom(c.Name, files.Profiles)
-		for _, p := range files.Profiles {
-			if assumed[p.Name] && !named[p.Name] {
-				w.profile(p.Name, p, "", true)
+		for _, name := range slices.Sorted(maps.Keys(assumedFrom(c.Name, id))) {
+			if !named[name] {
+				w.profile(name, id.Profiles[name], "", true)
 			}
 		}
 	}
 	for _, name := range w.services {
-		w.servicesSection(name, files.Services[name])
+		w.servicesSection(name, id.Services[name])
 	}
 	return []byte(w.out.String())
 }
 
 // assumedFrom returns the names of the profiles whose chain of source_profile starts at the chosen
 // one, directly or through others. A profile on the way that has keys of its own is where the
-// chain starts instead, in botocore and Go alike.
-func assumedFrom(chosen string, profiles []*awsconfig.Profile) map[string]bool {
-	next := map[string][]*awsconfig.Profile{}
-	for _, p := range profiles {
-		if source := roleSource(p); source != "" && !strings.EqualFold(p.Name, awsconfig.Default) { // [default] is ours
-			next[source] = append(next[source], p)
+// chain starts instead, in botocore and Go alike. There are none if [DEFAULT] gives profiles a
+// role or a source: to all SDKs but botocore they are somebody else.
+func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
+	found := map[string]bool{}
+	if id.Everywhere["role_arn"]+id.Everywhere["source_profile"] != "" {
+		return found
+	}
+	next := map[string][]string{}
+	for name, p := range id.Profiles {
+		ours := strings.EqualFold(name, awsconfig.Default)
+		if source := roleSource(p); source != "" && awsconfig.SafeName(name) && !ours {
+			next[source] = append(next[source], name)
 		}
 	}
-	found := map[string]bool{}
 	for todo := []string{chosen}; len(todo) > 0; todo = todo[1:] {
-		for _, p := range next[todo[0]] {
-			if found[p.Name] {
+		for _, name := range next[todo[0]] {
+			if found[name] {
 				continue
 			}
-			found[p.Name] = true
-			if p.Value("aws_access_key_id") == "" {
-				todo = append(todo, p.Name)
+			found[name] = true
+			if plain(id.Profiles[name]["aws_access_key_id"]) == "" {
+				todo = append(todo, name)
 			}
 		}
 	}
@@ -116,21 +120,37 @@ func assumedFrom(chosen string, profiles []*awsconfig.Profile) map[string]bool {
 }
 
 // roleSource is the profile from which p's role is assumed: "" if it has no role, or perhaps other
-// credentials (several kinds in one profile are an error in Go, and a matter of rank in botocore).
-func roleSource(p *awsconfig.Profile) string {
-	for _, s := range p.List {
-		switch s.Key {
+// credentials (several kinds in one profile are an error in Go, and a matter of rank in botocore;
+// a line that goes on with a value in botocore is a key in Go).
+func roleSource(p awsconfig.Values) string {
+	for key, value := range p {
+		switch key {
 		case "web_identity_token_file", "credential_process", "credential_source", "login_session":
 			return ""
 		}
-		if strings.HasPrefix(s.Key, "sso_") {
+		if strings.HasPrefix(key, "sso_") || strings.Index(value, "\n") > 0 {
 			return ""
 		}
 	}
-	if p.Value("role_arn") == "" {
+	if plain(p["role_arn"]) == "" {
 		return ""
 	}
-	return p.Value("source_profile")
+	return plain(p["source_profile"])
+}
+
+// plain is a value as Go reads it: without a comment or quotes, which botocore keeps.
+func plain(value string) string {
+	value, _, _ = strings.Cut(" "+value, "\n")
+	for _, comment := range []string{" #", " ;", "\t#", "\t;"} {
+		value, _, _ = strings.Cut(value, comment)
+	}
+	value = strings.Trim(value, " \t")
+	for _, q := range []string{`"`, `'`} {
+		if len(value) >= 2 && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
+			return value[1 : len(value)-1]
+		}
+	}
+	return value
 }
 
 // writer writes sections that every reader reads alike: no indentation but for nested settings, no
@@ -143,11 +163,11 @@ type writer struct {
 
 // profile writes p, which may be nil for one without settings, under the given name. process is its
 // credential_process; "": none. One that is carried over comes with its role instead.
-func (w *writer) profile(name string, p *awsconfig.Profile, process string, carried bool) {
+func (w *writer) profile(name string, p awsconfig.Values, process string, carried bool) {
 	for _, header := range headers("profile", name) {
 		w.line("[" + header + "]")
-		for _, s := range cmp.Or(p, new(awsconfig.Profile)).List {
-			w.setting(s, carried)
+		for _, key := range slices.Sorted(maps.Keys(p)) {
+			w.setting(key, p[key], carried)
 		}
 		if process != "" {
 			w.line("credential_process = " + process)
@@ -155,32 +175,31 @@ func (w *writer) profile(name string, p *awsconfig.Profile, process string, carr
 	}
 }
 
-func (w *writer) setting(s awsconfig.Setting, carried bool) {
+func (w *writer) setting(key, value string, carried bool) {
 	switch {
-	case s.Key == "services":
-		w.service(s.Value())
-		w.line(s.Line)
-	case s.Key == "s3":
-		w.nest(s, keptS3)
-	case kept[s.Key], strings.HasPrefix(s.Key, keptPrefix), carried && keptRole[s.Key]:
-		w.line(s.Line)
-	case carried && s.Key == "source_profile":
-		w.line(w.source(s))
+	case key == "services":
+		w.service(plain(value))
+		w.keep(key, value)
+	case key == "s3":
+		w.nest(key, value, keptS3)
+	case kept[key], strings.HasPrefix(key, keptPrefix), carried && keptRole[key]:
+		w.keep(key, value)
+	case carried && key == "source_profile":
+		w.source(value)
 	}
 }
 
 // source says where a carried-over profile gets the credentials that assume its role: where the
 // child has the chosen profile's, or from the next profile of the chain.
-func (w *writer) source(s awsconfig.Setting) string {
+func (w *writer) source(value string) {
 	switch {
-	case s.Value() != w.chosen.Name:
-		return s.Line
-	case w.chosen.InEnv:
-		return "credential_source = Environment"
-	case w.chosen.Process == "" && !w.chosen.InFile:
-		return "credential_source = EcsContainer"
+	case plain(value) == w.chosen.Name && w.chosen.InEnv:
+		w.line("credential_source = Environment")
+	case plain(value) == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
+		w.line("credential_source = EcsContainer")
+	default:
+		w.keep("source_profile", value)
 	}
-	return s.Line
 }
 
 // service notes that a services section is named, and is to be written.
@@ -190,27 +209,36 @@ func (w *writer) service(name string) {
 	}
 }
 
-func (w *writer) servicesSection(name string, settings awsconfig.Settings) {
+func (w *writer) servicesSection(name string, services awsconfig.Values) {
 	for _, header := range headers("services", name) {
 		w.line("[" + header + "]")
-		for _, s := range settings.List {
-			if strings.Trim(s.Key, "abcdefghijklmnopqrstuvwxyz0123456789_-") == "" {
-				w.nest(s, keptService)
+		for _, key := range slices.Sorted(maps.Keys(services)) {
+			if strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_-") == "" {
+				w.nest(key, services[key], keptService)
 			}
 		}
 	}
 }
 
 // nest writes the nested settings that are on the list, if there are any.
-func (w *writer) nest(s awsconfig.Setting, list map[string]bool) {
-	lines := s.Key + " ="
-	for _, nested := range s.Nested.List {
-		if list[nested.Key] {
-			lines += "\n  " + nested.Line
+func (w *writer) nest(key, value string, list map[string]bool) {
+	lines, nested := key+" =", awsconfig.Nested(value)
+	for _, name := range slices.Sorted(maps.Keys(nested)) {
+		line := strings.TrimSpace(name + " = " + nested[name])
+		if list[strings.ToLower(name)] && awsconfig.Printable(line) {
+			lines += "\n  " + line
 		}
 	}
 	if strings.Contains(lines, "\n") {
 		w.line(lines)
+	}
+}
+
+// keep writes a setting, the first line of one that goes on below its key in botocore alone.
+func (w *writer) keep(key, value string) {
+	value, _, _ = strings.Cut(value, "\n")
+	if line := strings.TrimSpace(key + " = " + value); awsconfig.Printable(line) {
+		w.line(line)
 	}
 }
 

@@ -15,7 +15,7 @@ func TestChildConfig(t *testing.T) {
 		{name: "nothing at all", want: "[default]\n"},
 		{name: "settings only",
 			config: "[default]\nregion=eu-west-1\naws_access_key_id = A\naws_secret_access_key = S\ncli_pager =\n",
-			want:   "[default]\nregion=eu-west-1\ncli_pager =\n"},
+			want:   "[default]\ncli_pager =\nregion = eu-west-1\n"},
 		{name: "by name", profile: "p",
 			config: "[default]\nregion = d\n[profile p]\nregion = p\ncredential_process = x\n[profile q]\noutput = json\n",
 			want:   "[default]\nregion = p\n[profile p]\nregion = p\n"},
@@ -24,28 +24,29 @@ func TestChildConfig(t *testing.T) {
 			want: "[default]\nregion = r\n[profile p]\nregion = r\n"},
 		{name: "the credentials file wins", config: "[default]\noutput = text\nregion = a\n", credentials: "[default]\nregion = b\n",
 			want: "[default]\noutput = text\nregion = b\n"},
-		{name: "profile default beats default", config: "[profile default]\nregion = a\n[default]\nregion = b\noutput = x\n",
-			want: "[default]\nregion = a\n"},
+		{name: "of [profile default] and [default] the later", config: "[profile default]\nregion = a\noutput = x\n[default]\nregion = b\n",
+			want: "[default]\nregion = b\n"},
+		{name: "Python's DEFAULT", config: "[DEFAULT]\nregion = r\naws_access_key_id = A\noutput = text\n[default]\noutput = json\n",
+			want: "[default]\noutput = json\nregion = r\n"},
 		{name: "nested",
 			config: "[default]\ns3 =\n  addressing_style = path\n\n  # no\n  secret = x\n\tmax_concurrent_requests = 5\nregion = r\n",
-			want:   "[default]\ns3 =\n  addressing_style = path\n  max_concurrent_requests = 5\nregion = r\n"},
+			want:   "[default]\nregion = r\ns3 =\n  addressing_style = path\n  max_concurrent_requests = 5\n"},
 		{name: "nested in an unknown key", config: "[default]\nfuture =\n  region = x\n  aws_access_key_id = A\noutput = json\n",
 			want: "[default]\noutput = json\n"},
+		{name: "nested below a value", config: "[default]\nregion = r\ns3 = x\n  addressing_style = path\n", want: "[default]\nregion = r\n"},
 		{name: "all indented, nested by depth", config: "[default]\n  s3 =\n    addressing_style = path\n  region = r\n",
-			want: "[default]\ns3 =\n  addressing_style = path\nregion = r\n"},
+			want: "[default]\nregion = r\ns3 =\n  addressing_style = path\n"},
 		{name: "Python's continuation is Go's key", config: "[default]\nregion = r\n  aws_access_key_id = A\n  output = json\n",
-			want: "[default]\nregion = r\noutput = json\n"},
+			want: "[default]\nregion = r\n"},
+		{name: "a header in a continuation", config: "[default]\nregion = r\n  [profile x]\noutput = json\n", want: "[default]\noutput = json\nregion = r\n"},
 		{name: "a lone CR is Python's line end", config: "[default]\nregion = r\raws_access_key_id = A\n", want: "[default]\nregion = r\n"},
 		{name: "other line ends", config: "[default]\nregion = r\u2028aws_access_key_id = A\noutput = json\x0bx = y\ncli_pager = less\n",
 			want: "[default]\ncli_pager = less\n"},
-		{name: "CRLF and BOM", config: "\ufeff[default]\r\nregion = r\r\n; c\r\n", want: "[default]\nregion = r\n"},
-		{name: "comments stay with their value", config: "[default] # me\n# region = x\nregion = r # mine\n;output = y\n",
-			want: "[default]\nregion = r # mine\n"},
-		{name: "case and colons", config: "[default]\nRegion: r\nAWS_Access_Key_ID: A\n", want: "[default]\nRegion: r\n"},
-		{name: "twice", config: "[default]\nregion = a\noutput = json\n[profile x]\nregion = x\n[default]\nregion = b\n",
-			want: "[default]\nregion = b\noutput = json\n"},
-		{name: "a broken header owns what follows", config: "[default]\nregion = r\n[profile x\noutput = x\n[profile y]z\noutput = y\n\u00a0[profile z]\noutput = z\n",
-			want: "[default]\nregion = r\n"},
+		{name: "CRLF", config: "[default]\r\nregion = r\r\n; c\r\n", want: "[default]\nregion = r\n"},
+		{name: "comments and quotes stay with their value", config: "[default] # me\n# region = x\nregion = r # mine\n;output = y\ncli_pager = \"x\"\n",
+			want: "[default]\ncli_pager = \"x\"\nregion = r # mine\n"},
+		{name: "case and colons", config: "[default]\nRegion: r\nAWS_Access_Key_ID: A\noutput : = x\n", want: "[default]\noutput = = x\nregion = r\n"},
+		{name: "no file for aws", config: "[default]\nregion = a\nREGION = b\n"},
 		{name: "services", config: "[default]\nservices = s # c\n[services s]\ns3 =\n  endpoint_url = http://s3\n  aws_secret_access_key = S\ndynamodb =\n  token = t\nbad key =\n  endpoint_url = x\n[services other]\nec2 =\n  endpoint_url = o\n",
 			want: "[default]\nservices = s # c\n[services s]\ns3 =\n  endpoint_url = http://s3\n"},
 		{name: "spaces in the name", profile: "a b", config: "[profile \"a b\"]\nregion = r\n",
@@ -84,36 +85,53 @@ region = r
 [profile p]
 region = r
 [profile a]
-role_arn = arn:a
-credential_source = EcsContainer
-external_id = e
-role_session_name = n
 duration_seconds = 900
+external_id = e
 region = ra
+role_arn = arn:a
+role_session_name = n
+credential_source = EcsContainer
 `},
 		{name: "a chain of two", profile: "p", carry: true,
 			config: "[profile b]\nrole_arn = arn:b\nsource_profile = a\nservices = s\n[services s]\nsts =\n  endpoint_url = u\n", credentials: "[a]\nrole_arn = arn:a\nsource_profile = \"p\"\n[p]\naws_access_key_id = A\n",
-			want: "[default]\n[profile p]\n[profile b]\nrole_arn = arn:b\nsource_profile = a\nservices = s\n[profile a]\nrole_arn = arn:a\ncredential_source = EcsContainer\n[services s]\nsts =\n  endpoint_url = u\n"},
+			want: "[default]\n[profile p]\n[profile a]\nrole_arn = arn:a\ncredential_source = EcsContainer\n[profile b]\nrole_arn = arn:b\nservices = s\nsource_profile = a\n[services s]\nsts =\n  endpoint_url = u\n"},
 		{name: "default is ours, whatever its chain", profile: "p", carry: true,
 			config: "[default]\nrole_arn = arn:d\nsource_profile = p\n[profile x]\nrole_arn = arn:x\nsource_profile = default\n",
 			want:   "[default]\n[profile p]\n"},
 		{name: "circles, and kinds of credentials mixed", profile: "p", carry: true,
 			config: "[profile a]\nrole_arn = a\nsource_profile = b\n[profile b]\nrole_arn = b\nsource_profile = a\n[profile w]\nrole_arn = w\nsource_profile = p\nweb_identity_token_file = t\n[profile norole]\nsource_profile = p\n[profile s]\nrole_arn = s\nsource_profile = p\nsso_session = x\n",
 			want:   "[default]\n[profile p]\n"},
+		{name: "a role that only botocore sees", profile: "p", carry: true,
+			config: "[DEFAULT]\nsource_profile = p\n[profile p]\naws_access_key_id = A\n[profile a]\nrole_arn = a\n[profile b]\nrole_arn = b\nsource_profile = p\n",
+			want:   "[default]\n[profile p]\n"},
+		{name: "lines that go on for botocore alone", profile: "p", carry: true,
+			config: "[profile a]\nrole_arn = a\n  [profile x]\nsource_profile = p\n[profile b]\nrole_arn = b\nsource_profile = p\n  credential_process = x\n" +
+				"[profile c]\nrole_arn = c\nsource_profile = p\nregion = r\n  aws_access_key_id = A\n[profile d]\nrole_arn =\n  x = y\nsource_profile = p\n",
+			want: "[default]\n[profile p]\n"},
+		{name: "half a pair of quotes", profile: "p", carry: true, config: "[profile a]\nrole_arn = a\nsource_profile = \"p\n", want: "[default]\n[profile p]\n"},
+		{name: "through a name that can't be written", profile: "p", carry: true,
+			config: "[profile a'b']\nrole_arn = a\nsource_profile = x#\n[profile x#]\nrole_arn = x\nsource_profile = p\n", want: "[default]\n[profile p]\n"},
 		{name: "not carried over", profile: "p", config: "[profile a]\nrole_arn = a\nsource_profile = p\n", want: "[default]\n[profile p]\n"},
 		{name: "carried over from default", carry: true, config: "[default]\nregion = r\n[profile a]\nrole_arn = a\nsource_profile = default\n",
 			want: "[default]\nregion = r\n[profile a]\nrole_arn = a\ncredential_source = EcsContainer\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := string(ChildConfig([]byte(tt.config), []byte(tt.credentials), Chosen{Name: tt.profile, CarryOver: tt.carry}))
+			id := identity(t, tt.config, tt.credentials)
+			if id == nil {
+				if tt.want != "" {
+					t.Error("aws would refuse it")
+				}
+				return
+			}
+			got := string(ChildConfig(id, Chosen{Name: tt.profile, CarryOver: tt.carry}))
 			if got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 			if err := harmless(got, tt.carry); err != "" {
 				t.Error(err)
 			}
-			if again := ChildConfig([]byte(got), nil, Chosen{Name: tt.profile}); !tt.carry && string(again) != got {
+			if again := ChildConfig(identity(t, got, ""), Chosen{Name: tt.profile}); !tt.carry && string(again) != got {
 				t.Errorf("read again: got\n%s\nwant\n%s", again, got)
 			}
 		})
@@ -175,8 +193,13 @@ func FuzzChildConfig(f *testing.F) {
 		f.Add(s, s, "p", true)
 		f.Add(s, "", "", false)
 	}
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, config, credentials, profile string, carry bool) {
-		got := string(ChildConfig([]byte(config), []byte(credentials), Chosen{Name: profile, CarryOver: carry}))
+		id := identityIn(t, dir, config, credentials)
+		if id == nil {
+			return
+		}
+		got := string(ChildConfig(id, Chosen{Name: profile, CarryOver: carry}))
 		if err := harmless(got, carry); err != "" {
 			t.Fatalf("%s\nin\n%s", err, got)
 		}
@@ -199,14 +222,19 @@ func FuzzChildConfig(f *testing.F) {
 func FuzzNoForeignLine(f *testing.F) {
 	f.Add(" \t", "  ", "region = ", "s3 =")
 	f.Add("[", "\r", "[x", " [profile p]")
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, a, b, c, d string) {
-		if strings.Contains(a+b+c+d, "default") {
+		if strings.Contains(strings.ToLower(a+b+c+d), "default") {
 			return // their own header of ours
 		}
 		// whatever strangers' lines are, a plain header after them ends their section
 		file := "[profile x]\nregion = foreign\n" + a + "\noutput = foreign\n" + b + "\n[default]\nregion = mine\n[profile y]\n" +
 			c + "output = foreign\n" + d + "\n"
-		got := string(ChildConfig([]byte(file), nil, Chosen{}))
+		id := identityIn(t, dir, file, "")
+		if id == nil {
+			return
+		}
+		got := string(ChildConfig(id, Chosen{}))
 		if strings.Contains(got, "foreign") || !strings.Contains(got, "region = mine\n") {
 			t.Fatalf("got\n%s\nfrom\n%s", got, file)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"brs-exec/internal/awsconfig"
 	"brs-exec/need"
 )
 
@@ -75,6 +76,23 @@ func onDisk(t *testing.T, content []byte) (configFile, credentialsFile string) {
 	return configFile, credentialsFile
 }
 
+// identity reads the contents of the two files. It is nil where aws refuses one, as brs-exec then does.
+func identity(t *testing.T, config, credentials string) *awsconfig.Identity {
+	return identityIn(t, t.TempDir(), config, credentials)
+}
+
+func identityIn(t *testing.T, dir, config, credentials string) *awsconfig.Identity {
+	t.Helper()
+	paths := awsconfig.Paths{Config: filepath.Join(dir, "config"), Credentials: filepath.Join(dir, "credentials")}
+	for path, content := range map[string]string{paths.Config: config, paths.Credentials: credentials} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, _ := paths.ReadIdentity()
+	return id
+}
+
 func loadGo(t *testing.T, configFile, credentialsFile, profile string) (config.SharedConfig, error) {
 	t.Helper()
 	return config.LoadSharedConfigProfile(t.Context(), profile, func(o *config.LoadSharedConfigOptions) {
@@ -84,7 +102,7 @@ func loadGo(t *testing.T, configFile, credentialsFile, profile string) (config.S
 
 func TestGoReadsTheSettingsAndNoCredentials(t *testing.T) {
 	parent, empty := onDisk(t, []byte(parentConfig))
-	child, _ := onDisk(t, ChildConfig([]byte(parentConfig), nil, Chosen{Name: "dev", CarryOver: true}))
+	child, _ := onDisk(t, ChildConfig(identity(t, parentConfig, ""), Chosen{Name: "dev", CarryOver: true}))
 	want, err := loadGo(t, parent, empty, "dev")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +129,7 @@ func TestGoReadsTheSettingsAndNoCredentials(t *testing.T) {
 	if got, err := loadGo(t, parent, empty, "two words"); err == nil {
 		t.Errorf("Go now reads quoted names: got %+v; headers can write one spelling", got)
 	}
-	spaced, _ := onDisk(t, ChildConfig([]byte(parentConfig), nil, Chosen{Name: "two words"}))
+	spaced, _ := onDisk(t, ChildConfig(identity(t, parentConfig, ""), Chosen{Name: "two words"}))
 	if got, err := loadGo(t, spaced, empty, "two words"); err != nil || got.Region != "eu-west-2" {
 		t.Errorf("two words: got %+v, %v; want its region", got, err)
 	}
@@ -171,7 +189,7 @@ func TestBotocoreReadsTheSettingsAndNoCredentials(t *testing.T) {
 	needBotocore(t)
 	parentFile, empty := onDisk(t, []byte(parentConfig))
 	parent := loadBotocore(t, parentFile, empty)
-	childFile, empty := onDisk(t, ChildConfig([]byte(parentConfig), nil, Chosen{Name: "dev", CarryOver: true}))
+	childFile, empty := onDisk(t, ChildConfig(identity(t, parentConfig, ""), Chosen{Name: "dev", CarryOver: true}))
 	child := loadBotocore(t, childFile, empty)
 
 	want := parent.Profiles["dev"]
@@ -205,21 +223,23 @@ func TestBotocoreReadsTheSettingsAndNoCredentials(t *testing.T) {
 	}
 }
 
-// Files that some reader refuses or reads in a way of its own: what comes out is read by both, and yields nothing.
+// Files that some reader reads in a way of its own: what comes out is read by both, and yields nothing.
 func TestOddFilesYieldNoCredentials(t *testing.T) {
 	needBotocore(t)
 	for name, file := range map[string]string{
-		"continuation": "[default]\nregion = r\n  aws_access_key_id = AKIA\n  aws_secret_access_key = S\n",
-		"lone CR":      "[default]\nregion = r\raws_access_key_id = AKIA\raws_secret_access_key = S\n",
-		"DEFAULT":      "[DEFAULT]\naws_access_key_id = AKIA\naws_secret_access_key = S\n[default]\nregion = r\n",
-		"twice":        "[default]\nregion = r\nregion = r\n[default]\naws_access_key_id = AKIA\naws_secret_access_key = S\n",
-		"bom":          "\ufeff[default]\r\nregion = r\r\naws_access_key_id = AKIA\r\naws_secret_access_key = S\r\n",
-		"form feed":    "[default]\nregion = r\n\x0c[x]\naws_access_key_id = AKIA\naws_secret_access_key = S\n",
-		"nested":       "[default]\nregion = r\ns3 =\n  aws_access_key_id = AKIA\n  broken\n  addressing_style = path\n",
-		"latin-1":      "[default]\nregion = r\noutput = \xe4\naws_access_key_id = AKIA\naws_secret_access_key = S\n",
+		"continuation":         "[default]\nregion = r\n  aws_access_key_id = AKIA\n  aws_secret_access_key = S\n",
+		"its header":           "[default]\nregion = r\n  [x]\naws_access_key_id = AKIA\naws_secret_access_key = S\n",
+		"lone CR":              "[default]\nregion = r\raws_access_key_id = AKIA\raws_secret_access_key = S\n",
+		"DEFAULT":              "[DEFAULT]\naws_access_key_id = AKIA\naws_secret_access_key = S\n[default]\nregion = r\n",
+		"line ends":            "[default]\r\nregion = r\r\naws_access_key_id = AKIA\r\naws_secret_access_key = S\r\n",
+		"form feed":            "[default]\nregion = r\n\x0c[x]\naws_access_key_id = AKIA\naws_secret_access_key = S\n",
+		"nested":               "[default]\nregion = r\ns3 =\n  aws_access_key_id = AKIA\n  addressing_style = path\n",
+		"nested below a value": "[default]\nregion = r\ns3 = x\n  aws_access_key_id = AKIA\n  addressing_style = path\n",
+		"a key with a colon":   "[default]\nregion : r\noutput: aws_access_key_id = AKIA\naws_secret_access_key = S\n",
+		"both in one key":      "[default]\nregion = r\ncli_x aws_access_key_id = AKIA\naws_secret_access_key = S\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			childFile, empty := onDisk(t, ChildConfig([]byte(file), nil, Chosen{CarryOver: true}))
+			childFile, empty := onDisk(t, ChildConfig(identity(t, file, ""), Chosen{CarryOver: true}))
 			view := loadBotocore(t, childFile, empty)
 			if view.Providers["default"] != "" || view.Profiles["default"]["region"] != "r" {
 				t.Errorf("botocore: got %+v; want the region alone", view)

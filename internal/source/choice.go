@@ -199,7 +199,7 @@ func (b *builder) noCredentials(last string) error {
 	where := b.where("or")
 	hint := b.names.Hint("aws configure sso, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; %v needs none",
 		problem.Sandbox)
-	if names, _ := b.profileNames(); len(names) > 0 && b.shared.Profile == "" {
+	if names := b.identity.Names(); len(names) > 0 && b.shared.Profile == "" {
 		hint = b.names.Hint("%v NAME; there are: %s", problem.Profile, strings.Join(names[:min(len(names), 8)], ", "))
 		if b.o.Shared != nil { // another source of this run has a profile, by its name
 			hint = b.names.Hint("%v needs a main identity, too: ", problem.WithProfile) + hint

@@ -305,11 +305,7 @@ func noKeysBelow(profile, source, more string) error {
 func (b *builder) missingProfile(what, name string) error {
 	misnamed := b.misnamed(name)
 	what += problem.Clip(name)
-	names, unread := b.profileNames()
-	where := b.where("and")
-	if unread != nil {
-		return problem.Bad("make it readable", "no %s: %v", what, unread)
-	}
+	names, where := b.identity.Names(), b.where("and")
 	switch {
 	case misnamed != "":
 		return problem.Bad(misnamed, "no %s in %s", what, where)
@@ -358,27 +354,4 @@ func (b *builder) insideAnother() bool {
 func (b *builder) where(and string) string {
 	config := cmp.Or(b.files.Config, "AWS_CONFIG_FILE (which is empty)")
 	return config + " " + and + " " + cmp.Or(b.files.Credentials, "AWS_SHARED_CREDENTIALS_FILE (which is empty)")
-}
-
-// parseFiles reads both files as far as they can be read. unread is the error of one that is there
-// and can't be read.
-func parseFiles(files awsconfig.Paths) (parsed *awsconfig.Files, unread error) {
-	var contents [2][]byte
-	for i, file := range []string{files.Config, files.Credentials} {
-		content, err := awsconfig.Read(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			unread = err
-		}
-		contents[i] = content
-	}
-	return awsconfig.Parse(contents[0], contents[1]), unread
-}
-
-// profileNames lists the profiles that the files hold.
-func (b *builder) profileNames() (names []string, unread error) {
-	parsed, unread := parseFiles(b.files)
-	for _, p := range parsed.Profiles {
-		names = append(names, p.Name)
-	}
-	return names, unread
 }

@@ -31,7 +31,7 @@ type profileKeys struct {
 
 func (b *builder) newProfileKeys(p *config.SharedConfig) *profileKeys {
 	k := &profileKeys{s: b.s, profile: p.Profile, files: b.files, keys: p.Credentials}
-	k.setEnd()
+	k.setEnd(b.identity)
 	b.s.doubts = append(b.s.doubts, k.doubt)
 	return k
 }
@@ -108,17 +108,17 @@ func (k *profileKeys) readAgain() {
 	old.CanExpire, old.Expires = false, time.Time{} // that is ours
 	if now != old {
 		k.keys = now
-		k.setEnd()
+		k.setEnd(identity)
 	}
 }
 
 // setEnd takes the end of a session's keys that the profile states.
-func (k *profileKeys) setEnd() {
+func (k *profileKeys) setEnd(identity *awsconfig.Identity) {
 	k.past = time.Time{}
 	if k.keys.SessionToken == "" {
 		return
 	}
-	if end := statedEnd(k.files, k.profile); end.After(time.Now()) {
+	if end := statedEnd(identity.Profiles[k.profile]); end.After(time.Now()) {
 		k.keys.CanExpire, k.keys.Expires = true, end
 	} else {
 		k.past = end
@@ -129,15 +129,10 @@ func (k *profileKeys) setEnd() {
 // them.
 var endKeys = []string{"x_security_token_expires", "aws_expiration"}
 
-// statedEnd is the end that a profile states, in the file that has precedence; zero if it doesn't.
-func statedEnd(files awsconfig.Paths, profile string) time.Time {
-	parsed, _ := parseFiles(files) // what can't be read states nothing
-	p := parsed.Profile(profile)
+// statedEnd is the end that a profile states; zero if it doesn't.
+func statedEnd(profile awsconfig.Values) time.Time {
 	for _, key := range endKeys {
-		if p == nil {
-			break
-		}
-		if end, ok := parseTime(p.Value(key)); ok {
+		if end, ok := parseTime(profile[key]); ok {
 			return end
 		}
 	}

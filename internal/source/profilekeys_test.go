@@ -18,7 +18,7 @@ func TestStatedEnd(t *testing.T) {
 		want       string // "": none
 	}{
 		{"saml2aws", "[corp]\naws_access_key_id = A\nx_security_token_expires = " + end, false, end},
-		{"aws-azure-login", "[other]\na=b\n [corp] ; mine\nAWS_EXPIRATION=2090-01-02T03:04:05.000Z", false, end},
+		{"aws-azure-login", "[other]\na=b\n[corp] ; mine\nAWS_EXPIRATION=2090-01-02T03:04:05.000Z", false, end},
 		{"with an offset", "[corp]\nx_security_token_expires = 2090-01-02T05:04:05+02:00", false, end},
 		{"in the config file", "[profile corp]\nx_security_token_expires=" + end, true, end},
 		{"of the credentials file's form there", "[corp]\nx_security_token_expires=" + end, true, ""},
@@ -31,7 +31,7 @@ func TestStatedEnd(t *testing.T) {
 		if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got := statedEnd(inFile(path, tt.config), "corp")
+		got := statedIn(path, tt.config)
 		if text := got.UTC().Format(time.RFC3339); text != tt.want && (tt.want != "" || !got.IsZero()) {
 			t.Errorf("%s: got %s; want %q", tt.name, text, tt.want)
 		}
@@ -48,16 +48,21 @@ func FuzzStatedEnd(f *testing.F) {
 			t.Fatal(err)
 		}
 		header := regexp.MustCompile(`\[[ \t]*((profile[ \t]+)?corp|profile[ \t]+["']corp["'])[ \t]*\]`)
-		if end := statedEnd(inFile(path, config), "corp"); !end.IsZero() && !header.MatchString(file) {
+		if end := statedIn(path, config); !end.IsZero() && !header.MatchString(file) {
 			t.Errorf("%q: got %v; there is no such section", file, end)
 		}
 	})
 }
 
-// inFile is the two files, one of which is path.
-func inFile(path string, config bool) awsconfig.Paths {
+// statedIn is the end that profile corp states in one of the two files, which path is.
+func statedIn(path string, config bool) time.Time {
+	paths := awsconfig.Paths{Config: os.DevNull, Credentials: path}
 	if config {
-		return awsconfig.Paths{Config: path, Credentials: os.DevNull}
+		paths = awsconfig.Paths{Config: path, Credentials: os.DevNull}
 	}
-	return awsconfig.Paths{Config: os.DevNull, Credentials: path}
+	identity, err := paths.ReadIdentity()
+	if err != nil { // then there are no keys
+		return time.Time{}
+	}
+	return statedEnd(identity.Profiles["corp"])
 }
