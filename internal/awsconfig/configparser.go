@@ -1,6 +1,7 @@
 package awsconfig
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -10,31 +11,6 @@ import (
 // Values are a section's keys, in lower case, and their values. A value that stands on lines of
 // its own below the key begins with a line feed.
 type Values map[string]string
-
-// A SyntaxError is why a file can't be read as an INI file. Its text holds nothing of the file: it
-// may be a secret.
-type SyntaxError struct {
-	Line int // from 1; 0: the file as a whole
-	What Fault
-}
-
-// A Fault is what is wrong, in words.
-type Fault string
-
-// The faults that somebody cures in a way of their own.
-const (
-	NotUTF8      Fault = "not plain text: it is not UTF-8"
-	ByteOrder    Fault = "not plain text: it begins with a byte order mark (BOM)"
-	SectionTwice Fault = "its section stands there twice"
-	KeyTwice     Fault = "its key stands there twice in one section"
-)
-
-func (e *SyntaxError) Error() string {
-	if e.Line == 0 {
-		return string(e.What)
-	}
-	return fmt.Sprintf("line %d: %s", e.Line, e.What)
-}
 
 // sectionOf names a section as it stands in a file.
 type sectionOf struct {
@@ -48,23 +24,21 @@ const everywhere = "DEFAULT"
 // readINI reads a file as Python's configparser.RawConfigParser does, which decides for botocore
 // and the aws cli what a file says. A line that is indented deeper than the key above it continues
 // that key's value. A section or key that stands there twice is an error, and so is a line that is
-// neither. Sections come in the order of the file, after [DEFAULT], whose keys are in all of them.
+// neither. An error holds nothing of the file: it may be a secret. Sections come in the order of
+// the file, after [DEFAULT], whose keys are in all of them.
 // https://docs.python.org/3/library/configparser.html#supported-ini-file-structure
 func readINI(file []byte) ([]sectionOf, error) {
 	if !utf8.Valid(file) {
-		return nil, &SyntaxError{What: NotUTF8}
+		return nil, errors.New("not plain text: it is not UTF-8")
 	}
 	if strings.HasPrefix(string(file), "\ufeff") {
-		return nil, &SyntaxError{What: ByteOrder}
+		return nil, errors.New("not plain text: it begins with a byte order mark (BOM)")
 	}
 	r := iniReader{order: []string{everywhere}, sections: []map[string][]string{{}}, seen: map[string]bool{}}
 	for i, line := range Lines(file) {
-		if what := r.line(line); what != "" && r.err == nil {
-			r.err = &SyntaxError{Line: i + 1, What: what}
+		if what := r.line(line); what != "" {
+			return nil, fmt.Errorf("line %d: %s", i+1, what)
 		}
-	}
-	if r.err != nil {
-		return nil, r.err
 	}
 	return r.finish(), nil
 }
@@ -77,11 +51,10 @@ type iniReader struct {
 	in     map[string][]string // the section that lines go to; nil: none yet
 	key    string              // the key that deeper lines belong to; "": none
 	indent int                 // the key's
-	err    error
 }
 
 // line reads one line. It returns what is wrong with it, "" for nothing.
-func (r *iniReader) line(line string) (wrong Fault) {
+func (r *iniReader) line(line string) (wrong string) {
 	text := strings.TrimFunc(line, pythonSpace)
 	switch {
 	case strings.HasPrefix(text, "#"), strings.HasPrefix(text, ";"):
@@ -110,14 +83,14 @@ func (r *iniReader) line(line string) (wrong Fault) {
 // pythonSpace reports whether Python's str.strip takes r off.
 func pythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-func (r *iniReader) section(header string) (wrong Fault) {
+func (r *iniReader) section(header string) (wrong string) {
 	r.key = ""
 	switch {
 	case header == everywhere:
 		r.in = r.sections[0]
 		return ""
 	case r.seen[header]:
-		return SectionTwice
+		return "its section stands there twice"
 	}
 	r.seen[header] = true
 	r.in = map[string][]string{}
@@ -125,17 +98,17 @@ func (r *iniReader) section(header string) (wrong Fault) {
 	return ""
 }
 
-func (r *iniReader) option(text string) (wrong Fault) {
+func (r *iniReader) option(text string) (wrong string) {
 	i := strings.IndexAny(text, "=:")
 	if i < 0 {
 		return "it is neither a [section] nor key = value"
 	}
 	key := strings.ToLower(strings.TrimRightFunc(text[:i], pythonSpace))
 	if key == "" {
-		return Fault("there is no key before the " + text[i:i+1])
+		return "there is no key before the " + text[i:i+1]
 	}
 	if _, twice := r.in[key]; twice {
-		return KeyTwice
+		return "its key stands there twice in one section"
 	}
 	r.key = key
 	r.in[key] = []string{strings.TrimFunc(text[i+1:], pythonSpace)}

@@ -76,8 +76,7 @@ func readSections(path string) ([]sectionOf, error) {
 	for _, s := range sections[1:] { // if there are no others, nobody reads [DEFAULT]
 		for key, value := range s.Values {
 			if !nestedOK(value) {
-				return nil, fmt.Errorf("%s: %w", path,
-					&SyntaxError{What: Fault("a line below " + key + " has no equals sign")})
+				return nil, fmt.Errorf("%s: a line below %s has no equals sign", path, key)
 			}
 		}
 	}

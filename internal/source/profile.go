@@ -88,20 +88,12 @@ func (b *builder) addWebIdentity(p *config.SharedConfig) {
 
 // fileError explains a file that aws refuses, too.
 func fileError(err error) error {
-	hint := "a line is [section], or key = value"
+	hint := "a line is [section], or key = value, each of them once, in UTF-8 without a byte order mark"
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		hint = "aws would not go on either: make it readable for you (ls -l " + e.Path + "), or move it away"
 	}
 	if errors.Is(err, awsconfig.ErrTooLarge) {
 		hint = "look what it is: a file of settings takes kilobytes"
-	}
-	if e, ok := errors.AsType[*awsconfig.SyntaxError](err); ok {
-		switch e.What {
-		case awsconfig.NotUTF8, awsconfig.ByteOrder:
-			hint = "save it as plain text: UTF-8, without a byte order mark"
-		case awsconfig.SectionTwice, awsconfig.KeyTwice:
-			hint = "take one of the two out: tools differ in which one counts"
-		}
 	}
 	return problem.Bad(hint, "%v", err)
 }
