@@ -1,4 +1,4 @@
-//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+//go:build unix
 
 package prompt
 
@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +38,8 @@ func ask(ctx context.Context, name, prompt string) (string, error) {
 	return readLine(ctx, tty)
 }
 
+// openTTY has the descriptor not block, so that closing it ends a read. Fd leaves it so: it was
+// opened so.
 func openTTY(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 }
@@ -53,77 +54,46 @@ func Available(name string) bool {
 	return true
 }
 
-// readLine reads a line, or ends with ctx. On a system that can't wait for a terminal and a
-// deadline at once (macOS) the reader stays behind until the process ends, as it does soon after
-// ctx.
+// readLine reads a line, or ends with ctx; closing the terminal frees the reader. On a system that
+// can't wait for a terminal and for that at once (macOS) it stays behind until the process ends, as
+// it does soon after ctx.
 func readLine(ctx context.Context, tty *os.File) (string, error) {
-	line := make(chan string, 1)
-	fail := make(chan error, 1)
+	type typed struct {
+		line string
+		err  error
+	}
+	done := make(chan typed, 1)
 	go func() {
-		s, err := bufio.NewReaderSize(io.LimitReader(tty, 1024), 1024).ReadString('\n')
-		if err != nil {
-			fail <- err
-			return
-		}
-		line <- strings.TrimSpace(s)
+		line, err := bufio.NewReaderSize(io.LimitReader(tty, 1024), 1024).ReadString('\n')
+		done <- typed{strings.TrimSpace(line), err}
 	}()
 	select {
-	case s := <-line:
-		return s, nil
-	case err := <-fail:
-		return "", err
+	case t := <-done:
+		return t.line, t.err
 	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	if tty.SetReadDeadline(time.Now()) == nil {
-		select {
-		case <-line:
-		case <-fail:
-		}
-	}
-	return "", ctx.Err()
 }
 
 // silence switches the echo off and returns what switches it on again. What was typed before goes,
 // as with getpass(3): it was meant for a shell.
 func silence(tty *os.File) (restore func(), err error) {
-	var before *unix.Termios
-	err = control(tty, func(fd int) (err error) {
-		if before, err = unix.IoctlGetTermios(fd, getTermios); err != nil {
-			return err
-		}
-		quiet := *before
-		quiet.Lflag &^= unix.ECHO
-		quiet.Lflag |= unix.ICANON | unix.ISIG
-		quiet.Iflag |= unix.ICRNL
-		return unix.IoctlSetTermios(fd, flushTermios, &quiet)
-	})
+	fd := int(tty.Fd())
+	before, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	return func() {
-		control(tty, func(fd int) error { return unix.IoctlSetTermios(fd, setTermios, before) })
-	}, nil
+	quiet := *before
+	quiet.Lflag &^= unix.ECHO
+	quiet.Lflag |= unix.ICANON | unix.ISIG
+	quiet.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, flushTermios, &quiet); err != nil {
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	return func() { unix.IoctlSetTermios(fd, setTermios, before) }, nil
 }
 
 func foreground(tty *os.File) bool {
-	ours := false
-	err := control(tty, func(fd int) error {
-		group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
-		ours = err == nil && group == unix.Getpgrp()
-		return err
-	})
-	return ours || err != nil // not our controlling terminal (a test's): nobody stops us
-}
-
-// control runs fn on the descriptor without making it a blocking one, which File.Fd would.
-func control(tty *os.File, fn func(fd int) error) error {
-	raw, err := tty.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var inner error
-	if err := raw.Control(func(fd uintptr) { inner = fn(int(fd)) }); err != nil {
-		return err
-	}
-	return inner
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err != nil || group == unix.Getpgrp() // err: not our controlling terminal (a test's)
 }
