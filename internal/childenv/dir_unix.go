@@ -98,16 +98,6 @@ func fileMode() fs.FileMode {
 	return 0o400
 }
 
-// writable is the error of a write(2) beyond RLIMIT_FSIZE, without the SIGXFSZ that would come
-// with it: whoever catches signals can't tell that from one that is meant for the child.
-func writable(size int) error {
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_FSIZE, &limit) == nil && uint64(limit.Cur) < uint64(size) {
-		return unix.EFBIG
-	}
-	return nil
-}
-
 // tryLock locks the directory, or returns nil. The lock goes with the file, also when brs-exec is
 // killed; Go opens files close-on-exec, so that a child that lives on does not hold it.
 func tryLock(root *os.Root) *os.File {

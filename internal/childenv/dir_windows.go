@@ -82,8 +82,6 @@ func dirMode() fs.FileMode { return 0o700 }
 // fileMode is writable: a read-only file could not be removed.
 func fileMode() fs.FileMode { return 0o600 }
 
-func writable(int) error { return nil }
-
 // tryLock opens a file that nobody else can open meanwhile, and that Windows deletes when brs-exec
 // ends, however it ends. Windows has no lock on a directory.
 func tryLock(root *os.Root) *os.File {

@@ -64,9 +64,6 @@ func writeWhole(root *os.Root, f file) error {
 }
 
 func writeNew(root *os.Root, name string, content []byte) error {
-	if err := writable(len(content)); err != nil {
-		return err
-	}
 	w, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
