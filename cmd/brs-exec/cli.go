@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"brs-exec/internal/childenv"
 	"brs-exec/internal/ecsserver"
@@ -174,9 +175,14 @@ func (c *cli) set(o *option, by, text string) (err error) {
 }
 
 // verify refuses words that are not among those of a flag, and empty ones: they would silently
-// widen what the command may do.
+// widen what the command may do. It also refuses what is not UTF-8, and U+FFFD, which programs put
+// in its place: a tag or a policy would reach STS as something other than what was written.
 func (c *cli) verify(options map[string]*option) error {
 	for _, name := range slices.Sorted(maps.Keys(c.setBy)) {
+		if options[name].holds(utf8.RuneError) { // finds both
+			return hint.Errorf("write it in UTF-8, and without U+FFFD, which stands for what is not",
+				"%s is not UTF-8", c.setBy[name])
+		}
 		text, ok := options[name].field.(*string)
 		if !ok {
 			continue
@@ -189,6 +195,20 @@ func (c *cli) verify(options map[string]*option) error {
 		}
 	}
 	return nil
+}
+
+// holds says whether the text that was given has r in it. A file's name may be any.
+func (o *option) holds(r rune) bool {
+	if o.placeholder == "FILE" || o.placeholder == "DIR" {
+		return false
+	}
+	switch field := o.field.(type) {
+	case *string:
+		return strings.ContainsRune(*field, r)
+	case *[]string:
+		return strings.ContainsRune(strings.Join(*field, "\n"), r)
+	}
+	return false
 }
 
 func readBool(text string) (bool, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"brs-exec/internal/hint"
 	"brs-exec/internal/procfs"
 	"brs-exec/internal/rehearse"
 	"brs-exec/internal/runner"
@@ -158,6 +159,43 @@ func TestReadmeFlags(t *testing.T) {
 		if strings.HasPrefix(word, "--") && strings.Trim(word, "-") != "" && !known[word] {
 			t.Errorf("README names %s, which is no flag", word)
 		}
+	}
+}
+
+// What is not UTF-8 comes from the command line as U+FFFD, or as it is: either way STS would be
+// told something else.
+func TestNoUTF8(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--tags=a=b", "--tags=k=\ufffd"},
+		{"--tags=k=\xff"},
+		{"--transitive-tag-keys=\ufffd", "--tags=k=v"},
+		{`--policy={"Sid":"\ufffd` + "\ufffd" + `"}`},
+		{"--provided-contexts=ProviderArn=arn:aws:iam::aws:x,ContextAssertion=abcd\ufffd"},
+		{"--profile=\ufffd"},
+		{"--with-profile=\xff"},
+		{"--credential-command=hush \ufffd"},
+		{"--mfa-command=hush \xff"},
+		{"--web-identity-token-command=hush \ufffd"},
+		{"--audience=\ufffd", "--web-identity=github-actions"},
+		{"--external-id=ab\ufffd"},
+	} {
+		bad := slices.IndexFunc(args, func(arg string) bool { return strings.ContainsRune(arg, utf8.RuneError) })
+		flag, value, _ := strings.Cut(args[bad], "=")
+		name := variable(flag[len("--"):])
+		for want, env := range map[string][]string{flag: nil, name: {name + "=" + value}} {
+			given := slices.Clone(args)
+			if env != nil {
+				given = slices.DeleteFunc(given, func(arg string) bool { return strings.HasPrefix(arg, flag+"=") })
+			}
+			_, _, err := parse(append(given, "--", "true"), env, io.Discard)
+			if err == nil || err.Error() != want+" is not UTF-8" || !strings.Contains(hint.Of(err), "UTF-8") {
+				t.Errorf("%q, %q: got %v", given, env, err)
+			}
+		}
+	}
+	if _, _, err := parse([]string{"--log-file=\xff", "--", "true"}, nil, io.Discard); err != nil {
+		t.Errorf("a file's name: got %v", err)
 	}
 }
 

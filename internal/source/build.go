@@ -78,9 +78,6 @@ func (b *builder) build(ctx context.Context) (*Source, error) {
 
 // check finds what is wrong in the options by themselves, before anything is read.
 func (b *builder) check(ctx context.Context) (err error) {
-	if err := checkText(b.o); err != nil {
-		return err
-	}
 	if b.asked, err = parseRole(ctx, b.o); err != nil {
 		return err
 	}

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -123,34 +121,6 @@ func checkBase(o *Options) error {
 		return problem.Bad(hint, "%s: no provider %q", in(problem.WebIdentity), problem.Clip(o.WebIdentity))
 	case o.Audience != "" && o.WebIdentity == "":
 		return problem.Bad(gitHub, "%s is for %s", in(problem.Audience), in(problem.WebIdentity))
-	}
-	return nil
-}
-
-// checkText refuses what is not UTF-8, and U+FFFD, which programs put in its place: a tag or a
-// policy would reach STS as something other than what was written.
-func checkText(o *Options) error {
-	for _, f := range []struct {
-		option problem.Option
-		values []string
-	}{
-		{problem.RoleARN, o.RoleARNs}, {problem.RoleSessionName, []string{o.RoleSessionName}},
-		{problem.ExternalID, []string{o.ExternalID}}, {problem.SourceIdentity, []string{o.SourceIdentity}},
-		{problem.Policy, []string{o.Policy}}, {problem.PolicyARNs, o.PolicyARNs}, {problem.Tags, o.Tags},
-		{problem.TransitiveTagKeys, o.TransitiveTagKeys}, {problem.ProvidedContexts, o.ProvidedContexts},
-		{problem.SerialNumber, []string{o.SerialNumber}}, {problem.MFACommand, []string{o.MFACommand}},
-		{problem.Profile, []string{o.Profile}}, {problem.CredentialCommand, []string{o.CredentialCommand}},
-		{problem.FromShare, []string{o.FromShare}},
-		{problem.WebIdentityTokenFile, []string{o.WebIdentityTokenFile}}, {problem.Audience, []string{o.Audience}},
-		{problem.WebIdentityTokenCommand, []string{o.WebIdentityTokenCommand}},
-		{problem.IoTThingName, []string{o.IoTThingName}},
-		{problem.IoTCertificate, []string{o.IoTCertificate}}, {problem.IoTPrivateKey, []string{o.IoTPrivateKey}},
-		{problem.IoTCA, []string{o.IoTCA}}, {problem.CABundle, []string{o.CABundle}},
-	} {
-		if strings.ContainsRune(strings.Join(f.values, "\n"), utf8.RuneError) { // finds both
-			return problem.Bad("write it in UTF-8, and without U+FFFD, which stands for what is not",
-				"%s is not UTF-8", o.Names.Input(f.option))
-		}
 	}
 	return nil
 }
