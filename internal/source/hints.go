@@ -46,7 +46,7 @@ func (s *Source) hasAnswered(c call) bool {
 func (s *Source) explain(c call, err error) *problem.Error {
 	e := &problem.Error{Text: c.op + ": " + awserr.Describe(err), Err: err}
 	if inner, ok := errors.AsType[*problem.Error](err); ok {
-		e.Input, e.Text, e.Hint, e.Verdict = inner.Input, c.op+": "+inner.Text, inner.Hint, inner.Verdict
+		e.Text, e.Hint, e.Verdict = c.op+": "+inner.Text, inner.Hint, inner.Verdict
 	} else if refusal, ok := errors.AsType[*awserr.StatusError](err); ok {
 		e.Text, e.Hint = c.op+": "+refusal.Error(), refusal.Hint
 		return e

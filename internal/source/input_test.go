@@ -1,15 +1,12 @@
 package source
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"brs-exec/internal/source/problem"
 )
 
 // Everything a user can write wrong is found by New, before any network, and says what to write
@@ -80,11 +77,6 @@ func TestWrongInput(t *testing.T) {
 			}
 			if !Permanent(err) || strings.Contains(err.Error(), "hush") {
 				t.Errorf("permanent %v: %v", Permanent(err), err)
-			}
-			flag, _, _ := strings.Cut(err.Error(), " ")
-			option, is := strings.CutPrefix(strings.TrimRight(flag, ":"), "--")
-			if e, ok := errors.AsType[*problem.Error](err); is && (!ok || string(e.Input.Option) != option) {
-				t.Errorf("the error of %s carries %+v", option, e.Input)
 			}
 		})
 	}

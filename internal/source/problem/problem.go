@@ -1,5 +1,4 @@
-// Package problem is the error of package source and its inner rooms: one line, what to type, and
-// the input that is wrong.
+// Package problem is the error of package source and its inner rooms: one line, and what to type.
 package problem
 
 import (
@@ -9,7 +8,6 @@ import (
 
 // An Error is one that a person can act on.
 type Error struct {
-	Input   Input // what was written wrong, if it is that
 	Text    string
 	Hint    string // what to type; "": nothing is known
 	Err     error  // what somebody else said, for errors.As; its text is in Text as far as it is of use
@@ -36,17 +34,9 @@ func (e *Error) Hints() []string {
 	return []string{e.Hint}
 }
 
-// Bad makes the error of what the user wrote, which is the same at every try. The first Input among
-// args is the error's.
+// Bad makes the error of what the user wrote, which is the same at every try.
 func Bad(hint, format string, args ...any) error {
-	e := &Error{Text: middleCut(fmt.Sprintf(format, args...)), Hint: middleCut(hint), Verdict: Permanent}
-	for _, a := range args {
-		if in, ok := a.(Input); ok {
-			e.Input = in
-			break
-		}
-	}
-	return e
+	return &Error{Text: middleCut(fmt.Sprintf(format, args...)), Hint: middleCut(hint), Verdict: Permanent}
 }
 
 // middleCut keeps the ends of a message that a value has made too long to read: what is wrong
@@ -80,12 +70,11 @@ func cut(s string, most int) string {
 	return s
 }
 
-// Prefix returns err with what it is about in front of it. An Error keeps its input, hint and
-// verdict.
+// Prefix returns err with what it is about in front of it. An Error keeps its hint and verdict.
 func Prefix(what fmt.Stringer, err error) error {
 	e, ok := err.(*Error)
 	if !ok {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return &Error{Input: e.Input, Text: what.String() + ": " + e.Text, Hint: e.Hint, Err: err, Verdict: e.Verdict}
+	return &Error{Text: what.String() + ": " + e.Text, Hint: e.Hint, Err: err, Verdict: e.Verdict}
 }
