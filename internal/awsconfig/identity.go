@@ -49,34 +49,42 @@ func (id *Identity) AsksCode(profile string) bool {
 
 // ReadIdentity reads both files. One that isn't there counts as empty.
 func (p Paths) ReadIdentity() (*Identity, error) {
-	config, err := readSections(p.Config)
-	if err != nil {
-		return nil, err
+	var sections [2][]sectionOf
+	for i, path := range []string{p.Config, p.Credentials} {
+		content, err := Read(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if sections[i], err = readSections(content); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
-	credentials, err := readSections(p.Credentials)
-	if err != nil {
-		return nil, err
-	}
-	return newIdentity(config, credentials), nil
+	return newIdentity(sections[0], sections[1]), nil
 }
 
-// readSections reads one file. An error names it.
-func readSections(path string) ([]sectionOf, error) {
-	content, err := Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// ParseIdentity reads the contents of both files. An error doesn't say in which it is.
+func ParseIdentity(config, credentials []byte) (*Identity, error) {
+	c, err := readSections(config)
 	if err != nil {
 		return nil, err
 	}
-	sections, err := readINI(content)
+	s, err := readSections(credentials)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
+	}
+	return newIdentity(c, s), nil
+}
+
+// readSections reads one file as botocore does, which wants more of what is nested than Python.
+func readSections(file []byte) ([]sectionOf, error) {
+	sections, err := readINI(file)
+	if err != nil {
+		return nil, err
 	}
 	for _, s := range sections[1:] { // if there are no others, nobody reads [DEFAULT]
 		for key, value := range s.Values {
 			if !nestedOK(value) {
-				return nil, fmt.Errorf("%s: a line below %s has no equals sign", path, key)
+				return nil, fmt.Errorf("a line below %s has no equals sign", key)
 			}
 		}
 	}

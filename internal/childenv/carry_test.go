@@ -63,7 +63,7 @@ role_arn = arn:aws:iam::123456789012:role/deep
 source_profile = admin
 role_session_name = deep
 `
-	d := NewDir(Options{Places: []string{newPlace(t)}, Token: "token", Config: ChildConfig(identity(t, file, ""), Chosen{Name: "dev", CarryOver: true})})
+	d := NewDir(Options{Places: []string{newPlace(t)}, Token: "token", Config: ChildConfig(identity(file, ""), Chosen{Name: "dev", CarryOver: true})})
 	defer d.Remove()
 	child := Build(baseEnv(leakyHome(t)), Endpoint{
 		URL: serveCredentials(t, "token", dev) + "/c", Token: "token", Region: "eu-west-1", STSURL: server.URL,

@@ -117,7 +117,7 @@ credential_source = EcsContainer
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			id := identity(t, tt.config, tt.credentials)
+			id := identity(tt.config, tt.credentials)
 			if id == nil {
 				if tt.want != "" {
 					t.Error("aws would refuse it")
@@ -131,7 +131,7 @@ credential_source = EcsContainer
 			if err := harmless(got, tt.carry); err != "" {
 				t.Error(err)
 			}
-			if again := ChildConfig(identity(t, got, ""), Chosen{Name: tt.profile}); !tt.carry && string(again) != got {
+			if again := ChildConfig(identity(got, ""), Chosen{Name: tt.profile}); !tt.carry && string(again) != got {
 				t.Errorf("read again: got\n%s\nwant\n%s", again, got)
 			}
 		})
@@ -193,9 +193,8 @@ func FuzzChildConfig(f *testing.F) {
 		f.Add(s, s, "p", true)
 		f.Add(s, "", "", false)
 	}
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, config, credentials, profile string, carry bool) {
-		id := identityIn(t, dir, config, credentials)
+		id := identity(config, credentials)
 		if id == nil {
 			return
 		}
@@ -222,7 +221,6 @@ func FuzzChildConfig(f *testing.F) {
 func FuzzNoForeignLine(f *testing.F) {
 	f.Add(" \t", "  ", "region = ", "s3 =")
 	f.Add("[", "\r", "[x", " [profile p]")
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, a, b, c, d string) {
 		if strings.Contains(strings.ToLower(a+b+c+d), "default") {
 			return // their own header of ours
@@ -230,7 +228,7 @@ func FuzzNoForeignLine(f *testing.F) {
 		// whatever strangers' lines are, a plain header after them ends their section
 		file := "[profile x]\nregion = foreign\n" + a + "\noutput = foreign\n" + b + "\n[default]\nregion = mine\n[profile y]\n" +
 			c + "output = foreign\n" + d + "\n"
-		id := identityIn(t, dir, file, "")
+		id := identity(file, "")
 		if id == nil {
 			return
 		}

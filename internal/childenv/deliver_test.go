@@ -53,7 +53,7 @@ func TestChildConfigWithProcess(t *testing.T) {
 			"[default]\noutput = json\n[profile p]\noutput = json\n[profile q]\nrole_arn = arn\ncredential_source = Environment\n"},
 		{Chosen{Name: "p", CarryOver: true}, "[default]\noutput = json\n[profile p]\noutput = json\n[profile q]\nrole_arn = arn\ncredential_source = EcsContainer\n"},
 	} {
-		if got := string(ChildConfig(identity(t, file, ""), tt.chosen)); got != tt.want {
+		if got := string(ChildConfig(identity(file, ""), tt.chosen)); got != tt.want {
 			t.Errorf("%+v: got\n%s\nwant\n%s", tt.chosen, got, tt.want)
 		}
 	}

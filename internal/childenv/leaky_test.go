@@ -130,7 +130,7 @@ func leaks(home string) map[string][]string {
 func TestNothingButTheEndpointAnswers(t *testing.T) {
 	needBotocore(t)
 	home := leakyHome(t)
-	settings := ChildConfig(identity(t, strings.Replace(parentConfig, "ca_bundle", "#", 1), ""), Chosen{Name: "dev", CarryOver: true}) // no such bundle here
+	settings := ChildConfig(identity(strings.Replace(parentConfig, "ca_bundle", "#", 1), ""), Chosen{Name: "dev", CarryOver: true}) // no such bundle here
 	d := NewDir(Options{Places: []string{newPlace(t)}, Token: "endpoint-token", Config: settings})
 	defer d.Remove()
 	base, e := baseEnv(home), serveEndpoint(t)

@@ -77,19 +77,8 @@ func onDisk(t *testing.T, content []byte) (configFile, credentialsFile string) {
 }
 
 // identity reads the contents of the two files. It is nil where aws refuses one, as brs-exec then does.
-func identity(t *testing.T, config, credentials string) *awsconfig.Identity {
-	return identityIn(t, t.TempDir(), config, credentials)
-}
-
-func identityIn(t *testing.T, dir, config, credentials string) *awsconfig.Identity {
-	t.Helper()
-	paths := awsconfig.Paths{Config: filepath.Join(dir, "config"), Credentials: filepath.Join(dir, "credentials")}
-	for path, content := range map[string]string{paths.Config: config, paths.Credentials: credentials} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	id, _ := paths.ReadIdentity()
+func identity(config, credentials string) *awsconfig.Identity {
+	id, _ := awsconfig.ParseIdentity([]byte(config), []byte(credentials))
 	return id
 }
 
@@ -102,7 +91,7 @@ func loadGo(t *testing.T, configFile, credentialsFile, profile string) (config.S
 
 func TestGoReadsTheSettingsAndNoCredentials(t *testing.T) {
 	parent, empty := onDisk(t, []byte(parentConfig))
-	child, _ := onDisk(t, ChildConfig(identity(t, parentConfig, ""), Chosen{Name: "dev", CarryOver: true}))
+	child, _ := onDisk(t, ChildConfig(identity(parentConfig, ""), Chosen{Name: "dev", CarryOver: true}))
 	want, err := loadGo(t, parent, empty, "dev")
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +118,7 @@ func TestGoReadsTheSettingsAndNoCredentials(t *testing.T) {
 	if got, err := loadGo(t, parent, empty, "two words"); err == nil {
 		t.Errorf("Go now reads quoted names: got %+v; headers can write one spelling", got)
 	}
-	spaced, _ := onDisk(t, ChildConfig(identity(t, parentConfig, ""), Chosen{Name: "two words"}))
+	spaced, _ := onDisk(t, ChildConfig(identity(parentConfig, ""), Chosen{Name: "two words"}))
 	if got, err := loadGo(t, spaced, empty, "two words"); err != nil || got.Region != "eu-west-2" {
 		t.Errorf("two words: got %+v, %v; want its region", got, err)
 	}
@@ -189,7 +178,7 @@ func TestBotocoreReadsTheSettingsAndNoCredentials(t *testing.T) {
 	needBotocore(t)
 	parentFile, empty := onDisk(t, []byte(parentConfig))
 	parent := loadBotocore(t, parentFile, empty)
-	childFile, empty := onDisk(t, ChildConfig(identity(t, parentConfig, ""), Chosen{Name: "dev", CarryOver: true}))
+	childFile, empty := onDisk(t, ChildConfig(identity(parentConfig, ""), Chosen{Name: "dev", CarryOver: true}))
 	child := loadBotocore(t, childFile, empty)
 
 	want := parent.Profiles["dev"]
@@ -239,7 +228,7 @@ func TestOddFilesYieldNoCredentials(t *testing.T) {
 		"both in one key":      "[default]\nregion = r\ncli_x aws_access_key_id = AKIA\naws_secret_access_key = S\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			childFile, empty := onDisk(t, ChildConfig(identity(t, file, ""), Chosen{CarryOver: true}))
+			childFile, empty := onDisk(t, ChildConfig(identity(file, ""), Chosen{CarryOver: true}))
 			view := loadBotocore(t, childFile, empty)
 			if view.Providers["default"] != "" || view.Profiles["default"]["region"] != "r" {
 				t.Errorf("botocore: got %+v; want the region alone", view)
