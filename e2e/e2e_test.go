@@ -4,12 +4,13 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"net"
+	"io"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -297,26 +298,21 @@ func ownMoto(t *testing.T) string {
 }
 
 func startMoto() (url string, cmd *exec.Cmd, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	cmd = exec.Command(tools.python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=moto", "AWS_SECRET_ACCESS_KEY=moto"}
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
 		return "", nil, err
 	}
-	addr := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	cmd = exec.Command(tools.python, "-m", "moto.server", "-H", "127.0.0.1", "-p", port)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ACCESS_KEY_ID=moto", "AWS_SECRET_ACCESS_KEY=moto"}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			return "http://" + addr, cmd, nil
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		if _, url, ok := strings.Cut(lines.Text(), "Running on "); ok {
+			go io.Copy(io.Discard, said)
+			return url, cmd, nil
 		}
 	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	return "", nil, errors.New("moto_server did not come up")
+	return "", nil, fmt.Errorf("moto_server did not come up: %w", cmd.Wait())
 }

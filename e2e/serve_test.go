@@ -79,22 +79,12 @@ func (s *server) environment(t *testing.T, w *world) []string {
 	return append(w.env, strings.Split(strings.TrimSpace(string(text)), "\n")...)
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return fmt.Sprint(ln.Addr().(*net.TCPAddr).Port)
-}
-
 // A boto3 loop that began before, through restarts by TERM and by KILL: no failed call. Its environment is the first
 // server's; keys of ten seconds are asked for anew all the time.
 func TestServeRestart(t *testing.T) {
 	needPython(t)
 	w := newWorld(t, sandbox.Options{TTL: 10 * time.Second}).base()
-	dir, port := filepath.Join(t.TempDir(), "aws"), freePort(t)
+	dir, port := filepath.Join(t.TempDir(), "aws"), need.Port()
 	s := w.start(t, dir, nil, "--port", port)
 	loop := exec.CommandContext(t.Context(), tools.python, script("identity_loop.py"), "16", "0.1")
 	loop.Env = s.environment(t, w)
@@ -222,7 +212,7 @@ func askOnce(addr, token string) error {
 func TestServeSocketActivated(t *testing.T) {
 	need.Tools(t, "systemd-socket-activate")
 	w := newWorld(t, sandbox.Options{}).base()
-	dir, port := filepath.Join(t.TempDir(), "aws"), freePort(t)
+	dir, port := filepath.Join(t.TempDir(), "aws"), need.Port()
 	log := filepath.Join(t.TempDir(), "log")
 	args := []string{"-l", "127.0.0.1:" + port}
 	for _, entry := range w.env {

@@ -136,7 +136,7 @@ func exampleUnits(t *testing.T, w *world, port string) (dir string) {
 // of the port, none of which is refused, a job with the share's env, and the end.
 func TestSystemd(t *testing.T) {
 	w := newWorld(t, sandbox.Options{}).base()
-	port := freePort(t)
+	port := need.Port()
 	units := exampleUnits(t, w, port)
 	m := bootSystemd(t, units)
 	m.do(t, "start", "etl-credentials.socket")

@@ -15,10 +15,13 @@ package need
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +91,18 @@ func Place(t testing.TB, here bool, what string) {
 	t.Helper()
 	if !here {
 		skip(t, reason{what: what})
+	}
+}
+
+// Port returns a port of 127.0.0.1 for a program that takes it later. It is below those that the kernel gives to whoever
+// asks for any (ip_local_port_range): tests beside this one don't get it meanwhile.
+func Port() string {
+	for {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		if ln, err := net.Listen("tcp4", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *cloud) s3() string {
 	c.t.Helper()
 	python, err := exec.Command("python3", "-c", "import sys, moto.server; print(sys.executable)").Output() // not a version manager's shim
 	need.That(c.t, err == nil, "python3 with moto", "python3 -m pip install 'moto[server,s3,sts]'")
-	port := freePort(c.t)
+	port := need.Port()
 	moto := exec.Command(strings.TrimSpace(string(python)), "-m", "moto.server", "-H", "127.0.0.1", "-p", port)
 	moto.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_ACCESS_KEY_ID=moto", "AWS_SECRET_ACCESS_KEY=moto"}
 	if err := moto.Start(); err != nil {
@@ -292,15 +292,4 @@ func open(port string) bool {
 		conn.Close()
 	}
 	return err == nil
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
 }

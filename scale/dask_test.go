@@ -39,7 +39,7 @@ func TestDaskWorkers(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, 12*time.Second)
 	c.engine("dask")
-	port := freePort(t)
+	port := need.Port()
 	c.set("STEP_SECONDS=20", "PORT="+port, "DASK_SCHEDULER_ADDRESS=tcp://127.0.0.1:"+port, "SHARE="+filepath.Join(c.dir, "share"))
 	c.shell(`dask scheduler --host 127.0.0.1 --port "$PORT" --no-dashboard`)
 	await(t, "the scheduler", func() bool { return open(port) })

@@ -78,7 +78,7 @@ func TestRayNodes(t *testing.T) { onlyLoopback(t, rayNodes) }
 
 func rayNodes(t *testing.T) {
 	c := newRay(t)
-	port := freePort(t)
+	port := need.Port()
 	c.set("STEP_SECONDS=20", "PORT="+port, "SHARE="+filepath.Join(c.dir, "share"))
 	p := c.start("Ray", `brs-exec --role-arn "$ROLE" -- ray start --head --node-ip-address 127.0.0.1 --port "$PORT" --num-cpus 1`)
 	if status := p.wait(5 * time.Minute); status != 0 || !strings.Contains(p.text(), "on without the endpoint") {

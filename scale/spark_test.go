@@ -105,7 +105,7 @@ func (c *cloud) executorsWrote() {
 // A master that needs nothing, two workers, of which one comes late and the other is lost, and a driver that is cancelled.
 func TestSparkStandalone(t *testing.T) {
 	c := spark(t)
-	port := freePort(t)
+	port := need.Port()
 	c.set("MASTER=spark://127.0.0.1:"+port, "PORT="+port, "SHARE="+filepath.Join(c.dir, "share"), "JOB_SECONDS=900")
 	c.shell(`spark-class org.apache.spark.deploy.master.Master --host 127.0.0.1 --port "$PORT" --webui-port 0`)
 	await(t, "the master", func() bool { return open(port) })
@@ -139,7 +139,7 @@ func TestSparkStandalone(t *testing.T) {
 // What is said of a worker that leaves its wrapper; a worker that had no wrapper, but keys, told by spark.executorEnv.
 func TestSparkWorkerOutside(t *testing.T) {
 	c := spark(t)
-	port := freePort(t)
+	port := need.Port()
 	c.set("MASTER=spark://127.0.0.1:"+port, "PORT="+port, "JOB_SECONDS=0")
 	c.shell(`spark-class org.apache.spark.deploy.master.Master --host 127.0.0.1 --port "$PORT" --webui-port 0`)
 	await(t, "the master", func() bool { return open(port) })
