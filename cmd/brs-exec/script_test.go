@@ -36,7 +36,7 @@ var update = flag.Bool("update", false, "rewrite the golden files inside the scr
 func TestMain(m *testing.M) {
 	if strings.HasSuffix(strings.TrimSuffix(os.Args[0], ".exe"), ".test") { // not one of the commands below
 		flag.Parse()
-		parallel := "24" // the scripts wait, mostly
+		parallel := "32" // the scripts wait, mostly
 		if raced {
 			parallel = "10" // brs-exec starts several times slower
 		}

@@ -241,6 +241,7 @@ func TestE13Parallel(t *testing.T) {
 }
 
 func TestE14Timeout(t *testing.T) {
+	t.Parallel()
 	same(t, func(s side) string { return s.script(t, `timeout 60 w sh -c 'kill -TERM $$'`).String() })
 	same(t, func(s side) string { return s.script(t, `timeout .3 w sleep 60`).String() })
 	same(t, func(s side) string {

@@ -308,6 +308,7 @@ func TestS28IgnoredFault(t *testing.T) {
 
 // TestAlarm: an alarm(2) set before the exec is the kernel's signal, and the command's.
 func TestAlarm(t *testing.T) {
+	t.Parallel()
 	need.Tools(t, "perl")
 	same(t, func(s side) string {
 		return s.run(t, "perl", "-e", fmt.Sprintf(`alarm 1; exec %q, "sleep", "600"`, s.w())).String()

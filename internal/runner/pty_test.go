@@ -215,6 +215,7 @@ func grandchild(t *testing.T, script string) string {
 }
 
 func TestT06NoTerminal(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ script, want string }{
 		{`printf 'a\nb\n' | w --pty cat`, "a\r\nb\r\n[exit 0]"},
 		{`printf 'a\nb' | w --pty cat`, "a\r\nb[exit 0]"},
@@ -267,6 +268,7 @@ func TestT06NoTerminal(t *testing.T) {
 // TestT07NoRoom: where only few processes may be started, the command runs without those that stand
 // around it, or not at all.
 func TestT07NoRoom(t *testing.T) {
+	t.Parallel()
 	need.Tools(t, "setpriv")
 	need.Place(t, !raceEnabled, "a build without -race, whose threads are the C library's")
 	need.Place(t, os.Getuid() == 0, "root, who may become a user without processes")
