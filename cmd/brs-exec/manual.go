@@ -44,7 +44,12 @@ var common = []string{
 // groups are all flags, in the order of --help. Names are those of `aws sts assume-role` and the aws
 // cli.
 func (c *cli) groups() []group {
-	o, s, run := &c.source, &c.server, &c.runner
+	return append(c.credentialGroups(), c.commandGroups()...)
+}
+
+// credentialGroups say whose the credentials are, and how they are had.
+func (c *cli) credentialGroups() []group {
+	o := &c.source
 	return []group{{"Role", []*option{
 		{"role-arn", "ARN", "Role to assume; repeat it for a chain, in order", &o.RoleARNs},
 		{"role-session-name", "NAME",
@@ -104,7 +109,13 @@ func (c *cli) groups() []group {
 			&c.refresh.StartTimeout},
 		{"retry-denied", "DURATION", "Retry AccessDenied for so long at the start, for a role made seconds ago",
 			&c.refresh.RetryDenied},
-	}}, {"Serving", []*option{
+	}}}
+}
+
+// commandGroups say what is done with the credentials.
+func (c *cli) commandGroups() []group {
+	s, run := &c.server, &c.runner
+	return []group{{"Serving", []*option{
 		{"max-ttl", "DURATION", "Longest lifetime to tell the command, so that it asks again sooner",
 			&s.MaxTTL},
 		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
