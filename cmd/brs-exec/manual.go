@@ -124,7 +124,7 @@ func (c *cli) commandGroups() []group {
 			"How the command gets the endpoint token: by variable (env), by file, or both; default both",
 			&c.child.TokenIn},
 		{"same-user", "", "Answer no other user of this machine but root (Linux)", &s.SameUser},
-		{"allow-host", "NAME", "Host header to answer as well; repeatable", &s.AllowHosts},
+		{"allow-host", "NAME", "One more Host header to accept; repeatable", &s.AllowHosts},
 	}}, {"Command", []*option{
 		{"pty", "", "Give the command a terminal of its own", &run.PTY},
 		{"start-early", "", "Start the command before the credentials are there; its first request waits",
@@ -174,7 +174,7 @@ func (c *cli) commandGroups() []group {
 	}}, {"Logging", []*option{
 		{"log-level", "LEVEL", "Log from error, warn, info or debug upward; default warn", &c.logLevel},
 		{"log-format", "FORMAT", "Format of messages: text or json; default text", &c.logFormat},
-		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr", &c.logFile},
+		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr, except an error that ends brs-exec", &c.logFile},
 	}}, {"Rehearsal", []*option{
 		{"rehearse", "DURATION",
 			"Tell the command that its credentials end after DURATION; say at the end which processes refreshed (Linux)",
