@@ -20,17 +20,17 @@ func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	}
 	r.publish(turn{calling: true, err: r.d.err, permanent: r.d.permanent})
 	begun := r.instant()
-	c, asked, err := r.fetch(ctx, limit)
+	c, calledAt, err := r.fetch(ctx, limit)
 	if err != nil && ctx.Err() != nil {
 		return
 	}
 	i := r.instant()
 	// The new credential's life counts from before the call. Otherwise a clock that is set back
 	// between the source's look at it and ours would lengthen it.
-	k := reckoning{asked}.absorbed(i)
+	k := reckoning{calledAt}.absorbed(i)
 	took := i.run - begun.run
 	if err == nil {
-		err = r.accept(c, i, k, i.run-asked.run)
+		err = r.accept(c, i, k, i.run-calledAt.run)
 	} else {
 		r.heedDate(i, took, nil, 0)
 	}
@@ -42,8 +42,8 @@ func (r *Refresher) attempt(ctx context.Context, limit time.Duration) {
 	r.publish(turn{err: r.d.err, permanent: r.d.permanent})
 }
 
-// asked is the life that the source asked for, of which c came; 0: nobody knows.
-func (r *Refresher) asked(c aws.Credentials) time.Duration {
+// requestedLife is the life that the source asked for when it got c; 0: nobody knows.
+func (r *Refresher) requestedLife(c aws.Credentials) time.Duration {
 	if r.o.Asked == nil {
 		return 0
 	}
@@ -57,12 +57,12 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 		return errors.New("source returned no keys")
 	}
 	issued := k.at(i)
-	asked := r.asked(c)
-	doubted := r.heedDate(i, took, &c, asked)
+	requested := r.requestedLife(c)
+	doubted := r.heedDate(i, took, &c, requested)
 	h := &credential{creds: c, stated: c.Expires.Round(0), issued: issued, ends: issued.Add(rolling), clock: k,
 		expired: new(atomic.Bool)}
 	if c.CanExpire {
-		h.ends = r.d.end(h.stated, i, k, asked, took, doubted)
+		h.ends = r.d.end(h.stated, i, k, requested, took, doubted)
 		h.over = i.run + h.ends.Sub(issued)
 		h = h.adjusted(i)
 	}
@@ -82,7 +82,7 @@ func (r *Refresher) accept(c aws.Credentials, i instant, k reckoning, took time.
 		r.o.Log.Debug("kept what lives longer than what the source returned",
 			"expires", old.creds.Expires, "returned", h.creds.Expires)
 	default:
-		h.due = leaving(r.o.LeastLeft, issued, h.ends, refreshAt(issued, h.ends, r.rand()))
+		h.due = withLeastLeft(r.o.LeastLeft, issued, h.ends, refreshAt(issued, h.ends, r.rand()))
 		r.rotations.Add(1)
 		r.hold(h)
 		r.d.due = h.due

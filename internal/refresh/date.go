@@ -43,10 +43,10 @@ func (d *dating) slept(m *dating) bool {
 
 func (d *dating) agrees(m *dating) bool { return d != nil && (d.ran(m) || d.slept(m)) }
 
-// believes says whether the Date m is believed. c came with it, of which asked was asked; nil: an
-// error did. A wrong Date of an error must neither lengthen nor end anything: it is believed only
-// if it says nothing new.
-func (d *driver) believes(m *dating, c *aws.Credentials, asked time.Duration) bool {
+// believes reports whether the Date m is believed. c are the credentials of the same answer, for
+// which a life was requested (0: nobody knows); nil: the answer was an error. A wrong Date of an
+// error must neither lengthen nor end anything: it is believed only if it says nothing new.
+func (d *driver) believes(m *dating, c *aws.Credentials, requested time.Duration) bool {
 	if d.dated.agrees(m) {
 		return true
 	}
@@ -54,22 +54,22 @@ func (d *driver) believes(m *dating, c *aws.Credentials, asked time.Duration) bo
 		return false
 	}
 	life := c.Expires.Sub(m.date())
-	if asked > 0 && life > asked+m.tolerance() {
+	if requested > 0 && life > requested+m.tolerance() {
 		// STS gives no longer life than it was asked for. Its time is what that makes it, if
 		// anything bears that out.
-		m.skew -= life - asked
+		m.skew -= life - requested
 		return d.dated.agrees(m) || d.dated == nil && d.doubted.agrees(m)
 	}
-	if asked > 0 && life >= asked-m.tolerance() || d.doubted.agrees(m) {
+	if requested > 0 && life >= requested-m.tolerance() || d.doubted.agrees(m) {
 		return true // Expiration says the same, or a second answer
 	}
 	// The first is believed without a witness if nobody knows what was asked for, or if it only
 	// shortens lives.
-	return d.dated == nil && (asked == 0 || m.skew <= skewTold) && m.skew.Abs().Round(time.Minute) <= skewDoubted
+	return d.dated == nil && (requested == 0 || m.skew <= skewTold) && m.skew.Abs().Round(time.Minute) <= skewDoubted
 }
 
 // heedDate reads the source's measurement of STS's clock. It returns one that is doubted.
-func (r *Refresher) heedDate(i instant, took time.Duration, c *aws.Credentials, asked time.Duration) *dating {
+func (r *Refresher) heedDate(i instant, took time.Duration, c *aws.Credentials, requested time.Duration) *dating {
 	if r.o.Skew == nil {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (r *Refresher) heedDate(i instant, took time.Duration, c *aws.Credentials, 
 	}
 	d.skew = skew
 	m := &dating{i, skew, took}
-	if !d.believes(m, c, asked) {
+	if !d.believes(m, c, requested) {
 		d.doubted = m
 		return m
 	}
@@ -112,7 +112,7 @@ func (r *Refresher) restore(i instant, shift time.Duration) {
 
 // end returns when a credential that ends at stated by STS's clock does so as k reckons. took is
 // the time since it was asked for.
-func (d *driver) end(stated time.Time, i instant, k reckoning, asked, took time.Duration, doubted *dating) time.Time {
+func (d *driver) end(stated time.Time, i instant, k reckoning, requested, took time.Duration, doubted *dating) time.Time {
 	now, ends := k.at(i), stated
 	if b := d.dated; b != nil {
 		ends = stated.Add(shift(b.skew, b.took))
@@ -124,8 +124,8 @@ func (d *driver) end(stated time.Time, i instant, k reckoning, asked, took time.
 			ends = now.Add(left)
 		}
 	}
-	if asked > 0 && ends.Sub(now) > asked {
-		ends = now.Add(asked - took - time.Second) // a second, for Expiration has no fractions
+	if requested > 0 && ends.Sub(now) > requested {
+		ends = now.Add(requested - took - time.Second) // a second, for Expiration has no fractions
 	}
 	return ends
 }

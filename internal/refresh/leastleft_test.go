@@ -17,10 +17,10 @@ func TestLeaving(t *testing.T) {
 		{least + 29*time.Second, 8 * time.Minute, 8 * time.Minute},
 		{time.Minute, 30 * time.Second, 30 * time.Second},
 	} {
-		if got := leaving(least, issued, issued.Add(tt.life), issued.Add(tt.due)).Sub(issued); got != tt.want {
+		if got := withLeastLeft(least, issued, issued.Add(tt.life), issued.Add(tt.due)).Sub(issued); got != tt.want {
 			t.Errorf("a life of %v: due after %v; want %v", tt.life, got, tt.want)
 		}
-		if got := leaving(0, issued, issued.Add(tt.life), issued.Add(tt.due)).Sub(issued); got != tt.due {
+		if got := withLeastLeft(0, issued, issued.Add(tt.life), issued.Add(tt.due)).Sub(issued); got != tt.due {
 			t.Errorf("a life of %v, nothing wanted: due after %v", tt.life, got)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// driver is the state of the goroutine that fetches; see Refresher.driver.
+// driver is the state of the goroutine that fetches; see Refresher.driving.
 type driver struct {
 	clock             reckoning     // of the credential held, or since the driver began
 	nothingValidSince time.Duration // running time when it was found that nothing valid is held; 0: something is
@@ -63,7 +63,7 @@ func (r *Refresher) step(ctx context.Context) {
 // acquire makes the caller the driver; it returns false if ctx ended first.
 func (r *Refresher) acquire(ctx context.Context) bool {
 	select {
-	case r.driver <- struct{}{}:
+	case r.driving <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
@@ -80,7 +80,7 @@ func (r *Refresher) acquire(ctx context.Context) bool {
 	return true
 }
 
-func (r *Refresher) release() { <-r.driver }
+func (r *Refresher) release() { <-r.driving }
 
 // at returns the reckoned time.
 func (r *Refresher) at() time.Time { return r.d.clock.at(r.instant()) }

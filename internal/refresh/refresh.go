@@ -103,8 +103,8 @@ type Refresher struct {
 	rand  func() float64
 	birth time.Time // running time counts from here
 
-	driver chan struct{} // of one: holds a token while Start or Run is at work; it guards d
-	d      driver
+	driving chan struct{} // of one: holds a token while Start or Run is at work; it guards d
+	d       driver
 }
 
 // A turn is the time from one piece of news to the next; done is closed at its end.
@@ -132,7 +132,7 @@ func New(src aws.CredentialsProvider, o Options) *Refresher {
 	r := &Refresher{src: src, o: o, now: time.Now, rand: rand.Float64, birth: time.Now()}
 	r.kick = make(chan struct{}, 1)
 	r.renewals = make(chan chan struct{})
-	r.driver = make(chan struct{}, 1)
+	r.driving = make(chan struct{}, 1)
 	r.turn.Store(&turn{done: make(chan struct{})})
 	return r
 }

@@ -42,9 +42,9 @@ func refreshAt(issued, expires time.Time, u float64) time.Time {
 	return issued.Add(between(expires.Sub(issued), 0.45, 0.55, u))
 }
 
-// leaving brings due forward so that least is left of the life then. A life that is hardly longer
-// would be asked for all the time: it is left as it is.
-func leaving(least time.Duration, issued, expires, due time.Time) time.Time {
+// withLeastLeft brings due forward so that least is left of the life then. A life of less than 30 s
+// more keeps its due: its successor would be asked for all the time.
+func withLeastLeft(least time.Duration, issued, expires, due time.Time) time.Time {
 	early := expires.Add(-least)
 	if least == 0 || early.Sub(issued) < 30*time.Second || due.Before(early) {
 		return due
