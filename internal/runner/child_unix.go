@@ -34,12 +34,12 @@ type child struct {
 	askAgain <-chan time.Time // the witness may have got by now what was passed on
 	kill     <-chan time.Time // KillAfter is over
 
-	stopped   bool          // as last waited for
-	resumed   bool          // continued, and the CONT that did it has not been read
-	contsOpen int           // how often we stopped along, less the CONTs read since
-	woken     time.Duration // when the last of these stops was over, on the clock of event.at
-	failed    bool          // Stop was closed
-	asked     bool          // it has been asked to end
+	stopped  bool          // as last waited for
+	resumed  bool          // continued, and the CONT that did it has not been read
+	contsDue int           // stops of ours whose CONT has not been read yet
+	woken    time.Duration // when the last of these stops was over, on the clock of event.at
+	failed   bool          // Stop was closed
+	asked    bool          // it has been asked to end
 
 	ended  bool
 	status Status
@@ -74,7 +74,7 @@ func (c *child) run() Status {
 		case <-c.askAgain:
 			c.witness.Ask()
 		case <-c.settling:
-			c.settleDown()
+			c.startWitness()
 		case <-c.Stop:
 			c.Stop, c.failed = nil, true
 			c.send(event{sig: syscall.SIGTERM})
@@ -90,9 +90,10 @@ func (c *child) run() Status {
 	return c.status
 }
 
-// settleDown does what a command that ends at once needn't pay for. There is no group above PID 1,
-// and a command on a terminal of its own is in none of ours: its witness has only the port to keep.
-func (c *child) settleDown() {
+// startWitness starts the witness and closes what we inherited: a command that ends at once needn't
+// pay for that. There is no group above PID 1, and a command on a terminal of its own is in none of
+// ours: its witness has only the port to keep.
+func (c *child) startWitness() {
 	c.settling = nil
 	if os.Getpid() != 1 && (c.relay == nil || c.Port != nil) {
 		c.witness = c.Port.witness(c.orders())
@@ -235,7 +236,7 @@ func (c *child) stopAlong(sig syscall.Signal) {
 		c.resumed = false
 		return
 	}
-	c.contsOpen++
+	c.contsDue++
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool { return isStop(w.sig) })
 	defer func() { c.woken = handlersDone() }()
 	switch {

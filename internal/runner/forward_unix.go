@@ -55,9 +55,9 @@ func (c *child) handle(e event) {
 	case e.from == byKernel && (e.sig == syscall.SIGTTIN || e.sig == syscall.SIGTTOU):
 		// Somebody in our group used the terminal from the background. If that was the command, it
 		// stops.
-	case isStop(e.sig) && (c.contsOpen > 0 || e.at < c.woken):
+	case isStop(e.sig) && (c.contsDue > 0 || e.at < c.woken):
 		// It belongs to a stop that is over: a CONT has come since, which undid it. That CONT may
-		// still be on its way to us (contsOpen), or have been read before this signal (woken).
+		// still be on its way to us (contsDue), or have been read before this signal (woken).
 	case c.starting && (!isStop(e.sig) || c.missedStop(e)) || c.inOtherGroup():
 		// What is read before the mark may have been sent before there was a command. A command
 		// that has left our group gets nothing of what comes to us.
@@ -214,9 +214,9 @@ func (c *child) continued(e event) bool {
 	if c.relay != nil {
 		c.relay.Enter() // a shell's fg may have given our terminal back
 	}
-	endedStop := c.contsOpen > 0 || c.resumed || e.at < c.woken
+	endedStop := c.contsDue > 0 || c.resumed || e.at < c.woken
 	c.resume()
-	c.contsOpen, c.resumed = max(0, c.contsOpen-1), false
+	c.contsDue, c.resumed = max(0, c.contsDue-1), false
 	return endedStop
 }
 

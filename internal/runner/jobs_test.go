@@ -519,7 +519,7 @@ func TestResume(t *testing.T) {
 		{"the command has continued", 0, true, awake + 1, true},
 		{"a second one during the stop", 0, false, awake - 1, true},
 	} {
-		child := &child{ended: true, contsOpen: c.stops, resumed: c.resumed, woken: awake}
+		child := &child{ended: true, contsDue: c.stops, resumed: c.resumed, woken: awake}
 		if got := child.continued(event{sig: syscall.SIGCONT, at: c.at}); got != c.want {
 			t.Errorf("%s: got %v; want %v", c.name, got, c.want)
 		}

@@ -87,8 +87,8 @@ func (s *Signals) Serve(hangup func()) {
 	s.serving, s.hangup = true, hangup
 }
 
-// AskedToEnd returns what is closed when, from now on, the wrapper is asked to end whose command
-// has ended.
+// AskedToEnd returns a channel that the first TERM, INT, HUP or QUIT from now on closes. It is for
+// the time after the command's end.
 func (s *Signals) AskedToEnd() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,14 +122,14 @@ func (s *Signals) drop() {
 // os/signal, it has nobody who could wait for it).
 func (s *Signals) read() {
 	s.source.each(func(e event) {
-		if s.claimed(e) {
+		if s.dispatch(e) {
 			s.events <- e
 		}
 	})
 }
 
-// claimed reports whether e is Run's; if not, e may end us.
-func (s *Signals) claimed(e event) bool {
+// dispatch does what e means before the command, and after it. It reports whether e is Run's.
+func (s *Signals) dispatch(e event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.sig == syscall.SIGHUP && s.hangup != nil && !s.running && !ignoredAtEntry(e.sig) {
