@@ -34,7 +34,7 @@ func limited(t *testing.T, max int, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ln.places.max = max
+	s.ln.places.limit = max
 	stop := serve(t, s)
 	t.Cleanup(func() { stop() })
 	return s
@@ -115,7 +115,7 @@ func TestAllBusy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ln.places.max = 2
+	s.ln.places.limit = 2
 	stop := serve(t, s)
 	defer stop()
 	var busy []net.Conn
@@ -219,7 +219,7 @@ func deaf(t *testing.T, s *Server) net.Conn {
 func (p *places) has(addr net.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, conns := range p.of {
+	for _, conns := range p.byRank {
 		for c := range conns {
 			if c.RemoteAddr().String() == addr.String() {
 				return true

@@ -128,7 +128,7 @@ func neighbour(nc net.Conn) bool {
 func mostOutside() int { return min(maxOutside, max(maxConns()/4, 16)) }
 
 func (l *listener) full() {
-	l.warn(&l.warnFull, "too many connections: closing the oldest that has not shown the token", "max", l.places.max)
+	l.warn(&l.warnFull, "too many connections: closing the oldest that has not shown the token", "max", l.places.limit)
 }
 
 // warn logs once, beside the accepting: a full pipe behind stderr must not keep connections

@@ -87,7 +87,7 @@ func TestOtherUsersDoNotCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ln.places.max = mostForeign + 4
+	s.ln.places.limit = mostForeign + 4
 	dialAsOther := anotherUser(t, s)
 	stop := serve(t, s)
 	defer stop()

@@ -36,21 +36,21 @@ var errManyLines = errors.New("too many header lines before the token")
 // places is the set of open connections. Who is least wanted goes first, of those the oldest. A
 // client that has shown the token and is being answered is never closed: the newcomer is.
 type places struct {
-	max       int
+	limit     int // of all ranks
 	displaced atomic.Uint64
 
-	mu    sync.Mutex // guards what follows
-	of    [ranks]map[*conn]bool
-	most  [ranks]int
-	bytes [ranks]int      // that the connections there have sent
-	uids  map[uint32]bool // whose strangers are familiar
+	mu     sync.Mutex // guards what follows
+	byRank [ranks]map[*conn]bool
+	limits [ranks]int
+	bytes  [ranks]int      // that the connections there have sent
+	uids   map[uint32]bool // whose strangers are familiar
 }
 
-func newPlaces(max int, uids ...uint32) *places {
-	p := &places{max: max, uids: make(map[uint32]bool)}
-	p.most = [ranks]int{mostForeign, mostFamiliar, max, max}
-	for r := range p.of {
-		p.of[r] = make(map[*conn]bool)
+func newPlaces(limit int, uids ...uint32) *places {
+	p := &places{limit: limit, uids: make(map[uint32]bool)}
+	p.limits = [ranks]int{mostForeign, mostFamiliar, limit, limit}
+	for r := range p.byRank {
+		p.byRank[r] = make(map[*conn]bool)
 	}
 	for _, uid := range uids {
 		p.uids[uid] = true
@@ -69,21 +69,21 @@ func (p *places) knows(uid uint32) bool {
 func (p *places) add(c *conn) (full, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if full = len(p.of[c.rank]) >= p.most[c.rank]; full {
+	if full = len(p.byRank[c.rank]) >= p.limits[c.rank]; full {
 		p.closeLocked(p.leastLocked(c.rank))
 	}
-	if p.countLocked() >= p.max {
+	if p.countLocked() >= p.limit {
 		full = true
 		if !p.displaceLocked(c.rank) {
 			return full, false
 		}
 	}
-	p.of[c.rank][c] = true
+	p.byRank[c.rank][c] = true
 	return full, true
 }
 
 func (p *places) countLocked() (n int) {
-	for _, conns := range p.of {
+	for _, conns := range p.byRank {
 		n += len(conns)
 	}
 	return n
@@ -96,8 +96,8 @@ func (p *places) remove(c *conn) {
 }
 
 func (p *places) removeLocked(c *conn) {
-	if p.of[c.rank][c] {
-		delete(p.of[c.rank], c)
+	if p.byRank[c.rank][c] {
+		delete(p.byRank[c.rank], c)
 		p.bytes[c.rank] -= c.sent
 	}
 }
@@ -112,10 +112,10 @@ func (p *places) prove(c *conn) {
 	if c.rank < local && c.socket.Inode != 0 {
 		p.uids[c.socket.UID] = true
 	}
-	if p.of[c.rank][c] { // else it has been displaced
+	if p.byRank[c.rank][c] { // else it has been displaced
 		p.removeLocked(c)
 		c.rank, c.sent = trusted, 0
-		p.of[trusted][c] = true
+		p.byRank[trusted][c] = true
 	}
 }
 
@@ -127,7 +127,7 @@ func (p *places) took(c *conn, b []byte) error {
 	if c.lines += bytes.Count(b, []byte("\n")); c.lines > mostLines {
 		return errManyLines
 	}
-	if !p.of[c.rank][c] || c.rank >= local {
+	if !p.byRank[c.rank][c] || c.rank >= local {
 		return nil
 	}
 	c.sent += len(b)
@@ -161,7 +161,7 @@ func (p *places) displaceLocked(newcomer rank) bool {
 
 // leastLocked returns the oldest of a rank that may be closed, or who has been idle for longest.
 func (p *places) leastLocked(r rank) (least *conn) {
-	for c := range p.of[r] {
+	for c := range p.byRank[r] {
 		if (r != trusted || c.is(http.StateIdle)) && (least == nil || c.since.Load() < least.since.Load()) {
 			least = c
 		}
@@ -179,7 +179,7 @@ func (p *places) closeLocked(c *conn) {
 func (p *places) closeUnasked() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, conns := range p.of {
+	for _, conns := range p.byRank {
 		for c := range conns {
 			if c.is(http.StateNew) {
 				c.Close()

@@ -160,7 +160,7 @@ func TestListeningBeforeServe(t *testing.T) {
 // Issue 5: 1,000 simultaneous GETs, each on its own connection.
 func TestThousandConnections(t *testing.T) {
 	s := start(t, steady(), Options{})
-	if max := s.ln.places.max; max < 1000 {
+	if max := s.ln.places.limit; max < 1000 {
 		t.Fatalf("the limit on descriptors leaves %d connections; want 1000", max)
 	}
 	var ok atomic.Int64
@@ -371,14 +371,14 @@ func (p *places) count() int {
 func (p *places) countOf(r rank) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.of[r])
+	return len(p.byRank[r])
 }
 
 // active counts the clients that have shown the token and are being answered.
 func (p *places) active() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.of[trusted] {
+	for c := range p.byRank[trusted] {
 		if c.is(http.StateActive) {
 			n++
 		}
@@ -408,7 +408,7 @@ func TestStuckLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ln.places.max = 2
+	s.ln.places.limit = 2
 	stop := serve(t, s)
 	for range 5 {
 		dial(t, s)
