@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,9 +21,11 @@ var leaves = []string{"awsconfig", "hint", "nearest", "notify", "procfs", "roots
 const ours = "brs-exec/"
 
 // golist asks about packages of ours, a line each.
-func golist(t *testing.T, format string, args ...string) []string {
+func golist(t *testing.T, goos, format string, args ...string) []string {
 	t.Helper()
-	out, err := exec.Command("go", append([]string{"list", "-f", format}, args...)...).Output()
+	cmd := exec.Command("go", append([]string{"list", "-f", format}, args...)...)
+	cmd.Env = append(os.Environ(), "GOOS="+goos)
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,12 +47,14 @@ func room(pkg string) (name, inner string) {
 func TestRooms(t *testing.T) {
 	t.Parallel()
 	const format = `{{.ImportPath}}|{{join .Imports " "}}|{{join .TestImports " "}} {{join .XTestImports " "}}`
-	for _, line := range golist(t, format, ours+"...") {
-		fields := strings.Split(line, "|")
-		for i, imports := range fields[1:] {
-			for imported := range strings.FieldsSeq(imports) {
-				if why := forbidden(fields[0], imported, i == 1); why != "" {
-					t.Errorf("%s imports %s: %s", fields[0], imported, why)
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		for _, line := range golist(t, goos, format, ours+"...") {
+			fields := strings.Split(line, "|")
+			for i, imports := range fields[1:] {
+				for imported := range strings.FieldsSeq(imports) {
+					if why := forbidden(fields[0], imported, i == 1); why != "" {
+						t.Errorf("%s, %s imports %s: %s", goos, fields[0], imported, why)
+					}
 				}
 			}
 		}
@@ -58,7 +63,12 @@ func TestRooms(t *testing.T) {
 
 // forbidden says why a package must not import another; "": it may.
 func forbidden(pkg, imported string, test bool) (why string) {
-	if !strings.HasPrefix(imported, ours+"internal/") {
+	product := strings.HasPrefix(pkg, ours+"internal/") || strings.HasPrefix(pkg, ours+"cmd/")
+	switch {
+	case strings.HasPrefix(imported, ours+"internal/"):
+	case strings.HasPrefix(imported, ours) && product && !test:
+		return "it is for tests and tools"
+	default:
 		return ""
 	}
 	to, inner := room(imported)
@@ -102,6 +112,8 @@ func TestForbidden(t *testing.T) {
 		{"internal/refresh", "internal/source", true, false},
 		{"internal/nearest", "internal/awsconfig", false, false},
 		{"internal/nearest", "internal/source", false, false},
+		{"internal/nearest", "need", false, false},
+		{"internal/nearest", "need", true, true},
 		{"bench/startup", "internal/sandbox", false, true},
 	} {
 		if why := forbidden(ours+tt.from, ours+tt.to, tt.test); (why == "") != tt.ok {
@@ -113,7 +125,7 @@ func TestForbidden(t *testing.T) {
 // A package's doc is its contract: without one, nobody knows what belongs into it.
 func TestPackagesHaveDocs(t *testing.T) {
 	t.Parallel()
-	for _, line := range golist(t, `{{.ImportPath}}|{{len .GoFiles}}|{{.Doc}}`, ours+"...") {
+	for _, line := range golist(t, runtime.GOOS, `{{.ImportPath}}|{{len .GoFiles}}|{{.Doc}}`, ours+"...") {
 		fields := strings.SplitN(line, "|", 3)
 		if fields[1] != "0" && fields[2] == "" {
 			t.Errorf("%s has no package doc", fields[0])
