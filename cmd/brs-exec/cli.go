@@ -61,20 +61,30 @@ func parse(args, env []string, stdout io.Writer) (c *cli, done bool, err error) 
 	if err := c.readFlags(options, args); err != nil {
 		return nil, false, likeOther(err, args, env)
 	}
-	if c.help || c.version || c.completion != "" {
+	if c.printsPage() {
 		return nil, true, c.printPage(stdout) // whatever the variables are
 	}
-	if err := c.readVariables(options, env); err != nil {
+	if err := c.complete(options, env); err != nil {
 		return nil, false, err
+	}
+	return c, false, nil
+}
+
+// complete adds what env says to the flags, and checks the whole.
+func (c *cli) complete(options map[string]*option, env []string) (err error) {
+	if err := c.readVariables(options, env); err != nil {
+		return err
 	}
 	if c.delivery, err = parseDelivery(c.given("deliver"), c.deliver); err != nil {
-		return nil, false, err
+		return err
 	}
 	if err := c.parseListen(); err != nil {
-		return nil, false, err
+		return err
 	}
-	return c, false, c.check()
+	return c.check()
 }
+
+func (c *cli) printsPage() bool { return c.help || c.version || c.completion != "" }
 
 // printPage answers --help, --completion and --version.
 func (c *cli) printPage(stdout io.Writer) error {

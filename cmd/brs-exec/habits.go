@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -66,7 +65,9 @@ func likeOther(err error, args, env []string) error {
 	if !t.runsNothing() {
 		check = append(check, "--", "true")
 	}
-	if c, _, wrong := parse(check, nil, io.Discard); wrong != nil || c == nil { // nil: --help or the like
+	ours := newCLI()
+	options := ours.options()
+	if ours.readFlags(options, check) != nil || ours.printsPage() || ours.complete(options, nil) != nil {
 		return err
 	}
 	return hint.Errorf("brs-exec "+t.String(), "%s", t.foreign)
