@@ -19,7 +19,7 @@ type away struct {
 	commands string // names
 	words    string // one of them must be among the arguments; "": none need be
 	why      string
-	order    string // what to type instead, with words in capitals (fillIn)
+	order    string // what to type instead, with words in capitals (instead)
 
 	takes  string // options whose value is a word of its own: letters, and after a space long ones
 	before int    // words that are no options, before the program that it runs; unknown: can't be told

@@ -9,12 +9,12 @@ import (
 	"brs-exec/internal/runner"
 )
 
-// keptPort is the endpoint's port beyond the command's end: see package runner/holder. nil: there
-// is no command.
+// keptPort is the endpoint's port beyond the command's end: see package runner/holder. It is nil
+// under --serve.
 type keptPort struct {
 	port    *runner.Port // nil: nobody keeps it
 	told    []string     // what processes that know it have in their environment
-	command int          // 0: it could not be started
+	command int          // its process id; 0: it does not run yet, or could not be started
 	began   time.Time
 	left    []procfs.Process
 }

@@ -41,9 +41,9 @@ const (
 	// mostCalls are the calls to the outside at once, over all identities. The command's own is
 	// another one, which waits for none of them.
 	mostCalls = 7
-	// mostHanging are those of them that may be calls of identities whose last one was given up: a
-	// source that hangs keeps no place from those that answer. One that refuses does no harm, and
-	// after an outage of all they are many.
+	// mostHanging are how many of them may be for identities whose last call timed out: sources
+	// that hang keep no place from those that answer. One that refuses does no harm, and after an
+	// outage of all they are many.
 	mostHanging = 3
 	// worthwhile are the lives from which on LeastLeft is kept.
 	worthwhile = LeastLeft + 30*time.Second
@@ -284,9 +284,9 @@ func (i *Identity) lasting(ctx context.Context, l *life, creds aws.Credentials) 
 	return creds, nil
 }
 
-// wanted is how much creds should have left, else their successor is worth a wait, and without how
-// much they are of no use. Of lives that are hardly longer than LeastLeft the former is two fifths:
-// the Keeper fetches at about the half, so that the successor is on its way then.
+// wanted returns two limits of what creds have left: below least their successor is waited for,
+// below useful they are not handed out. Of lives that are hardly longer than LeastLeft, least is
+// two fifths: the Keeper fetches at about the half, so that the successor is on its way then.
 func (i *Identity) wanted(l *life, creds aws.Credentials) (least, useful time.Duration) {
 	left := time.Until(creds.Expires)
 	i.mu.Lock()

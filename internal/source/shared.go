@@ -73,8 +73,8 @@ func NewShared() *Shared {
 // mfaKey are a device and the keys that it goes with, for people.
 type mfaKey struct{ serial, keys string }
 
-// sharedOr returns what the run shares under key in one of the maps of Shared. What isn't there yet
-// is made, and shared once the source is: what belongs to one that can't be made is unfinished.
+// sharedOr returns what the run shares under key in one of the maps of Shared, or makes it. What is
+// new is shared when the whole source has been made: of one that can't be made it is unfinished.
 func sharedOr[K comparable, V any](b *builder, in func(*Shared) map[K]V, key K, made func() V) V {
 	s := b.o.Shared
 	if s == nil {
@@ -114,7 +114,7 @@ func (b *builder) newLogin(c *loginCache) *loginCache {
 		func() *loginCache { return c })
 }
 
-// shareBase has the profile that c has come to asked once for all whose source_profile it is.
+// shareBase has all profiles with the same source_profile ask it once: c has come to that one.
 // Options that change the sessions on the way make a chain that is nobody else's.
 func (b *builder) shareBase(c *chain, profile string) {
 	own := len(forRoles(b.o)) + len(forAnyRole(b.o)) + len(forCodes(b.o))
