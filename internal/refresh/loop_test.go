@@ -693,7 +693,7 @@ func TestClockSteps(t *testing.T) {
 				var log bytes.Buffer
 				w, r := clocked(t, time.Hour, &log)
 				stop := running(t, r)
-				time.Sleep(10 * time.Minute)
+				time.Sleep(10*time.Minute + sec) // not when the loop looks, every 30 s
 				w.change(tt.slept, tt.fast)
 				c, err := r.Retrieve(t.Context()) // before anybody looked
 				if err != nil {
