@@ -34,7 +34,7 @@ func TestStrangersFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()
-	eventually(t, func() bool { _, err := os.Stat(told); return err == nil })
+	waitFor(t, "the command", func() bool { _, err := os.Stat(told); return err == nil })
 	endpoint, err := url.Parse(strings.TrimSpace(read(t, told)))
 	if err != nil {
 		t.Fatal(err)
@@ -59,15 +59,6 @@ func TestStrangersFlood(t *testing.T) {
 	}
 	if l := parseLoop(t, out.String()); l.Calls < 10 || len(l.Errors) > 0 {
 		t.Errorf("got %d calls, errors %v\n%s", l.Calls, l.Errors, &errs)
-	}
-}
-
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it did not come to that within half a minute")
-		}
 	}
 }
 

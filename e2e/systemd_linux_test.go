@@ -163,7 +163,7 @@ func TestSystemd(t *testing.T) {
 	}
 	calls := w.count("AssumeRole")
 	m.do(t, "reload", "etl-credentials.service") // Type=notify: over when the signal is sent
-	eventually(t, func() bool { return w.count("AssumeRole") > calls })
+	waitFor(t, "the call of a reload", func() bool { return w.count("AssumeRole") > calls })
 	if n := w.count("AssumeRole") - calls; n != 1 {
 		t.Errorf("a reload made %d AssumeRole calls; want 1", n)
 	}
