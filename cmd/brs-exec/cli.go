@@ -189,7 +189,7 @@ func (c *cli) set(o *option, by, text string) (err error) {
 // in its place: a tag or a policy would reach STS as something other than what was written.
 func (c *cli) verify(options map[string]*option) error {
 	for _, name := range slices.Sorted(maps.Keys(c.setBy)) {
-		if options[name].holds(utf8.RuneError) { // finds both
+		if !options[name].isUTF8() {
 			return hint.Errorf("write it in UTF-8, and without U+FFFD, which stands for what is not",
 				"%s is not UTF-8", c.setBy[name])
 		}
@@ -207,18 +207,19 @@ func (c *cli) verify(options map[string]*option) error {
 	return nil
 }
 
-// holds says whether the text that was given has r in it. A file's name may be any.
-func (o *option) holds(r rune) bool {
+// isUTF8 says whether the text that was given is, without U+FFFD. A file's name may be anything.
+func (o *option) isUTF8() bool {
 	if o.placeholder == "FILE" || o.placeholder == "DIR" {
-		return false
+		return true
 	}
+	text := ""
 	switch field := o.field.(type) {
 	case *string:
-		return strings.ContainsRune(*field, r)
+		text = *field
 	case *[]string:
-		return strings.ContainsRune(strings.Join(*field, "\n"), r)
+		text = strings.Join(*field, "\n")
 	}
-	return false
+	return !strings.ContainsRune(text, utf8.RuneError) // finds both
 }
 
 func readBool(text string) (bool, error) {
