@@ -22,8 +22,8 @@ Run a command with AWS credentials that never expire under it.
 
 const (
 	variables = "Each flag has a variable, BRS_EXEC_ROLE_ARN for --role-arn, except --token-code, --serve, --ready, " +
-		"--sandbox and those that run nothing. A flag beats its variable; an empty variable counts as unset; a list has one value a line. " +
-		"A DURATION is 1h30m, or a number of seconds."
+		"--sandbox and those that run nothing. A flag beats its variable; an empty variable counts as unset; " +
+		"a list has one value a line. A DURATION is 1h30m, or a number of seconds."
 	statuses = "Exit status: the command's own, or death by the same signal; 125 brs-exec failed and the command was " +
 		"not started; 124 brs-exec failed while the command ran; 126 the command cannot be run; 127 it was not found."
 	shortEnd = "--help lists all flags."

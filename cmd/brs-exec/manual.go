@@ -116,8 +116,7 @@ func (c *cli) credentialGroups() []group {
 func (c *cli) commandGroups() []group {
 	s, run := &c.server, &c.runner
 	return []group{{"Serving", []*option{
-		{"max-ttl", "DURATION", "Longest lifetime to tell the command, so that it asks again sooner",
-			&s.MaxTTL},
+		{"max-ttl", "DURATION", "Longest lifetime to tell the command, so that it asks again sooner", &s.MaxTTL},
 		{"port", "PORT", "Port of the endpoint; default any free one", &s.Port},
 		{"lazy", "", "Refresh only when the command asks, not in the background", &c.refresh.Lazy},
 		{"token-in", "WHERE",
@@ -174,7 +173,8 @@ func (c *cli) commandGroups() []group {
 	}}, {"Logging", []*option{
 		{"log-level", "LEVEL", "Log from error, warn, info or debug upward; default warn", &c.logLevel},
 		{"log-format", "FORMAT", "Format of messages: text or json; default text", &c.logFormat},
-		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr, except an error that ends brs-exec", &c.logFile},
+		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr, except an error that ends brs-exec",
+			&c.logFile},
 	}}, {"Rehearsal", []*option{
 		{"rehearse", "DURATION",
 			"Tell the command that its credentials end after DURATION; say at the end which processes refreshed (Linux)",

@@ -112,7 +112,9 @@ func (r *Refresher) restore(i instant, shift time.Duration) {
 
 // end returns when a credential that ends at stated by STS's clock does so as k reckons. took is
 // the time since it was asked for.
-func (d *driver) end(stated time.Time, i instant, k reckoning, requested, took time.Duration, doubted *dating) time.Time {
+func (d *driver) end(
+	stated time.Time, i instant, k reckoning, requested, took time.Duration, doubted *dating,
+) time.Time {
 	now, ends := k.at(i), stated
 	if b := d.dated; b != nil {
 		ends = stated.Add(shift(b.skew, b.took))

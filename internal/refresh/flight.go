@@ -40,9 +40,11 @@ func (c *call) ended() bool {
 	}
 }
 
-// fetch asks the source and waits no longer than limit, whatever the source does. calledAt is when the
-// call that was answered began; it may be one of an earlier attempt.
-func (r *Refresher) fetch(ctx context.Context, limit time.Duration) (creds aws.Credentials, calledAt instant, err error) {
+// fetch asks the source and waits no longer than limit, whatever the source does. calledAt is when
+// the call that was answered began; it may be one of an earlier attempt.
+func (r *Refresher) fetch(
+	ctx context.Context, limit time.Duration,
+) (creds aws.Credentials, calledAt instant, err error) {
 	c := r.reuse()
 	if c == nil {
 		c = r.call(ctx, limit)

@@ -196,7 +196,8 @@ func (s *Source) expiredHint(c call) string {
 	case c.byToken:
 		return "the token has expired: whoever writes it must renew it"
 	case c.keys.Source == config.CredentialsSourceName: // the environment's
-		return s.names.Hint("the session in AWS_SESSION_TOKEN is over: export new keys, or use %v, which is refreshed by itself",
+		return s.names.Hint(
+			"the session in AWS_SESSION_TOKEN is over: export new keys, or use %v, which is refreshed by itself",
 			problem.Profile)
 	}
 	return "the session of " + c.by + " is over: renew it"
