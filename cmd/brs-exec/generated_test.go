@@ -78,7 +78,7 @@ func manPage() string {
 	b.WriteString(`.\" Made from the flags: go test ./cmd/brs-exec -run TestGenerated -update
 .TH BRS\-EXEC 1 2026-11-28 brs\-exec
 .SH NAME
-brs\-exec \- run a command with AWS credentials that never expire under it
+brs\-exec \- run a command with AWS credentials that don't expire while it runs
 .SH SYNOPSIS
 .B brs\-exec
 .RI [ flags ]

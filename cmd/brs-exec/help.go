@@ -11,7 +11,7 @@ import (
 
 const usage = `Usage: brs-exec [flags] [--] COMMAND [ARG ...]
 
-Run a command with AWS credentials that never expire under it.
+Run a command with AWS credentials that don't expire while it runs.
 
   $ brs-exec --role-arn arn:aws:iam::123456789012:role/etl -- python3 etl.py
   $ brs-exec --profile etl -- terraform apply

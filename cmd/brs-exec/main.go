@@ -1,4 +1,4 @@
-// Command brs-exec runs a program with AWS credentials that never expire under it.
+// Command brs-exec runs a program with AWS credentials that don't expire while it runs.
 //
 //	brs-exec --role-arn arn:aws:iam::123456789012:role/etl -- python3 etl.py
 //
