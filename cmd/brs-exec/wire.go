@@ -137,11 +137,12 @@ var serverFlags = map[string]string{
 // the contents of the child's AWS_CONFIG_FILE. With --no-isolation the command sees the user's
 // files themselves: a [default] that outranks the endpoint is refused then.
 func (s *session) childConfig(env []string) (profile string, content []byte, err error) {
-	config, credentials, err := awsconfig.Locate(env).Read()
+	files := awsconfig.Locate(env)
+	config, credentials, err := files.Read()
 	if err != nil {
 		return "", nil, err
 	}
-	identity, err := awsconfig.ParseIdentity(config, credentials)
+	identity, err := files.ParseIdentity(config, credentials)
 	if s.flags.sandbox && err != nil { // whose source reads no files: wrong ones don't matter
 		identity, err = new(awsconfig.Identity), nil
 	}

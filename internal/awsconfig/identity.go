@@ -49,28 +49,26 @@ func (id *Identity) AsksCode(profile string) bool {
 
 // ReadIdentity reads both files. One that isn't there counts as empty.
 func (p Paths) ReadIdentity() (*Identity, error) {
-	var sections [2][]sectionOf
+	var files [2][]byte
 	for i, path := range []string{p.Config, p.Credentials} {
 		content, err := Read(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if sections[i], err = readSections(content); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
+		files[i] = content
 	}
-	return newIdentity(sections[0], sections[1]), nil
+	return p.ParseIdentity(files[0], files[1])
 }
 
-// ParseIdentity reads the contents of both files. An error doesn't say in which it is.
-func ParseIdentity(config, credentials []byte) (*Identity, error) {
+// ParseIdentity reads the contents of both files. An error names the file.
+func (p Paths) ParseIdentity(config, credentials []byte) (*Identity, error) {
 	c, err := readSections(config)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", p.Config, err)
 	}
 	s, err := readSections(credentials)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", p.Credentials, err)
 	}
 	return newIdentity(c, s), nil
 }

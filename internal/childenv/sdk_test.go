@@ -78,7 +78,7 @@ func onDisk(t *testing.T, content []byte) (configFile, credentialsFile string) {
 
 // identity reads the contents of the two files. It is nil where aws refuses one, as brs-exec then does.
 func identity(config, credentials string) *awsconfig.Identity {
-	id, _ := awsconfig.ParseIdentity([]byte(config), []byte(credentials))
+	id, _ := awsconfig.Paths{}.ParseIdentity([]byte(config), []byte(credentials))
 	return id
 }
 
