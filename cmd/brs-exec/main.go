@@ -14,9 +14,11 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"time"
 
+	"brs-exec/internal/hint"
 	"brs-exec/internal/message"
 	"brs-exec/internal/runner"
 )
@@ -57,7 +59,7 @@ func dieOf(sigs *runner.Signals) {
 }
 
 // run is the whole way, from the command line to an exit status.
-func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
+func run(sigs *runner.Signals, args, env []string) (_ runner.Status, err error) {
 	stdout := output()
 	ctx := sigs.Context() // ends what comes before the command, when a signal arrives
 	if len(args) > 0 {
@@ -84,6 +86,9 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 		return runner.Failed, err
 	}
 	defer flush()
+	if flags.logFile != "" { // has the reason, too: whoever reads it may not see stderr
+		defer func() { logEnd(log, sigs, err) }()
+	}
 	sts, err := startSandbox(flags)
 	if err != nil {
 		return runner.Failed, err
@@ -110,6 +115,18 @@ func run(sigs *runner.Signals, args, env []string) (runner.Status, error) {
 	}
 	command.KeepOpen = inheritsDescriptors(flags, given, env)
 	return s.runCommand(ctx, sigs, env, command)
+}
+
+// logEnd logs the error that ends brs-exec; a signal's end is none.
+func logEnd(log *slog.Logger, sigs *runner.Signals, err error) {
+	if _, signalled := sigs.Ended(); signalled || err == nil {
+		return
+	}
+	var told []any
+	if text := hint.Of(err); text != "" {
+		told = []any{"hint", text}
+	}
+	log.Error(err.Error(), told...)
 }
 
 // statusOf is the exit status of what runs no command.
