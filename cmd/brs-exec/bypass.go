@@ -62,7 +62,7 @@ func (s *session) warnOfBypass(command []string, env []string, asked ecsserver.S
 	}
 	name := filepath.Base(command[0])
 	s.log.Warn(fmt.Sprintf("nobody asked the endpoint, and %s, which holds credentials, was opened meanwhile: "+
-		"perhaps %s used those, if it wasn't another program that opened it", shown, name),
+		"%s may have used those credentials, or another program opened it", shown, name),
 		"hint", cmp.Or(s.flags.reachHint(command, awsconfig.Home(env)),
 			fmt.Sprintf("this hides the file: brs-exec … -- bwrap --dev-bind / / %s %s", hide, typed(command))))
 	return true
