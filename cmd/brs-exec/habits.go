@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,6 +39,9 @@ var habits = []struct {
 	{"-a --idp-account --prompt --exec", "", true}, // granted's --exec is the command
 }
 
+// exportFormats are aws-vault's names of formats, and ours.
+var exportFormats = map[string]string{"env": "env-no-export", "export-env": "env", "json": "process"}
+
 // translation is a command line of another tool's in the making of ours.
 type translation struct {
 	args    []string // what is left to read
@@ -60,6 +64,9 @@ func likeOther(err error, args, env []string) error {
 	}
 	if t.verb == "exec" && !t.profile && !slices.Contains(t.line, "--role-arn") { // only saml2aws takes none
 		t.line = append(t.line, "--profile", "saml")
+	}
+	if t.verb == "export" && !slices.Contains(t.line, "--format") {
+		t.line = append(t.line, "--format", exportFormats["env"])
 	}
 	check := slices.Clone(t.line)
 	if !t.runsNothing() {
@@ -126,6 +133,8 @@ func (t *translation) flag() bool {
 		ours = "duration-seconds"
 	case name == "-r" && strings.HasPrefix(value, "arn:"):
 		ours = "role-arn"
+	case t.verb == "export" && ours == "format":
+		value = cmp.Or(exportFormats[value], value)
 	case ours == "token-code":
 		value = "CODE" // it is a secret
 	}
