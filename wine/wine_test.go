@@ -72,7 +72,7 @@ func (m *machine) run(argv ...string) (stdout, stderr string, status int) {
 func plain(b bytes.Buffer) string {
 	var kept strings.Builder
 	for line := range strings.Lines(strings.ReplaceAll(b.String(), "\r", "")) {
-		if !strings.HasPrefix(line, "wine: ") {
+		if !strings.HasPrefix(line, "wine: ") && !strings.HasPrefix(line, "wine client error:") {
 			kept.WriteString(line)
 		}
 	}
