@@ -173,7 +173,8 @@ func (c *cli) commandGroups() []group {
 	}}, {"Logging", []*option{
 		{"log-level", "LEVEL", "Log from error, warn, info or debug upward; default warn", &c.logLevel},
 		{"log-format", "FORMAT", "Format of messages: text or json; default text", &c.logFormat},
-		{"log-file", "FILE", "Append messages to FILE (made 0600) instead of stderr. An error that ends brs-exec goes to both",
+		{"log-file", "FILE",
+			"Append messages with their times to FILE (0600), not to stderr. An error that ends brs-exec goes to both",
 			&c.logFile},
 	}}, {"Rehearsal", []*option{
 		{"rehearse", "DURATION",

@@ -46,8 +46,11 @@ func (closed) Write([]byte) (int, error) {
 // the end, and what opens the file again.
 func newLogger(flags *cli) (log *slog.Logger, flush func(), reopen func() error, err error) {
 	form := message.NewLogger
-	if flags.logFormat == "json" {
+	switch {
+	case flags.logFormat == "json":
 		form = message.NewJSONLogger
+	case flags.logFile != "":
+		form = message.NewFileLogger
 	}
 	if flags.logFile == "" {
 		return stderr.Logger(form, flags.level()), func() {}, func() error { return nil }, nil

@@ -15,8 +15,18 @@ import (
 
 // NewLogger writes lines for people to w, each with the hint of an error in it below.
 func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return prefixLogger(w, level, func() string { return prefix })
+}
+
+// NewFileLogger writes the same lines, each after the time in UTC: a file is read later.
+func NewFileLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return prefixLogger(w, level, func() string { return time.Now().UTC().Format(time.RFC3339) + " " + prefix })
+}
+
+func prefixLogger(w io.Writer, level slog.Level, before func() string) *slog.Logger {
 	return lineLogger(level, new(sync.Mutex), func(lines []string) error {
-		_, err := io.WriteString(w, prefix+strings.Join(lines, "\n"+prefix)+"\n")
+		start := before()
+		_, err := io.WriteString(w, start+strings.Join(lines, "\n"+start)+"\n")
 		return err
 	})
 }

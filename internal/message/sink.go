@@ -45,7 +45,7 @@ type queued struct {
 	done   chan struct{}
 }
 
-// Form is NewLogger or NewJSONLogger.
+// Form is NewLogger, NewFileLogger or NewJSONLogger.
 type Form func(w io.Writer, level slog.Level) *slog.Logger
 
 // NewSink makes a sink that writes to w.

@@ -85,6 +85,7 @@ func TestSinkStalled(t *testing.T) {
 		lost string
 	}{
 		{NewLogger, "brs-exec: warning: 7 messages lost\n"},
+		{NewFileLogger, "2000-01-01T00:00:00Z brs-exec: warning: 7 messages lost\n"}, // synctest's time
 		{NewJSONLogger, `"level":"WARN","msg":"7 messages lost","wrapper":`},
 	} {
 		synctest.Test(t, func(t *testing.T) {
