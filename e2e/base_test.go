@@ -279,18 +279,18 @@ func (g *generator) variables() {
 		env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = g.pick(g.r.URL+"/container", g.r.URL+"/container", "")
 	}
 	if g.one(3) {
-		g.c.profile = g.pick("default", "dev", "my etl", "hub", "nowhere")
+		g.c.profile = g.pick("default", "dev", "my etl", "hub", "o'brien", `CORP\me`, "nowhere")
 	}
 }
 
 func (g *generator) profileName() string {
-	return g.pick("default", "dev", "my etl", "hub", "nowhere", "")
+	return g.pick("default", "dev", "my etl", "hub", "o'brien", `CORP\me`, "nowhere", "")
 }
 
 const ssoStart = "https://x.awsapps.com/start"
 
 func roleArn(name string) string {
-	return "arn:aws:iam::000000000000:role/" + strings.ReplaceAll(name, " ", "-")
+	return "arn:aws:iam::000000000000:role/" + strings.NewReplacer(" ", "-", "'", "-", `\`, "-").Replace(name)
 }
 
 // sharedFiles writes the two files and says where they are.
@@ -323,7 +323,7 @@ func (g *generator) file(config bool) string {
 	case g.one(10):
 		b.WriteString(g.pick("# a comment\n", "; another\n", "\n", "region = stray\n"))
 	}
-	for _, name := range []string{"default", "dev", "my etl", "hub", "spare"} {
+	for _, name := range []string{"default", "dev", "my etl", "hub", "spare", "o'brien", `CORP\me`} {
 		if g.one(4) {
 			continue
 		}
@@ -352,9 +352,14 @@ func (g *generator) file(config bool) string {
 
 func (g *generator) header(name string, config bool) string {
 	quoted := name
-	if strings.Contains(name, " ") {
+	switch {
+	case name == "o'brien":
+		quoted = g.pick(`"o'brien"`, `"o'brien"`, `o\'brien`, `o"'"brien`, name)
+	case name == `CORP\me`:
+		quoted = g.pick(`"CORP\me"`, `'CORP\me'`, `CORP\\me`, name)
+	case strings.Contains(name, " "):
 		quoted = g.pick("'"+name+"'", `"`+name+`"`, name)
-	} else if g.one(12) {
+	case g.one(12):
 		quoted = g.pick("'"+name+"'", `"`+name+`"`)
 	}
 	switch {
@@ -392,7 +397,7 @@ func (g *generator) kind(name string, config bool) string {
 	case k <= 3:
 		return g.keys(way)
 	case k == 4:
-		return g.set("role_arn", roleArn(name)) + g.set("source_profile", g.pick("default", "dev", "my etl", "hub", "spare", "nowhere", name))
+		return g.set("role_arn", roleArn(name)) + g.set("source_profile", g.pick("default", "dev", "my etl", "hub", "spare", "o'brien", `CORP\me`, "nowhere", name))
 	case k == 5:
 		return g.set("role_arn", roleArn(name)) + g.set("credential_source", g.pick("Environment", "EcsContainer", "Nonsense"))
 	case k == 6:

@@ -157,22 +157,43 @@ func Nested(value string) map[string]string {
 	return below
 }
 
-// nameIn is the name in the header "profile NAME": one word, or what stands in quotes; "" if it has
-// none. botocore takes a header apart as a shell does. A name with a quote or a backslash inside is
-// none here.
-func nameIn(header string) string {
-	i := strings.IndexAny(header, " \t")
-	if i < 0 {
-		return ""
+// splitWords cuts a line into words as a POSIX shell does that expands nothing (Python's
+// shlex.split). ok is false where a quote doesn't end.
+func splitWords(line string) (words []string, ok bool) {
+	var word strings.Builder
+	begun := false
+	end := func() {
+		if begun {
+			words = append(words, word.String())
+		}
+		word.Reset()
+		begun = false
 	}
-	name, inside := strings.Trim(header[i:], " \t"), "\"'\\"
-	if n := len(name) - 1; n > 0 && strings.ContainsAny(name[:1], "\"'") && name[n] == name[0] {
-		name = name[1:n]
-	} else {
-		inside += " \t"
+	quote := rune(0)
+	escaped := false
+	for _, c := range line {
+		switch {
+		case escaped:
+			if quote == '"' && c != '"' && c != '\\' {
+				word.WriteByte('\\')
+			}
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, begun = true, true
+		case c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '\'' || c == '"':
+			quote, begun = c, true
+		case strings.ContainsRune(" \t\r\n", c):
+			end()
+		default:
+			word.WriteRune(c)
+			begun = true
+		}
 	}
-	if strings.ContainsAny(name, inside) {
-		return ""
-	}
-	return name
+	end()
+	return words, quote == 0 && !escaped
 }

@@ -102,28 +102,26 @@ func FuzzReadINI(f *testing.F) {
 	})
 }
 
-// Where the name isn't what Python's shlex.split makes of the header, it is none.
-func TestNameIn(t *testing.T) {
+func TestSplitWords(t *testing.T) {
 	t.Parallel()
-	for header, want := range map[string]string{
-		"profile dev":          "dev",
-		"profile 'my etl'":     "my etl",
-		`profile   "my  etl" `: "my  etl",
-		"profile\t'dev'\t":     "dev",
-		"profile\ta  b":        "",
-		"profile ''":           "",
-		"profile 'half":        "",
-		"profile '":            "",
-		`profile a\`:           "",
-		`profile a\ b`:         "",
-		`profile "a \" b"`:     "",
-		`profile "a" "b"`:      "",
-		`profile a"b"`:         "",
-		"profile ":             "",
-		"profile":              "",
+	for _, tt := range []struct {
+		line string
+		want []string
+		ok   bool
+	}{
+		{"profile dev", []string{"profile", "dev"}, true},
+		{"profile 'my etl'", []string{"profile", "my etl"}, true},
+		{`profile "a \" b"`, []string{"profile", `a " b`}, true},
+		{`profile "a \x b"`, []string{"profile", `a \x b`}, true},
+		{`profile a\ b`, []string{"profile", "a b"}, true},
+		{"profile\ta  b", []string{"profile", "a", "b"}, true},
+		{"profile ''", []string{"profile", ""}, true},
+		{"profile 'half", nil, false},
+		{`profile a\`, nil, false},
 	} {
-		if got := nameIn(header); got != want {
-			t.Errorf("%q: got %q; want %q", header, got, want)
+		words, ok := splitWords(tt.line)
+		if ok != tt.ok || ok && !slices.Equal(words, tt.want) {
+			t.Errorf("%q: got %q, %v; want %q, %v", tt.line, words, ok, tt.want, tt.ok)
 		}
 	}
 }

@@ -110,8 +110,8 @@ func newIdentity(config, credentials []sectionOf) *Identity {
 		default:
 			continue
 		}
-		if name := nameIn(s.header); name != "" {
-			kinds[name] = s.Values
+		if words, ok := splitWords(s.header); ok && len(words) == 2 {
+			kinds[words[1]] = s.Values
 		}
 	}
 	for name, values := range id.Config {
