@@ -144,6 +144,7 @@ func runLine(t *testing.T, line string) {
 	standIn(t, filepath.Join(bin, "ykman"), "echo 123456")
 	standIn(t, filepath.Join(bin, "docker"), dockerRun)
 	token := sandbox.WebIdentityToken("job", "sts.amazonaws.com", time.Now().Add(time.Hour))
+	w.write(t, "oidc", token)
 	standIn(t, filepath.Join(bin, "circleci"), "echo "+token)
 	standIn(t, filepath.Join(bin, "buildkite-agent"), "echo "+token)
 	if err := os.Symlink(tools.brsExec, filepath.Join(bin, "brs-exec")); err != nil {

@@ -77,10 +77,6 @@ func run(sigs *runner.Signals, args, env []string) (_ runner.Status, err error) 
 		return statusOf(err)
 	}
 	given := args[:max(0, len(args)-len(flags.runner.Args))] // without the command's own
-	command, status, err := flags.findCommand(env)
-	if err != nil {
-		return status, likeOther(err, args, env)
-	}
 	log, flush, reopen, err := newLogger(flags)
 	if err != nil {
 		return runner.Failed, err
@@ -88,6 +84,10 @@ func run(sigs *runner.Signals, args, env []string) (_ runner.Status, err error) 
 	defer flush()
 	if flags.logFile != "" { // has the reason, too: whoever reads it may not see stderr
 		defer func() { logEnd(log, sigs, err) }()
+	}
+	command, status, err := flags.findCommand(env)
+	if err != nil {
+		return status, likeOther(err, args, env)
 	}
 	sts, err := startSandbox(flags)
 	if err != nil {

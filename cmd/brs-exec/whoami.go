@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"brs-exec/internal/explain"
 	"brs-exec/internal/sandbox"
@@ -56,9 +60,26 @@ func toSeconds(t time.Time) *time.Time {
 	return &t
 }
 
+// printJSON escapes what could drive a terminal, such as U+009B, and what hides in a text, such as
+// U+202E: parts of v may be others' words.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var encoded, out strings.Builder
+	e := json.NewEncoder(&encoded)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "    ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	for _, r := range encoded.String() {
+		switch {
+		case r < 0x7f || unicode.IsPrint(r):
+			out.WriteRune(r)
+		default:
+			for _, unit := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&out, `\u%04x`, unit)
+			}
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
 }

@@ -39,3 +39,18 @@ func SafeName(name string) bool {
 	return name != "" && name == strings.TrimSpace(name) && Printable(name) &&
 		!strings.ContainsAny(name, "\"'`\\[]#;") && !strings.ContainsFunc(name, oddSpace)
 }
+
+// Plain is a value as Go and programs other than botocore read it: without a comment or quotes.
+func Plain(value string) string {
+	value, _, _ = strings.Cut(" "+value, "\n")
+	for _, comment := range []string{" #", " ;", "\t#", "\t;"} {
+		value, _, _ = strings.Cut(value, comment)
+	}
+	value = strings.Trim(value, " \t")
+	for _, q := range []string{`"`, `'`} {
+		if len(value) >= 2 && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
+			return value[1 : len(value)-1]
+		}
+	}
+	return value
+}

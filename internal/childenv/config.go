@@ -55,7 +55,7 @@ type Further struct{ Name, Process string }
 
 // ChildConfig writes the child's AWS_CONFIG_FILE from the parent's two shared files: the settings of
 // the chosen profile, as [default] and under its own name, with the services section they name.
-// They are what botocore reads, written so that all SDKs read the same. Nothing in it can yield a
+// They are what botocore reads, comments and quotes included. Nothing in it can yield a
 // credential but our endpoint.
 //
 // With CarryOver, profiles whose source_profile chain starts at the chosen one come along, with
@@ -111,7 +111,7 @@ func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 				continue
 			}
 			found[name] = true
-			if plain(id.Profiles[name]["aws_access_key_id"]) == "" {
+			if awsconfig.Plain(id.Profiles[name]["aws_access_key_id"]) == "" {
 				todo = append(todo, name)
 			}
 		}
@@ -132,25 +132,10 @@ func roleSource(p awsconfig.Values) string {
 			return ""
 		}
 	}
-	if plain(p["role_arn"]) == "" {
+	if awsconfig.Plain(p["role_arn"]) == "" {
 		return ""
 	}
-	return plain(p["source_profile"])
-}
-
-// plain is a value as Go reads it: without a comment or quotes, which botocore keeps.
-func plain(value string) string {
-	value, _, _ = strings.Cut(" "+value, "\n")
-	for _, comment := range []string{" #", " ;", "\t#", "\t;"} {
-		value, _, _ = strings.Cut(value, comment)
-	}
-	value = strings.Trim(value, " \t")
-	for _, q := range []string{`"`, `'`} {
-		if len(value) >= 2 && strings.HasPrefix(value, q) && strings.HasSuffix(value, q) {
-			return value[1 : len(value)-1]
-		}
-	}
-	return value
+	return awsconfig.Plain(p["source_profile"])
 }
 
 // writer writes sections that every reader reads alike: no indentation but for nested settings, no
@@ -178,7 +163,7 @@ func (w *writer) profile(name string, p awsconfig.Values, process string, carrie
 func (w *writer) setting(key, value string, carried bool) {
 	switch {
 	case key == "services":
-		w.service(plain(value))
+		w.service(awsconfig.Plain(value))
 		w.keep(key, value)
 	case key == "s3":
 		w.nest(key, value, keptS3)
@@ -193,9 +178,9 @@ func (w *writer) setting(key, value string, carried bool) {
 // child has the chosen profile's, or from the next profile of the chain.
 func (w *writer) source(value string) {
 	switch {
-	case plain(value) == w.chosen.Name && w.chosen.InEnv:
+	case awsconfig.Plain(value) == w.chosen.Name && w.chosen.InEnv:
 		w.line("credential_source = Environment")
-	case plain(value) == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
+	case awsconfig.Plain(value) == w.chosen.Name && w.chosen.Process == "" && !w.chosen.InFile:
 		w.line("credential_source = EcsContainer")
 	default:
 		w.keep("source_profile", value)

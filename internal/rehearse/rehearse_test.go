@@ -117,7 +117,7 @@ func TestEndpointIsNoTalk(t *testing.T) {
 			w.change(func() { w.conns[100] = []procfs.Socket{conn(uint32(i+1), endpoint, 10, 10)} })
 			time.Sleep(time.Second)
 		}
-	}), "prog1 (pid 100): fetched once, began nothing on the network in the 1m after its copy ended: not exercised: must run longer than 2m, until it calls AWS again")
+	}), "prog1 (pid 100): fetched once, not seen on the network in the 1m after its copy ended: not exercised: must run longer than 2m, until it calls AWS again")
 }
 
 // Where connections can't be seen, nothing is proved, nor by one that can be seen again.

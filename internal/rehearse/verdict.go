@@ -90,7 +90,7 @@ func (s *subject) unproved() string {
 		return fmt.Sprintf(", seen for %s: not exercised: must run longer than %s",
 			readable(s.alive.Sub(s.first)), roundedUp(s.life))
 	}
-	return fmt.Sprintf(", began nothing on the network in the %s after its copy ended: not exercised: "+
+	return fmt.Sprintf(", not seen on the network in the %s after its copy ended: not exercised: "+
 		"must run longer than %s, until it calls AWS again",
 		readable(s.alive.Sub(s.expires)), readable(s.alive.Sub(s.first)))
 }

@@ -58,7 +58,7 @@ func (s *STS) issue(id identity, now time.Time, life, most time.Duration) creden
 func (s *STS) seal(id identity) string {
 	claims, err := json.Marshal(id)
 	if err != nil {
-		panic(err) // strings and numbers: it can't
+		panic(err) // a time beyond the year 9999
 	}
 	return base64.StdEncoding.EncodeToString(append(s.mac("token", claims), claims...))
 }

@@ -27,7 +27,7 @@ func TestNoSuchHost(t *testing.T) {
 		if Permanent(err) != want || !strings.Contains(err.Error(), "no such host") {
 			t.Errorf("look %d: %v; permanent %v, want %v", i+1, err, Permanent(err), want)
 		}
-		if region := strings.Contains(hintOf(err), "is the region right?"); region != want {
+		if region := strings.Contains(hintOf(err), "the region right?"); region != want {
 			t.Errorf("look %d: hint %q", i+1, hintOf(err))
 		}
 		if down = false; i > 0 {

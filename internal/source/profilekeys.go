@@ -132,7 +132,7 @@ var endKeys = []string{"x_security_token_expires", "aws_expiration"}
 // statedEnd is the end that a profile states; zero if it doesn't.
 func statedEnd(profile awsconfig.Values) time.Time {
 	for _, key := range endKeys {
-		if end, ok := parseTime(profile[key]); ok {
+		if end, ok := parseTime(awsconfig.Plain(profile[key])); ok {
 			return end
 		}
 	}

@@ -20,6 +20,8 @@ func TestStatedEnd(t *testing.T) {
 		{"saml2aws", "[corp]\naws_access_key_id = A\nx_security_token_expires = " + end, false, end},
 		{"aws-azure-login", "[other]\na=b\n[corp] ; mine\nAWS_EXPIRATION=2090-01-02T03:04:05.000Z", false, end},
 		{"with an offset", "[corp]\nx_security_token_expires = 2090-01-02T05:04:05+02:00", false, end},
+		{"in quotes", "[corp]\nx_security_token_expires = \"" + end + "\"", false, end},
+		{"before a comment", "[corp]\naws_expiration = " + end + " # by login", false, end},
 		{"in the config file", "[profile corp]\nx_security_token_expires=" + end, true, end},
 		{"of the credentials file's form there", "[corp]\nx_security_token_expires=" + end, true, ""},
 		{"another's", "[corp]\n[other]\nx_security_token_expires=" + end, false, ""},
