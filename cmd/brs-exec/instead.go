@@ -122,13 +122,18 @@ func (c *cli) instead(row *away, command []string, home string) string {
 	if len(command) == last+1 {
 		rest = ""
 	}
+	order := row.order
+	if filepath.Base(command[0]) == "podman" && os.Geteuid() != 0 { // its networks are in a namespace of its own
+		order = strings.Replace(order, "brs-exec … --share DIR --listen",
+			"podman unshare --rootless-netns brs-exec … --share DIR --listen", 1)
+	}
 	return strings.NewReplacer(
 		"brs-exec … --", c.typedSelf()+" --", "NAME", shellWord(command[0]), "WORD", command[last], "COMMAND", inner,
 		"OPTIONS ", options, " ARGS", rest,
 		"HOST", cmp.Or(at, "HOST"), "USER", cmp.Or(at, "root"), "NS", cmp.Or(at, "NS"),
 		"DIR", shellWord(cmp.Or(c.share, filepath.Join(home, ".aws-share"))),
 		"PID", strconv.Itoa(os.Getpid()), "ID", cmp.Or(c.account(), "ID"),
-	).Replace(row.order)
+	).Replace(order)
 }
 
 // split returns "… " if a command line begins with options, and what comes after them and after

@@ -54,6 +54,21 @@ func reachTable(t *testing.T, page, head string, rows []string) {
 	}
 }
 
+// A rootless podman has its networks in a namespace of its own, which brs-exec must be in to listen there.
+func TestReachRootlessPodman(t *testing.T) {
+	room := &cli{}
+	if err := room.readFlags(room.options(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"podman", "docker"} {
+		command := []string{name, "run", "image"}
+		got := room.reachHint(command, "/h")
+		if want := name == "podman" && os.Geteuid() != 0; strings.Contains(got, "podman unshare --rootless-netns brs-exec") != want {
+			t.Errorf("as user %d: %s", os.Geteuid(), got)
+		}
+	}
+}
+
 func code(words string) string { return "`" + strings.Join(strings.Fields(words), "`, `") + "`" }
 
 func TestReachHint(t *testing.T) {
