@@ -66,7 +66,7 @@ var outOfReach = []away{
 	{commands: "sbatch", why: later, before: unknown, order: "sbatch --wrap 'brs-exec … -- COMMAND'"},
 	{commands: "qsub bsub", why: later, before: unknown, order: "in the job's script: brs-exec … -- COMMAND"},
 	{commands: "spark-submit ray dask", why: "executors elsewhere don't see this machine's endpoint",
-		before: unknown, order: "brs-exec on each worker, or the cluster's own role"},
+		before: unknown, order: "start each worker by brs-exec, or use the cluster's own role"},
 	{commands: "docker podman nerdctl", words: "compose", why: container, order: asService},
 	{commands: "docker-compose podman-compose", words: "up run exec start create", why: container, order: asService},
 	{commands: "docker podman nerdctl", words: "build", why: container,
