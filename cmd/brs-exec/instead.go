@@ -49,7 +49,7 @@ var outOfReach = []away{
 	{commands: "su runuser", words: "- -l --login", why: "a login shell drops the environment",
 		takes: "cCgGsTw --command --group --supp-group --shell", before: 1,
 		order: "brs-exec … --token-in env -- NAME USER -c COMMAND"},
-	{commands: "env", words: "- -i --ignore-environment", why: "-i drops the environment", takes: "uCS --unset --chdir",
+	{commands: "env", words: "- -i --ignore-environment", why: "with -i it drops the environment", takes: "uCS --unset --chdir",
 		order: `brs-exec … --share DIR -- env -i PATH="$PATH" brs-exec --from-share DIR -- COMMAND`},
 	{commands: "tmux", why: "a server that runs already has the environment of its own start",
 		order: "brs-exec … -- tmux -L aws new-session"},

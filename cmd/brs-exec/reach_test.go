@@ -86,11 +86,11 @@ func TestReachHint(t *testing.T) {
 		{"ssh -p 22 -4 host make all", "ssh: the endpoint is on this machine only; try brs-exec FLAGS --share /h/.aws-share -- " +
 			"ssh … -o ExitOnForwardFailure=yes -R /tmp/aws.PID:/h/.aws-share/aws.sock host " +
 			`"trap 'rm -f /tmp/aws.PID' EXIT; brs-exec --from-share /tmp/aws.PID -- make …"`},
-		{"env -i make", `env: -i drops the environment; try brs-exec FLAGS --share /h/.aws-share -- ` +
+		{"env -i make", `env: with -i it drops the environment; try brs-exec FLAGS --share /h/.aws-share -- ` +
 			`env -i PATH="$PATH" brs-exec --from-share /h/.aws-share -- make`},
 		{"env A=1 make", ""},
 		{"env -u A make -i", ""},
-		{"env -vi make", "env: -i drops the environment; try "},
+		{"env -vi make", "env: with -i it drops the environment; try "},
 		{"env --ignore-signal make", ""},
 		{"unshare -rn make", "unshare: a network namespace has a loopback of its own; try brs-exec FLAGS --share /h/.aws-share -- " +
 			"unshare … brs-exec --from-share /h/.aws-share -- make"},
