@@ -299,7 +299,7 @@ func (g *generator) sharedFiles() {
 		config := f.variable == "AWS_CONFIG_FILE"
 		where := f.usual
 		if g.one(4) {
-			where = g.pick("conf/file", "other dir/file") + strconv.Itoa(len(g.c.files))
+			where = g.pick("conf/file", "conf/file", "other dir/file", "conf/a${U}", "conf/a${b", "conf/a$U-") + strconv.Itoa(len(g.c.files))
 			g.c.env[f.variable] = g.pick("{HOME}/", "~/", "$HOME/", "${HOME}/") + where
 		}
 		switch {
@@ -407,11 +407,19 @@ func (g *generator) kind(name string, config bool) string {
 	case k == 8 && config:
 		return g.set("sso_start_url", ssoStart) + g.set("sso_region", "us-east-1") + g.set("sso_account_id", "222222222222") + g.pick(g.set("sso_role_name", name[:2]), "")
 	case k == 9:
-		return g.set("credential_process", g.pick("cat {HOME}/process.json", "cat '{HOME}/my dir/process.json'", `"cat" "{HOME}/process.json"`, `/bin/cat "{HOME}/my dir/process.json"`, "false"))
+		return g.set("credential_process", g.pick("cat {HOME}/process.json", "cat '{HOME}/my dir/process.json'", `"cat" "{HOME}/process.json"`, `/bin/cat "{HOME}/my dir/process.json"`,
+			"/bin/cat\n    {HOME}/process.json", "false"))
 	case k == 10:
 		return g.set("role_arn", roleArn(name)) + g.set("web_identity_token_file", g.pick("{HOME}/jwt", "{HOME}/jwt", "{HOME}/none"))
 	case k == 11:
 		return g.set("web_identity_token_file", "{HOME}/jwt")
+	case k == 12: // as where a template's variable was not set
+		return g.pick(
+			"role_arn =\nsource_profile = "+g.pick("default", "dev", "hub", "spare", name)+"\n",
+			"role_arn =\n", "source_profile =\n", "credential_process =\n",
+			g.set("role_arn", roleArn(name))+"credential_source =\n",
+			g.set("role_arn", roleArn(name))+"source_profile =\n",
+			"sso_account_id =\n", "sso_account_id =\nsso_role_name =\n")
 	}
 	return ""
 }

@@ -153,7 +153,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 		return "", nil, err
 	}
 	if s.flags.child.NoIsolation {
-		if key, leaks := childenv.LeakingDefault(config, credentials); leaks {
+		if key, leaks := childenv.LeakingDefault(identity, config, credentials); leaks {
 			return "", nil, hint.Errorf("give that profile another name, or drop --no-isolation",
 				"--no-isolation: [default] has %s, which outranks the endpoint in most SDKs", key)
 		}

@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 )
@@ -52,19 +53,22 @@ func Locate(env []string) Paths {
 		if path, is := lookup(env, variable); is {
 			return expand(env, path)
 		}
-		return filepath.Join(Home(env), ".aws", file)
+		return expand(env, filepath.Join("~", ".aws", file))
 	}
 	return Paths{path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")}
 }
 
+// variables are those of Python's os.path.expandvars.
+var variables = regexp.MustCompile(`\$(\w+|\{[^}]*\})`)
+
 // expand replaces $NAME, ${NAME} and a leading ~ or ~USER as botocore does; other SDKs don't. They
 // stand in the variable literally when systemd, a .env file or Docker's ENV has set it.
 func expand(env []string, path string) string {
-	path = os.Expand(path, func(name string) string {
-		if value, ok := lookup(env, name); ok {
+	path = variables.ReplaceAllStringFunc(path, func(found string) string {
+		if value, ok := lookup(env, strings.Trim(found, "${}")); ok {
 			return value
 		}
-		return "$" + name // a file may be called so
+		return found // a file may be called so
 	})
 	rest, ok := strings.CutPrefix(path, "~")
 	if !ok {
@@ -74,8 +78,8 @@ func expand(env []string, path string) string {
 	if i := strings.IndexAny(rest, "/"+string(filepath.Separator)); i >= 0 {
 		name = rest[:i]
 	}
-	if name == "" {
-		return Home(env) + rest
+	if home, ok := homeOf(env); name == "" && ok {
+		return strings.TrimRight(home, "/") + rest
 	}
 	if u, err := user.Lookup(name); err == nil {
 		return u.HomeDir + rest[len(name):]
@@ -85,17 +89,24 @@ func expand(env []string, path string) string {
 
 // Home returns the user's home directory, "" if it isn't known.
 func Home(env []string) string {
+	home, _ := homeOf(env)
+	return home
+}
+
+// homeOf is what ~ stands for; false: nobody knows, and it stays. An empty HOME is one: Python, and so
+// aws, reads /.aws then.
+func homeOf(env []string) (home string, ok bool) {
 	name := "HOME"
 	if runtime.GOOS == "windows" {
 		name = "USERPROFILE"
 	}
-	if home, _ := lookup(env, name); home != "" {
-		return home
+	if home, ok := lookup(env, name); ok {
+		return home, true
 	}
 	if u, err := user.Current(); err == nil { // a daemon without HOME: the SDKs ask so, too
-		return u.HomeDir
+		return u.HomeDir, true
 	}
-	return ""
+	return "", false
 }
 
 // lookup finds a variable as getenv(3) does: of a repeated name the first entry counts.

@@ -17,7 +17,7 @@ func TestPathsRead(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(home, ".aws"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{".aws/config": "c", ".aws/credentials": "s", "other": "o", "$odd": "odd"} {
+	for name, content := range map[string]string{".aws/config": "c", ".aws/credentials": "s", "other": "o", "$odd": "odd", "a${U}": "braces", "a${b": "half"} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -34,6 +34,8 @@ func TestPathsRead(t *testing.T) {
 		{"as botocore reads them", []string{"AWS_CONFIG_FILE=~/other", "AWS_SHARED_CREDENTIALS_FILE=${HOME}/other"}, "o", "o"},
 		{"an empty variable", []string{"EMPTY=", "AWS_CONFIG_FILE=~/${EMPTY}other"}, "o", "s"},
 		{"no regular files", []string{"AWS_CONFIG_FILE=" + home, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull}, "", ""},
+		{"a name in braces that isn't set", []string{"AWS_CONFIG_FILE=" + home + "/a${U}"}, "braces", "s"},
+		{"a brace that doesn't close", []string{"AWS_CONFIG_FILE=" + home + "/a${b"}, "half", "s"},
 		{"a dollar in the name", []string{"AWS_CONFIG_FILE=" + home + "/$odd"}, "odd", "s"},
 	}
 	for _, tt := range tests {

@@ -103,7 +103,8 @@ func (r *iniReader) option(text string) (wrong string) {
 	if i < 0 {
 		return "it is neither a [section] nor key = value"
 	}
-	key := strings.ToLower(strings.TrimRightFunc(text[:i], pythonSpace))
+	key := strings.TrimRightFunc(text[:i], pythonSpace)
+	key = strings.ToLower(strings.ReplaceAll(key, "İ", "i\u0307")) // of İ Go makes a plain i
 	if key == "" {
 		return "there is no key before the " + text[i:i+1]
 	}
@@ -128,6 +129,13 @@ func (r *iniReader) finish() []sectionOf {
 	return list
 }
 
+// splitLines cuts a value as Python's str.splitlines does, by which botocore reads what is nested.
+func splitLines(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool {
+		return r >= '\n' && r <= '\r' || r >= 0x1c && r <= 0x1e || r == 0x85 || r == '\u2028' || r == '\u2029'
+	})
+}
+
 // nestedOK reports whether a value on lines of its own is one that botocore can read: each line
 // needs an equals sign, or the whole file is refused.
 func nestedOK(value string) bool {
@@ -135,7 +143,7 @@ func nestedOK(value string) bool {
 	if !nested {
 		return true
 	}
-	for line := range strings.Lines(rest) {
+	for _, line := range splitLines(rest) {
 		if line = strings.TrimFunc(line, pythonSpace); line != "" && !strings.Contains(line, "=") {
 			return false
 		}
@@ -149,7 +157,7 @@ func Nested(value string) map[string]string {
 	if !strings.HasPrefix(value, "\n") {
 		return below
 	}
-	for line := range strings.Lines(value) {
+	for _, line := range splitLines(value) {
 		if key, value, ok := strings.Cut(line, "="); ok {
 			below[strings.TrimFunc(key, pythonSpace)] = strings.TrimFunc(value, pythonSpace)
 		}
@@ -181,7 +189,7 @@ func splitWords(line string) (words []string, ok bool) {
 			escaped = false
 		case c == '\\' && quote != '\'':
 			escaped, begun = true, true
-		case c == quote:
+		case quote != 0 && c == quote:
 			quote = 0
 		case quote != 0:
 			word.WriteRune(c)

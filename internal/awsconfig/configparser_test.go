@@ -54,6 +54,7 @@ var iniSeeds = []string{
 	"[DEFAULT]\nx=1\n[a]\ny=2\n[b]\nx=3\n", "[DEFAULT]\nx=1\n[DEFAULT]\nx=2\n[a]\n", "[a] # comment ] x\nx=1\n", "[a\nx=1\n", "[]\nx=1\n", "[a]]\nx=1\n",
 	"# c\n; d\n[a]\n # e\nx = 1\n # f\n  more\n", "[a]\r\nx=1\r\ry=2\n", "\ufeff[a]\nx=1\n", "[a]\n x = 1\ny = 2\n  z\n", "[a]\nx = 1\n\n\n",
 	"[a]\nx = 1\n\u00a0\n\u2003y = 2\n", "[ a ]\nx=1\n[a b]\n", "  [a]\n  x=1\n", "[a]\nx = 1\n  [b]\n", "[a]\nkey with spaces = v\n", "[a]\nx=1\x1c\n",
+	"[a]\naws_access_key_İd = A\n", "[a]\naws_access_key_İd = A\naws_access_key_id = B\n", "[a]\nKÄY = v\n",
 }
 
 // TestReadINIIsPython compares with Python's own parser.
@@ -116,6 +117,7 @@ func TestSplitWords(t *testing.T) {
 		{`profile a\ b`, []string{"profile", "a b"}, true},
 		{"profile\ta  b", []string{"profile", "a", "b"}, true},
 		{"profile ''", []string{"profile", ""}, true},
+		{"profile d\x00ev", []string{"profile", "d\x00ev"}, true},
 		{"profile 'half", nil, false},
 		{`profile a\`, nil, false},
 	} {

@@ -95,7 +95,7 @@ func ChildConfig(id *awsconfig.Identity, c Chosen) []byte {
 // role or a source: to all SDKs but botocore they are somebody else.
 func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 	found := map[string]bool{}
-	if id.Everywhere["role_arn"]+id.Everywhere["source_profile"] != "" {
+	if id.Everywhere["role_arn"]+id.Everywhere["source_profile"] != "" || keysAreOutranked(id.Profiles[chosen]) {
 		return found
 	}
 	next := map[string][]string{}
@@ -117,6 +117,16 @@ func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 		}
 	}
 	return found
+}
+
+// keysAreOutranked says whether a profile is somebody else than its keys, with which profiles that
+// name it as source_profile would begin.
+func keysAreOutranked(p awsconfig.Values) bool {
+	has := func(keys ...string) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { _, is := p[key]; return is })
+	}
+	return has("aws_access_key_id", "aws_secret_access_key") &&
+		has("role_arn", "web_identity_token_file", "sso_account_id", "sso_role_name")
 }
 
 // roleSource is the profile from which p's role is assumed: "" if it has no role, or perhaps other

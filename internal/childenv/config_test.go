@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"brs-exec/internal/awsconfig"
 )
 
 func TestChildConfig(t *testing.T) {
@@ -95,6 +97,10 @@ credential_source = EcsContainer
 		{name: "a chain of two", profile: "p", carry: true,
 			config: "[profile b]\nrole_arn = arn:b\nsource_profile = a\nservices = s\n[services s]\nsts =\n  endpoint_url = u\n", credentials: "[a]\nrole_arn = arn:a\nsource_profile = \"p\"\n[p]\naws_access_key_id = A\n",
 			want: "[default]\n[profile p]\n[profile a]\nrole_arn = arn:a\ncredential_source = EcsContainer\n[profile b]\nrole_arn = arn:b\nservices = s\nsource_profile = a\n[services s]\nsts =\n  endpoint_url = u\n"},
+		{name: "the chosen one is its role, and its source_profile its keys", profile: "p", carry: true,
+			config:      "[profile p]\nrole_arn = arn:p\nsource_profile = p\n[profile a]\nrole_arn = arn:a\nsource_profile = p\n",
+			credentials: "[p]\naws_access_key_id = A\naws_secret_access_key = S\n",
+			want:        "[default]\n[profile p]\n"},
 		{name: "default is ours, whatever its chain", profile: "p", carry: true,
 			config: "[default]\nrole_arn = arn:d\nsource_profile = p\n[profile x]\nrole_arn = arn:x\nsource_profile = default\n",
 			want:   "[default]\n[profile p]\n"},
@@ -211,7 +217,7 @@ func FuzzChildConfig(f *testing.F) {
 				t.Fatalf("%s] came along", header)
 			}
 		}
-		if _, leaks := LeakingDefault([]byte(got[:defaultEnd(got)]), nil); leaks {
+		if _, leaks := LeakingDefault(new(awsconfig.Identity), []byte(got[:defaultEnd(got)]), nil); leaks {
 			t.Fatalf("[default] holds credentials in\n%s", got)
 		}
 	})
@@ -262,10 +268,19 @@ func TestLeakingDefault(t *testing.T) {
 		{"Python's DEFAULT", "", "[DEFAULT]\naws_access_key_id = A\n", "aws_access_key_id"},
 		{"text after the header", "[default]x\naws_access_key_id = A\n", "", "aws_access_key_id"},
 		{"shell quoting", "[profile def'ault']\naws_access_key_id = A\n", "", "aws_access_key_id"},
+		{"a continued value that looks like a header", "[default]\nregion = r\n  [profile x]\naws_access_key_id = A\n", "", "aws_access_key_id"},
+		{"a setting that looks like one", "", "[default]\n[x = y\naws_access_key_id = A\n", "aws_access_key_id"},
+		{"a header without a name", "[default]\n[] = s\naws_access_key_id = A\n", "", "aws_access_key_id"},
+		{"a control character before a header", "[default]\nregion = r\n\x1f[profile x]\naws_access_key_id = A\n", "", "aws_access_key_id"},
+		{"botocore's default", "[profile 'default']\nregion = r\n[profile d\\efault]\nrole_arn = r\n", "", "role_arn"},
 		{"a lone CR", "[default]\nregion = r\raws_access_key_id = A\n", "", "aws_access_key_id"},
 	}
 	for _, tt := range tests {
-		got, leaks := LeakingDefault([]byte(tt.config), []byte(tt.credentials))
+		id, err := awsconfig.Paths{}.ParseIdentity([]byte(tt.config), []byte(tt.credentials))
+		if err != nil { // with --no-isolation that is an error, too
+			id = new(awsconfig.Identity)
+		}
+		got, leaks := LeakingDefault(id, []byte(tt.config), []byte(tt.credentials))
 		if got != tt.want || leaks != (tt.want != "") {
 			t.Errorf("%s: got %q, %t; want %q", tt.name, got, leaks, tt.want)
 		}

@@ -1,6 +1,7 @@
 package childenv
 
 import (
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,8 +70,13 @@ var credentialKeys = set(`aws_access_key_id aws_secret_access_key aws_session_to
 // child that reads these files would in most SDKs be that identity, not the endpoint's.
 //
 // It is stricter than any one SDK: [DEFAULT], which Python applies to every profile, counts, and
-// so does whatever one of them might take for the header or for the key.
-func LeakingDefault(config, credentials []byte) (key string, leaks bool) {
+// so does whatever one of them might take for the header or for the key. id is what botocore reads.
+func LeakingDefault(id *awsconfig.Identity, config, credentials []byte) (key string, leaks bool) {
+	for _, key := range slices.Sorted(maps.Keys(id.Profiles[awsconfig.Default])) {
+		if credentialKeys[key] {
+			return key, true
+		}
+	}
 	if key, leaks := leakingDefault(config); leaks {
 		return key, true
 	}
@@ -79,11 +85,13 @@ func LeakingDefault(config, credentials []byte) (key string, leaks bool) {
 
 func leakingDefault(file []byte) (key string, leaks bool) {
 	inDefault := false
-	for _, line := range awsconfig.Lines(file) {
-		line = awsconfig.Trim(line)
-		if strings.HasPrefix(line, "[") {
-			inDefault = maybeDefault(line)
-			continue
+	for _, raw := range awsconfig.Lines(file) {
+		line := awsconfig.Trim(raw)
+		switch {
+		case strings.HasPrefix(line, "[") && maybeDefault(line):
+			inDefault = true
+		case isHeader(raw):
+			inDefault = false
 		}
 		if !inDefault {
 			continue
@@ -96,6 +104,15 @@ func leakingDefault(file []byte) (key string, leaks bool) {
 		}
 	}
 	return "", false
+}
+
+// isHeader says whether every SDK takes the line for a header. To Python one that is indented goes on
+// with the value above it, and [x = y is a setting; to others [] names nothing.
+func isHeader(line string) bool {
+	inner, after, ok := strings.Cut(strings.TrimPrefix(line, "["), "]")
+	after = strings.TrimSpace(after)
+	return strings.HasPrefix(line, "[") && ok && strings.TrimSpace(inner) != "" &&
+		(after == "" || after[0] == '#' || after[0] == ';')
 }
 
 // maybeDefault says whether any SDK might take the header for the default profile's: Python stops

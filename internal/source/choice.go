@@ -165,16 +165,16 @@ func (b *builder) assumeProfileRole(c *chain, p *config.SharedConfig) error {
 }
 
 func (b *builder) fromCredentialSource(c *chain, p *config.SharedConfig) error {
-	switch p.CredentialSource {
-	case "Ec2InstanceMetadata":
+	switch strings.ToLower(p.CredentialSource) { // as for botocore
+	case "ec2instancemetadata":
 		return b.fromInstance(c)
-	case "EcsContainer":
+	case "ecscontainer":
 		if !b.hasContainer() {
 			return problem.Bad("that works in ECS and EKS only: source_profile = NAME works elsewhere",
 				"profile %s has credential_source = EcsContainer, but %s is not set", p.Profile, containerURI)
 		}
 		return b.fromContainer(c)
-	case "Environment":
+	case "environment":
 		if b.vars["AWS_ACCESS_KEY_ID"] == "" {
 			return problem.Bad("export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 				"profile %s has credential_source = Environment, but no keys are there", p.Profile)

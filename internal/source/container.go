@@ -26,9 +26,14 @@ const (
 	containerTokenFile = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 )
 
-// hasContainer says whether the environment names a container endpoint.
+const containerPath = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+
+// hasContainer says whether the environment names a container endpoint. An empty variable does: aws
+// fails there, and goes on to no instance.
 func (b *builder) hasContainer() bool {
-	return b.env.ContainerCredentialsRelativePath != "" || b.env.ContainerCredentialsEndpoint != ""
+	_, path := b.vars[containerPath]
+	_, uri := b.vars[containerURI]
+	return path || uri
 }
 
 // fromContainer begins with the container endpoint: ECS, EKS Pod Identity, or a brs-exec outside
@@ -36,7 +41,14 @@ func (b *builder) hasContainer() bool {
 func (b *builder) fromContainer(c *chain) error {
 	c.add("container endpoint", false)
 	endpoint := b.env.ContainerCredentialsEndpoint
-	if path := b.env.ContainerCredentialsRelativePath; path != "" {
+	path, is := b.vars[containerPath]
+	switch {
+	case is && path == "":
+		return problem.Bad("unset it", "%s is empty", containerPath)
+	case !is && endpoint == "":
+		return problem.Bad("unset it", "%s is empty", containerURI)
+	}
+	if is {
 		endpoint = "http://169.254.170.2" + path
 	} else if err := checkContainer(endpoint); err != nil {
 		return err

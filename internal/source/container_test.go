@@ -110,6 +110,18 @@ func TestContainer(t *testing.T) {
 }
 
 // What an endpoint answers says whether to ask again.
+// aws fails where the variable is there without a value; nothing else is asked in its place.
+func TestContainerVariableIsEmpty(t *testing.T) {
+	for _, name := range []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "")
+			if _, err := newSource(t, Options{}); err == nil || !strings.Contains(err.Error(), name+" is empty") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestContainerFailures(t *testing.T) {
 	for _, c := range []struct {
 		status              int

@@ -90,7 +90,7 @@ func (b *builder) addWebIdentity(p *config.SharedConfig) {
 func fileError(err error) error {
 	hint := "a line is [section], or key = value, each of them once, in UTF-8 without a byte order mark"
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		hint = "aws would not go on either: make it readable for you (ls -l " + e.Path + "), or move it away"
+		hint = "make it readable for you (ls -l " + e.Path + "), or move it away"
 	}
 	if errors.Is(err, awsconfig.ErrTooLarge) {
 		hint = "look what it is: a file of settings takes kilobytes"
@@ -125,6 +125,15 @@ func assumesRole(v awsconfig.Values) bool {
 	return role && !file
 }
 
+// emptySetting is the error of a setting that stands there without a value, as where a template's
+// variable was not set. To go on with another setting of the profile would be somebody else.
+func emptySetting(profile string, v awsconfig.Values, key string) error {
+	if value, is := v[key]; !is || value != "" {
+		return nil
+	}
+	return problem.Bad("give it a value, or take the line out", "%s is empty", problem.Input{Key: key, Profile: profile})
+}
+
 func readTokenFile(p *config.SharedConfig, v awsconfig.Values) {
 	if p.WebIdentityTokenFile = v["web_identity_token_file"]; p.WebIdentityTokenFile != "" {
 		p.RoleARN, p.RoleSessionName = v["role_arn"], v["role_session_name"]
@@ -136,7 +145,7 @@ func settingsOfProfile(identity *awsconfig.Identity, name string) config.SharedC
 	v := identity.Profiles[name]
 	p := config.SharedConfig{
 		Profile:                    name,
-		CredentialProcess:          v["credential_process"],
+		CredentialProcess:          strings.ReplaceAll(v["credential_process"], "\n", " "), // as shlex.split takes it
 		LoginSession:               v["login_session"],
 		SSOSessionName:             v["sso_session"],
 		SSORegion:                  v["sso_region"],
@@ -181,13 +190,23 @@ func boolean(value string) *bool {
 
 // readSSO finds the section that an SSO profile refers to.
 func (b *builder) readSSO(p *config.SharedConfig) error {
-	name, is := b.identity.Profiles[p.Profile]["sso_session"]
+	v := b.identity.Profiles[p.Profile]
+	empty := cmp.Or(emptySetting(p.Profile, v, "sso_account_id"), emptySetting(p.Profile, v, "sso_role_name"))
+	if empty != nil {
+		return empty
+	}
+	name, is := v["sso_session"]
 	session := b.identity.Sessions[name]
 	switch {
 	case is && session == nil && hasSSO(p):
 		return b.noSession(p.Profile, name)
 	case session == nil:
 		return nil
+	}
+	for key, value := range session {
+		if own, is := v[key]; is && own != value && hasSSO(p) {
+			return problem.Bad("drop one of the two", "profile %s and its sso-session %s differ in %s", p.Profile, name, key)
+		}
 	}
 	p.SSOSession = &config.SSOSession{Name: name, SSORegion: session["sso_region"],
 		SSOStartURL: session["sso_start_url"]}
@@ -206,9 +225,16 @@ func (b *builder) noSession(profile, session string) error {
 // readKeys finds a profile's keys. Those in the config file come last: a login or a process of the
 // profile outranks them, but not those in the credentials file.
 func readKeys(identity *awsconfig.Identity, p *config.SharedConfig) error {
-	v, lesser := identity.Credentials[p.Profile], identity.Config[p.Profile]
-	if _, is := v["aws_access_key_id"]; !is && p.LoginSession+p.CredentialProcess == "" {
-		v = lesser
+	v := identity.Credentials[p.Profile]
+	if !keysInCredentials(identity, p.Profile) {
+		all := identity.Profiles[p.Profile]
+		if err := cmp.Or(emptySetting(p.Profile, all, "login_session"),
+			emptySetting(p.Profile, all, "credential_process")); err != nil && !hasSSO(p) {
+			return err
+		}
+		if p.LoginSession+p.CredentialProcess == "" {
+			v = identity.Config[p.Profile]
+		}
 	}
 	id, is := v["aws_access_key_id"]
 	secret := v["aws_secret_access_key"]
@@ -233,6 +259,11 @@ func readKeys(identity *awsconfig.Identity, p *config.SharedConfig) error {
 	})
 }
 
+func keysInCredentials(identity *awsconfig.Identity, profile string) bool {
+	_, is := identity.Credentials[profile]["aws_access_key_id"]
+	return is
+}
+
 // readRole finds what a profile's role is assumed with.
 func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []string) error {
 	source, hasSource := v["source_profile"]
@@ -243,6 +274,10 @@ func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []str
 	case !hasSource && !hasNamed:
 		return problem.Bad("add source_profile = the profile that may assume it, or credential_source",
 			"profile %s has role_arn, but neither source_profile nor credential_source", p.Profile)
+	}
+	empty := cmp.Or(emptySetting(p.Profile, v, "role_arn"), emptySetting(p.Profile, v, "credential_source"))
+	if empty != nil { // aws fails, too: without the role it would be somebody else
+		return empty
 	}
 	p.RoleARN, p.RoleSessionName = v["role_arn"], v["role_session_name"]
 	p.ExternalID, p.MFASerial = v["external_id"], v["mfa_serial"]

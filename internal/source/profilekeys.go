@@ -23,6 +23,8 @@ type profileKeys struct {
 	profile string
 	files   awsconfig.Paths
 
+	inCredentials bool // they are in the credentials file: those in the other file may be another's
+
 	mu   sync.Mutex // guards the rest
 	read bool       // keys have been asked for
 	keys aws.Credentials
@@ -30,7 +32,8 @@ type profileKeys struct {
 }
 
 func (b *builder) newProfileKeys(p *config.SharedConfig) *profileKeys {
-	k := &profileKeys{s: b.s, profile: p.Profile, files: b.files, keys: p.Credentials}
+	k := &profileKeys{s: b.s, profile: p.Profile, files: b.files, keys: p.Credentials,
+		inCredentials: keysInCredentials(b.identity, p.Profile)}
 	k.setEnd(b.identity)
 	b.s.doubts = append(b.s.doubts, k.doubt)
 	return k
@@ -100,7 +103,10 @@ func (k *profileKeys) readAgain() {
 	if err != nil {
 		return
 	}
-	p := config.SharedConfig{Profile: k.profile}
+	if keysInCredentials(identity, k.profile) != k.inCredentials {
+		return
+	}
+	p := settingsOfProfile(identity, k.profile)
 	if readKeys(identity, &p) != nil || !p.Credentials.HasKeys() {
 		return
 	}

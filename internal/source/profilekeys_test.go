@@ -57,6 +57,47 @@ func FuzzStatedEnd(f *testing.F) {
 }
 
 // statedIn is the end that profile corp states in one of the two files, which path is.
+// Keys that stood in the credentials file are not replaced by those of the config file, which may be another's.
+func TestKeysOfTheOtherFile(t *testing.T) {
+	dir := t.TempDir()
+	paths := awsconfig.Paths{Config: filepath.Join(dir, "config"), Credentials: filepath.Join(dir, "credentials")}
+	write := func(path, id string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(id), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := func(id string) string { return "aws_access_key_id = " + id + "\naws_secret_access_key = s\n" }
+	write(paths.Config, "[profile corp]\n"+keys("AKIAOTHER")+"[profile own]\n"+keys("AKIAOWN"))
+	write(paths.Credentials, "[corp]\n"+keys("AKIAFIRST"))
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", paths.Config)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", paths.Credentials)
+	begin := func(profile string) *profileKeys {
+		b := newBuilder(&Options{Profile: profile, Env: os.Environ(), Names: flags})
+		if _, err := b.build(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return b.newProfileKeys(&b.shared)
+	}
+	corp, own := begin("corp"), begin("own")
+	want := func(k *profileKeys, id string) {
+		t.Helper()
+		if got := mustRetrieve(t, k).AccessKeyID; got != id {
+			t.Errorf("profile %s: got %s; want %s", k.profile, got, id)
+		}
+	}
+	want(corp, "AKIAFIRST")
+	want(own, "AKIAOWN")
+	write(paths.Credentials, "[own]\n"+keys("AKIAOTHER"))
+	want(corp, "AKIAFIRST")
+	want(own, "AKIAOWN")
+	write(paths.Credentials, "[corp]\n"+keys("AKIANEXT"))
+	want(corp, "AKIANEXT")
+}
+
 func statedIn(path string, config bool) time.Time {
 	paths := awsconfig.Paths{Config: os.DevNull, Credentials: path}
 	if config {
