@@ -165,6 +165,7 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	profile = chosenProfile(s.flags, env)
 	c := childenv.Chosen{
 		Name:      profile,
+		Unnamed:   s.src.OutranksProfile(),
 		CarryOver: s.src.Profile() == profile && !s.flags.source.NoSession, // the endpoint's identity is the profile's
 		InFile:    s.flags.delivery.file && !s.flags.delivery.served(),
 		InEnv:     s.flags.delivery.envOnly(),
@@ -177,7 +178,11 @@ func (s *session) childConfig(env []string) (profile string, content []byte, err
 	if c.Further, err = s.further.forCommand(); err != nil {
 		return "", nil, err
 	}
-	return profile, childenv.ChildConfig(identity, c), nil
+	content = childenv.ChildConfig(identity, c)
+	if c.Unnamed {
+		profile = awsconfig.Default
+	}
+	return profile, content, nil
 }
 
 // hasPlugins says whether the aws cli would load modules that a config file names.

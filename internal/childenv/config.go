@@ -42,6 +42,7 @@ var keptRole = set(`role_arn external_id role_session_name duration_seconds`)
 // Chosen is the profile that the child is to have.
 type Chosen struct {
 	Name      string // "" is default
+	Unnamed   bool   // only as the default: under its own name it would be somebody else
 	CarryOver bool   // with the profiles that are assumed from it
 	Process   string // its credential_process; "": none
 	InFile    bool   // its keys are in the child's credentials file, and the child has no endpoint
@@ -68,7 +69,7 @@ func ChildConfig(id *awsconfig.Identity, c Chosen) []byte {
 	c.Name = cmp.Or(c.Name, awsconfig.Default)
 	w := writer{chosen: c}
 	w.profile(awsconfig.Default, id.Profiles[c.Name], c.Process, false)
-	if c.Name != awsconfig.Default {
+	if c.Name != awsconfig.Default && !c.Unnamed {
 		w.profile(c.Name, id.Profiles[c.Name], c.Process, false)
 	}
 	named := map[string]bool{c.Name: true}
@@ -111,7 +112,7 @@ func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 				continue
 			}
 			found[name] = true
-			if awsconfig.Plain(id.Profiles[name]["aws_access_key_id"]) == "" {
+			if !hasKeys(id.Profiles[name]) {
 				todo = append(todo, name)
 			}
 		}
@@ -119,14 +120,18 @@ func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 	return found
 }
 
-// keysAreOutranked says whether a profile is somebody else than its keys, with which profiles that
-// name it as source_profile would begin.
+// keysAreOutranked says whether a profile is a role that its own keys don't have: with those begin
+// the profiles that name it as source_profile.
 func keysAreOutranked(p awsconfig.Values) bool {
-	has := func(keys ...string) bool {
-		return slices.ContainsFunc(keys, func(key string) bool { _, is := p[key]; return is })
-	}
-	return has("aws_access_key_id", "aws_secret_access_key") &&
-		has("role_arn", "web_identity_token_file", "sso_account_id", "sso_role_name")
+	_, role := p["role_arn"]
+	_, token := p["web_identity_token_file"]
+	return hasKeys(p) && role && !token
+}
+
+func hasKeys(p awsconfig.Values) bool {
+	_, id := p["aws_access_key_id"]
+	_, secret := p["aws_secret_access_key"]
+	return id || secret
 }
 
 // roleSource is the profile from which p's role is assumed: "" if it has no role, or perhaps other

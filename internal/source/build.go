@@ -40,6 +40,7 @@ type builder struct {
 	identity       *awsconfig.Identity // what the files say
 	shared         config.SharedConfig // the chosen profile; zero if there is none
 	profileErr     error               // what is wrong with its credentials
+	roleOfVariable bool                // its web identity buys AWS_ROLE_ARN, which isn't its role
 	profileAssumes bool                // it has a role that its own or another profile's credentials assume
 	asked          stsapi.Role         // what the options say of the last role, or of all
 	roles          []string            // of the options, but for one that a token buys

@@ -21,6 +21,8 @@ type chain struct {
 	web      *webIdentity // the role that a token buys, if the base is one
 	profile  string       // whose credentials these are; "" if they are of none
 
+	variables bool // it begins with variables that outrank the profile
+
 	serial     string // the MFA device of the profile that the keys stand in; "": none, or it is for a role
 	serialFrom problem.Input
 	renames    bool // every session of it has another name
@@ -79,8 +81,10 @@ func (b *builder) base(ctx context.Context, c *chain) error {
 		hint := b.names.Hint(`%v "$AWS_ROLE_ARN"`, problem.RoleARN)
 		return problem.Bad(hint, "AWS_ROLE_ARN is %s", b.onlyRoleVariable())
 	case KeyVariables:
+		c.variables = true
 		return b.fromVariables(c)
 	case TokenVariable:
+		c.variables = true
 		c.add("AWS_WEB_IDENTITY_TOKEN_FILE", true)
 		role, is := b.vars["AWS_ROLE_ARN"]
 		if !is {
@@ -92,7 +96,11 @@ func (b *builder) base(ctx context.Context, c *chain) error {
 		if b.profileErr != nil {
 			return b.profileErr
 		}
-		return b.fromProfile(ctx, c, &b.shared)
+		err := b.fromProfile(ctx, c, &b.shared)
+		if b.roleOfVariable {
+			c.profile = "" // it would have another role
+		}
+		return err
 	}
 	return nil
 }

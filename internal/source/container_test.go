@@ -114,6 +114,7 @@ func TestContainer(t *testing.T) {
 func TestContainerVariableIsEmpty(t *testing.T) {
 	for _, name := range []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
 		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/x")
 			t.Setenv(name, "")
 			if _, err := newSource(t, Options{}); err == nil || !strings.Contains(err.Error(), name+" is empty") {
 				t.Errorf("got %v", err)

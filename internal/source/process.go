@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,25 +48,37 @@ func (p *process) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // parseProcess reads the JSON of a credential_process. Its errors show nothing of it.
 func parseProcess(out []byte, now time.Time) (c aws.Credentials, err error) {
-	var a struct {
-		Version                                                int
-		AccessKeyID, SecretAccessKey, SessionToken, Expiration string
-		AccountID                                              string
+	var answer map[string]json.RawMessage // names have a case, which fields of a struct don't
+	err = json.Unmarshal(out, &answer)
+	text := func(name string) (s string) {
+		raw := answer[name]
+		var number json.Number
+		switch {
+		case err != nil || len(raw) == 0:
+		case raw[0] == '"':
+			err = json.Unmarshal(raw, &s)
+		default: // an AccountId may be one
+			err = json.Unmarshal(raw, &number)
+		}
+		return s + number.String()
 	}
+	number, _ := strconv.ParseFloat(string(answer["Version"]), 64)
+	id, secret, token := text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken")
+	expiration, account := text("Expiration"), text("AccountId")
 	const hint = `it must print {"Version":1,"AccessKeyId":"…","SecretAccessKey":"…","SessionToken":"…",` +
 		`"Expiration":"2030-01-02T15:04:05Z"}`
-	switch err := json.Unmarshal(out, &a); {
+	switch {
 	case len(out) == 0:
 		return c, problem.Bad(hint, "it printed nothing")
 	case err != nil:
 		return c, problem.Bad(hint, "what it printed is no JSON of credentials")
-	case a.Version != 1:
-		return c, problem.Bad(hint, "its answer has Version %d, not 1", a.Version)
-	case a.AccessKeyID == "" || a.SecretAccessKey == "":
+	case number != 1:
+		return c, problem.Bad(hint, "its answer has Version %v, not 1", number)
+	case id == "" || secret == "":
 		return c, problem.Bad(hint, "its answer lacks AccessKeyId or SecretAccessKey")
 	}
-	if a.Expiration != "" {
-		end, ok := parseTime(a.Expiration)
+	if expiration != "" {
+		end, ok := parseTime(expiration)
 		switch {
 		case !ok:
 			return c, problem.Bad(`"Expiration":"2030-01-02T15:04:05Z"`,
@@ -76,7 +89,7 @@ func parseProcess(out []byte, now time.Time) (c aws.Credentials, err error) {
 		}
 		c.CanExpire, c.Expires = true, end
 	}
-	c.AccessKeyID, c.SecretAccessKey, c.SessionToken = a.AccessKeyID, a.SecretAccessKey, a.SessionToken
-	c.AccountID, c.Source = a.AccountID, "credential_process"
+	c.AccessKeyID, c.SecretAccessKey, c.SessionToken = id, secret, token
+	c.AccountID, c.Source = account, "credential_process"
 	return c, nil
 }

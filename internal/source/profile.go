@@ -82,6 +82,7 @@ func (b *builder) addWebIdentity(p *config.SharedConfig) {
 		b.profileErr = cmp.Or(b.profileErr, b.readSSO(p), readKeys(b.identity, p))
 	}
 	if role, is := b.vars["AWS_ROLE_ARN"]; is && p.WebIdentityTokenFile != "" {
+		b.roleOfVariable = role != p.RoleARN
 		p.RoleARN = role
 	}
 }

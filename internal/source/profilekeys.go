@@ -112,10 +112,20 @@ func (k *profileKeys) readAgain() {
 	}
 	now, old := p.Credentials, k.keys
 	old.CanExpire, old.Expires = false, time.Time{} // that is ours
-	if now != old {
+	if now != old && !halfWritten(old, now) {
 		k.keys = now
 		k.setEnd(identity)
 	}
+}
+
+// halfWritten reports whether now is old with a part of it replaced, as between two `aws configure
+// set`. A secret alone may be one that was mistyped.
+func halfWritten(old, now aws.Credentials) bool {
+	id, secret := now.AccessKeyID != old.AccessKeyID, now.SecretAccessKey != old.SecretAccessKey
+	if old.SessionToken == "" || now.SessionToken == "" {
+		return id && !secret
+	}
+	return !id || !secret || now.SessionToken == old.SessionToken
 }
 
 // setEnd takes the end of a session's keys that the profile states.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"brs-exec/internal/awsconfig"
 )
 
@@ -57,6 +59,31 @@ func FuzzStatedEnd(f *testing.F) {
 }
 
 // statedIn is the end that profile corp states in one of the two files, which path is.
+// Between two settings of another program's the file holds keys that belong to nobody.
+func TestHalfWrittenKeys(t *testing.T) {
+	key := func(id, secret, token string) aws.Credentials {
+		return aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token}
+	}
+	for _, tt := range []struct {
+		old, now aws.Credentials
+		half     bool
+	}{
+		{key("A", "s", ""), key("B", "t", ""), false},
+		{key("A", "s", ""), key("B", "s", ""), true},
+		{key("A", "s", ""), key("A", "t", ""), false}, // it was mistyped
+		{key("A", "s", "x"), key("B", "t", "y"), false},
+		{key("A", "s", "x"), key("B", "s", "x"), true},
+		{key("A", "s", "x"), key("B", "t", "x"), true},
+		{key("A", "s", "x"), key("A", "t", "y"), true},
+		{key("A", "s", "x"), key("B", "t", ""), false}, // a session gives way to long-term keys
+		{key("A", "s", ""), key("B", "t", "y"), false},
+	} {
+		if got := halfWritten(tt.old, tt.now); got != tt.half {
+			t.Errorf("%s after %s: %t", tt.now.AccessKeyID, tt.old.AccessKeyID, got)
+		}
+	}
+}
+
 // Keys that stood in the credentials file are not replaced by those of the config file, which may be another's.
 func TestKeysOfTheOtherFile(t *testing.T) {
 	dir := t.TempDir()
@@ -67,7 +94,9 @@ func TestKeysOfTheOtherFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	keys := func(id string) string { return "aws_access_key_id = " + id + "\naws_secret_access_key = s\n" }
+	keys := func(id string) string {
+		return "aws_access_key_id = " + id + "\naws_secret_access_key = of-" + id + "\n"
+	}
 	write(paths.Config, "[profile corp]\n"+keys("AKIAOTHER")+"[profile own]\n"+keys("AKIAOWN"))
 	write(paths.Credentials, "[corp]\n"+keys("AKIAFIRST"))
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {

@@ -161,6 +161,9 @@ func (s *Source) Region() string {
 // of a role on top of one.
 func (s *Source) Profile() string { return s.chain.profile }
 
+// OutranksProfile says whether the base stands in variables, so that AWS_PROFILE gives settings alone.
+func (s *Source) OutranksProfile() bool { return s.chain.variables }
+
 // RoleARN is the role whose session Retrieve yields, the options' or a profile's; "" if that is
 // not known, or none.
 func (s *Source) RoleARN() string {

@@ -227,3 +227,22 @@ func FuzzTokenEnd(f *testing.F) {
 	f.Add("e30.eyJleHAiOjIwMDAwMDAwMDB9.x")
 	f.Fuzz(func(_ *testing.T, s string) { jwt(s).end() })
 }
+
+// With AWS_ROLE_ARN a profile's token buys another role than the profile's: what is based on the profile would be
+// somebody else.
+func TestRoleOfTheVariable(t *testing.T) {
+	newSandbox(t, sandbox.Options{})
+	file := filepath.Join(t.TempDir(), "token")
+	token := sandbox.WebIdentityToken("subject", "sts.amazonaws.com", time.Now().Add(time.Hour))
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writeConfig(t, "[profile w]\nrole_arn="+testRole+"\nweb_identity_token_file="+file+"\n", "")
+	t.Setenv("AWS_PROFILE", "w")
+	for role, want := range map[string]string{testRole: "w", testRole + "2": ""} {
+		t.Setenv("AWS_ROLE_ARN", role)
+		if got := mustNew(t, Options{}).Profile(); got != want {
+			t.Errorf("%s: profile %q; want %q", role, got, want)
+		}
+	}
+}
