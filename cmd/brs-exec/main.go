@@ -84,7 +84,7 @@ func run(sigs *runner.Signals, args, env []string) (_ runner.Status, err error) 
 		return runner.Failed, err
 	}
 	defer flush()
-	if flags.logFile != "" { // has the reason, too: whoever reads it may not see stderr
+	if flags.logFile != "" && !isStderr(flags.logFile) { // has the reason, too: whoever reads it may not see stderr
 		defer func() { logEnd(log, sigs, err) }()
 	}
 	command, status, err := flags.findCommand(env)
@@ -117,6 +117,12 @@ func run(sigs *runner.Signals, args, env []string) (_ runner.Status, err error) 
 	}
 	command.KeepOpen = inheritsDescriptors(flags, given, env)
 	return s.runCommand(ctx, sigs, env, command)
+}
+
+func isStderr(path string) bool {
+	file, err := os.Stat(path)
+	ours, err2 := os.Stderr.Stat()
+	return err == nil && err2 == nil && os.SameFile(file, ours)
 }
 
 // logEnd logs the error that ends brs-exec; a signal's end is none.

@@ -36,6 +36,8 @@ type Sink struct {
 	size   int  // bytes in the queue
 	lost   int  // messages, which nobody was told of
 	behind bool // a message waited in vain, and the queue wasn't empty since
+
+	torn bool // the last write ended within a line, as on a full disk; the writing goroutine's
 }
 
 // queued is in the queue until it is written.
@@ -119,7 +121,12 @@ func (s *Sink) push(text []byte, stands int) (done chan struct{}) {
 // writeQueue writes until the queue is empty, beginning with its first.
 func (s *Sink) writeQueue(next queued) {
 	for more := true; more; {
-		_, err := s.w.Write(next.text)
+		text := next.text
+		if s.torn {
+			text = append([]byte("\n"), text...)
+		}
+		n, err := s.w.Write(text)
+		s.torn = err != nil && n < len(text) && (n > 0 || s.torn)
 		next, more = s.written(next, err)
 	}
 }

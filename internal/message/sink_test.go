@@ -76,6 +76,38 @@ func TestSinkManyWriters(t *testing.T) {
 	}
 }
 
+// shortDisk takes so many bytes, then none until there is room.
+type shortDisk struct {
+	room int
+	got  strings.Builder
+}
+
+func (d *shortDisk) Write(p []byte) (int, error) {
+	n := min(len(p), d.room)
+	d.room -= n
+	d.got.Write(p[:n])
+	if n < len(p) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+// A line that a full disk has cut short takes no other with it.
+func TestSinkTornLine(t *testing.T) {
+	t.Parallel()
+	d := &shortDisk{room: 4 + 3}
+	s := NewSink(d)
+	for _, line := range []string{"one\n", "two-and-more\n", "three\n"} {
+		io.WriteString(s, line)
+	}
+	d.room = 1 << 10
+	io.WriteString(s, "four\n")
+	s.Flush()
+	if got, want := d.got.String(), "one\ntwo\nbrs-exec: warning: 2 messages lost\nfour\n"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
 // A reader that stands still holds the loggers up once, for a moment. What has no room is counted,
 // and the count is told where those messages would stand.
 func TestSinkStalled(t *testing.T) {

@@ -26,10 +26,11 @@ type messages int
 
 func (fd messages) Write(p []byte) (int, error) {
 	defer pty.NeverStopped()()
-	if !pty.WriteAll(int(fd), p) {
-		return 0, os.ErrClosed
+	n := pty.WriteAll(int(fd), p)
+	if n < len(p) {
+		return n, os.ErrClosed
 	}
-	return len(p), nil
+	return n, nil
 }
 
 // OpenLog opens a file for messages: they are appended, and a new file is its owner's alone.

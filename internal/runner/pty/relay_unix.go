@@ -218,7 +218,7 @@ func (r *Relay) output(stdout int) {
 		if n <= 0 {
 			return // EIO: nobody has the inner terminal open any more
 		}
-		if !WriteAll(stdout, buf[:n]) {
+		if WriteAll(stdout, buf[:n]) < n {
 			r.HangUp() // nobody reads: the terminal is gone, for the command
 			return
 		}

@@ -32,19 +32,19 @@ func withTerminal(f func(fd int)) {
 }
 
 // WriteAll writes to a descriptor that may be non-blocking, and past os.Stdout, which ends the
-// process where the reader has gone.
-func WriteAll(fd int, p []byte) bool {
-	for len(p) > 0 {
-		n, err := syscall.Write(fd, p)
+// process where the reader has gone. It returns how much was taken.
+func WriteAll(fd int, p []byte) (n int) {
+	for n < len(p) {
+		more, err := syscall.Write(fd, p[n:])
 		switch err {
 		case nil:
-			p = p[n:]
+			n += more
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
 		default:
-			return false
+			return n
 		}
 	}
-	return true
+	return n
 }
