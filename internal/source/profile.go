@@ -206,7 +206,8 @@ func (b *builder) readSSO(p *config.SharedConfig) error {
 	}
 	for key, value := range session {
 		if own, is := v[key]; is && own != value && hasSSO(p) {
-			return problem.Bad("drop one of the two", "profile %s and its sso-session %s differ in %s", p.Profile, name, key)
+			return problem.Bad("drop "+key+" from the profile", "profile %s and its sso-session %s differ in %s",
+				p.Profile, problem.Clip(name), problem.Clip(key))
 		}
 	}
 	p.SSOSession = &config.SSOSession{Name: name, SSORegion: session["sso_region"],

@@ -129,10 +129,6 @@ func checkSSO(p *config.SharedConfig) error {
 	start, region := p.SSOStartURL, p.SSORegion
 	if s := p.SSOSession; s != nil {
 		start, region = s.SSOStartURL, s.SSORegion
-		if p.SSORegion != "" && p.SSORegion != region || p.SSOStartURL != "" && p.SSOStartURL != start {
-			return problem.Bad("drop sso_region and sso_start_url from the profile",
-				"profile %s and its sso-session %s differ in sso_region or sso_start_url", p.Profile, s.Name)
-		}
 	}
 	var missing []string
 	for _, f := range []struct{ key, value string }{
