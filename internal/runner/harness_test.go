@@ -477,6 +477,16 @@ func (p *terminal) expect(pattern string) []string {
 	return groups
 }
 
+// sees waits for output that stays unconsumed. Of what nobody has read yet the kernel drops all at a Ctrl-C.
+func (p *terminal) sees(text string) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("terminal shows %q", text), func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return strings.Contains(string(p.text[p.seen:]), text)
+	})
+}
+
 // shows is expect for what need not come: it waits so long.
 func (p *terminal) shows(pattern string, within time.Duration) bool {
 	re := regexp.MustCompile(pattern)

@@ -84,6 +84,9 @@ func TestJ01StopAndForeground(t *testing.T) {
 				running(t, w, c)
 				term.inForeground(w)
 				term.waiting()
+				if shell != "ksh" {
+					term.sees("w count")
+				}
 				term.send("\x03")
 				text += term.prompt()
 				rc := term.answer("echo $?")
