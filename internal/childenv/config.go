@@ -55,7 +55,7 @@ type Chosen struct {
 type Further struct{ Name, Process string }
 
 // ChildConfig writes the child's AWS_CONFIG_FILE from the parent's two shared files: the settings of
-// the chosen profile, as [default] and under its own name, with the services section they name.
+// the chosen profile, as [default] and (but for Unnamed) its own name, and services that they name.
 // They are what botocore reads, comments and quotes included. Nothing in it can yield a
 // credential but our endpoint.
 //
