@@ -39,7 +39,7 @@ func TestNodeHidesTheReason(t *testing.T) {
 		return nil
 	})
 	o := w.brsExec(&client{name: "js-v3"}, time.Minute, append([]string{"sh", "-c", `sleep 5; exec "$@"`, "sh"}, argv...)...)
-	sdk, _, _ := strings.Cut(o.stderr, "\nbrs-exec: ")
+	sdk, _, _ := strings.Cut(o.stderr, " brs-exec: ") // after the time
 	if o.status == 0 || !strings.Contains(sdk, "Could not load credentials from any providers") || strings.Contains(sdk, "InternalFailure") {
 		t.Errorf("status %d, stderr %s", o.status, o.stderr)
 	}
