@@ -32,7 +32,7 @@ func main() {
 	go dieOf(sigs)
 	env := environment()
 	os.Unsetenv("GODEBUG") // is meant for the command; settings that Go reads later are as built
-	source.Tame()
+	source.Tame(env)
 	status, err := run(sigs, os.Args[1:], env)
 	if s, ok := sigs.Ended(); ok && status == runner.Failed {
 		status, err = s, nil // a signal ended the wait: die of it, as any program would

@@ -138,7 +138,8 @@ func (s *session) start(ctx context.Context) error {
 		return hint.Errorf(anew, "%s can be refreshed unattended for %s; --must-last asks %s",
 			s.src.Describe(), left.Round(time.Second), must)
 	case left < time.Hour:
-		s.log.Warn("the credentials can be refreshed unattended for less than an hour", "until", end, "source", s.src.Describe())
+		s.log.Warn("the credentials can be refreshed unattended for less than an hour",
+			"until", end, "source", s.src.Describe())
 	}
 	return nil
 }

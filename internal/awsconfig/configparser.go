@@ -12,6 +12,20 @@ import (
 // its own below the key begins with a line feed.
 type Values map[string]string
 
+// HasKeys says whether a profile has long-term or session keys, or a part of them.
+func (v Values) HasKeys() bool {
+	_, id := v["aws_access_key_id"]
+	_, secret := v["aws_secret_access_key"]
+	return id || secret
+}
+
+// AssumesRole says whether a profile has a role that no web identity token buys.
+func (v Values) AssumesRole() bool {
+	_, role := v["role_arn"]
+	_, file := v["web_identity_token_file"]
+	return role && !file
+}
+
 // sectionOf names a section as it stands in a file.
 type sectionOf struct {
 	header string

@@ -112,7 +112,7 @@ func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 				continue
 			}
 			found[name] = true
-			if !hasKeys(id.Profiles[name]) {
+			if !id.Profiles[name].HasKeys() {
 				todo = append(todo, name)
 			}
 		}
@@ -122,17 +122,7 @@ func assumedFrom(chosen string, id *awsconfig.Identity) map[string]bool {
 
 // keysAreOutranked says whether a profile is a role that its own keys don't have: with those begin
 // the profiles that name it as source_profile.
-func keysAreOutranked(p awsconfig.Values) bool {
-	_, role := p["role_arn"]
-	_, token := p["web_identity_token_file"]
-	return hasKeys(p) && role && !token
-}
-
-func hasKeys(p awsconfig.Values) bool {
-	_, id := p["aws_access_key_id"]
-	_, secret := p["aws_secret_access_key"]
-	return id || secret
-}
+func keysAreOutranked(p awsconfig.Values) bool { return p.HasKeys() && p.AssumesRole() }
 
 // roleSource is the profile from which p's role is assumed: "" if it has no role, or perhaps other
 // credentials (several kinds in one profile are an error in Go, and a matter of rank in botocore;

@@ -83,7 +83,8 @@ func (s *Source) hint(c call, err error) string {
 	case awserr.NoSuchHost(err) && s.hasAnswered(c):
 		return "it was there before: is the VPN up, and its name server?"
 	case awserr.NoSuchHost(err):
-		return cmp.Or(c.host, s.names.Hint("is the network up, and the region right? %v, or %v", problem.Region, problem.STSEndpointURL))
+		return cmp.Or(c.host, s.names.Hint("is the network up, and the region right? %v, or %v",
+			problem.Region, problem.STSEndpointURL))
 	case c.hint != "":
 		return c.hint
 	case awserr.Foreign(err):

@@ -46,7 +46,7 @@ func (b *builder) loadProfile() error {
 		return b.noSession(name, session) // aws makes no client then, whoever it would be
 	}
 	b.shared, b.profileErr = b.readProfile(name, nil)
-	b.profileAssumes = assumesRole(v)
+	b.profileAssumes = v.AssumesRole()
 	if b.o.Profile == "" {
 		b.addWebIdentity(&b.shared)
 	} else if b.profileErr == nil && settingOf(&b.shared) == "" {
@@ -103,7 +103,7 @@ func fileError(err error) error {
 // settings come with an error, too.
 func (b *builder) readProfile(name string, above []string) (config.SharedConfig, error) {
 	p, v := settingsOfProfile(b.identity, name), b.identity.Profiles[name]
-	if assumesRole(v) {
+	if v.AssumesRole() {
 		return p, b.readRole(&p, v, append(above, name))
 	}
 	return p, b.readOwn(&p, v)
@@ -119,20 +119,16 @@ func (b *builder) readOwn(p *config.SharedConfig, v awsconfig.Values) error {
 	return cmp.Or(b.readSSO(p), readKeys(b.identity, p))
 }
 
-// assumesRole reports whether a profile has a role that no web identity token buys.
-func assumesRole(v awsconfig.Values) bool {
-	_, role := v["role_arn"]
-	_, file := v["web_identity_token_file"]
-	return role && !file
-}
-
 // emptySetting is the error of a setting that stands there without a value, as where a template's
 // variable was not set. To go on with another setting of the profile would be somebody else.
-func emptySetting(profile string, v awsconfig.Values, key string) error {
-	if value, is := v[key]; !is || value != "" {
-		return nil
+func emptySetting(profile string, v awsconfig.Values, keys ...string) error {
+	for _, key := range keys {
+		if value, is := v[key]; is && value == "" {
+			return problem.Bad("give it a value, or take the line out", "%s is empty",
+				problem.Input{Key: key, Profile: profile})
+		}
 	}
-	return problem.Bad("give it a value, or take the line out", "%s is empty", problem.Input{Key: key, Profile: profile})
+	return nil
 }
 
 func readTokenFile(p *config.SharedConfig, v awsconfig.Values) {
@@ -192,9 +188,8 @@ func boolean(value string) *bool {
 // readSSO finds the section that an SSO profile refers to.
 func (b *builder) readSSO(p *config.SharedConfig) error {
 	v := b.identity.Profiles[p.Profile]
-	empty := cmp.Or(emptySetting(p.Profile, v, "sso_account_id"), emptySetting(p.Profile, v, "sso_role_name"))
-	if empty != nil {
-		return empty
+	if err := emptySetting(p.Profile, v, "sso_account_id", "sso_role_name"); err != nil {
+		return err
 	}
 	name, is := v["sso_session"]
 	session := b.identity.Sessions[name]
@@ -230,8 +225,7 @@ func readKeys(identity *awsconfig.Identity, p *config.SharedConfig) error {
 	v := identity.Credentials[p.Profile]
 	if !keysInCredentials(identity, p.Profile) {
 		all := identity.Profiles[p.Profile]
-		if err := cmp.Or(emptySetting(p.Profile, all, "login_session"),
-			emptySetting(p.Profile, all, "credential_process")); err != nil && !hasSSO(p) {
+		if err := emptySetting(p.Profile, all, "login_session", "credential_process"); err != nil && !hasSSO(p) {
 			return err
 		}
 		if p.LoginSession+p.CredentialProcess == "" {
@@ -277,9 +271,8 @@ func (b *builder) readRole(p *config.SharedConfig, v awsconfig.Values, way []str
 		return problem.Bad("add source_profile = the profile that may assume it, or credential_source",
 			"profile %s has role_arn, but neither source_profile nor credential_source", p.Profile)
 	}
-	empty := cmp.Or(emptySetting(p.Profile, v, "role_arn"), emptySetting(p.Profile, v, "credential_source"))
-	if empty != nil { // aws fails, too: without the role it would be somebody else
-		return empty
+	if err := emptySetting(p.Profile, v, "role_arn", "credential_source"); err != nil {
+		return err // aws fails, too: without the role it would be somebody else
 	}
 	p.RoleARN, p.RoleSessionName = v["role_arn"], v["role_session_name"]
 	p.ExternalID, p.MFASerial = v["external_id"], v["mfa_serial"]
@@ -305,9 +298,7 @@ func (b *builder) readSource(p *config.SharedConfig, source string, way []string
 	if v == nil {
 		return below, b.missingProfile("source_profile ", source)
 	}
-	_, id := v["aws_access_key_id"]
-	_, secret := v["aws_secret_access_key"]
-	keys := id || secret
+	keys := v.HasKeys()
 	if slices.Contains(way, source) && (source != p.Profile || !keys) {
 		return below, noKeysBelow(way[0], source, "; source_profile must not lead in a circle")
 	}

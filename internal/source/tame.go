@@ -7,8 +7,8 @@ import (
 
 // Tame takes out of this process's environment what the SDK refuses or misreads there, and botocore
 // doesn't: settings of services that are not asked here, other words for false, and endpoints
-// without a value, which to botocore are unset. The command's environment is not changed.
-func Tame() {
+// without a value, which to botocore are unset. env is a copy of it, which the command gets.
+func Tame(env []string) {
 	for _, name := range notOurs {
 		os.Unsetenv(name)
 	}
@@ -18,7 +18,7 @@ func Tame() {
 			os.Unsetenv(name)
 		}
 	}
-	for _, entry := range os.Environ() {
+	for _, entry := range env {
 		if name, value, _ := strings.Cut(entry, "="); value == "" && strings.HasPrefix(name, "AWS_ENDPOINT_URL") {
 			os.Unsetenv(name)
 		}
